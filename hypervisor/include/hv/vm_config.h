@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * What was configured at build time: the VMs of the scenario and the facts of
+ * the board.  misc/config/generate.py writes the tables (gen/vm_config.c) from
+ * the scenario and board files; nothing changes them at run time.
+ */
+#ifndef HV_VM_CONFIG_H
+#define HV_VM_CONFIG_H
+
+#include <stdint.h>
+
+/* Sizes include the terminating NUL. */
+#define VM_NAME_LEN	16U
+#define MOD_TAG_LEN	32U
+#define VM_BOOTARGS_LEN 2048U
+#define VM_VUART_NUM	8U
+
+/* The values are ABI: they are ACRN's, and tools print them. */
+enum vm_load_order {
+	PRE_LAUNCHED_VM = 0,
+	SERVICE_VM = 1,
+	POST_LAUNCHED_VM = 2,
+};
+
+enum vm_kernel_type {
+	KERNEL_BZIMAGE = 0,
+	KERNEL_RAWIMAGE = 1,
+	KERNEL_ELF = 2,
+};
+
+/* A VM may not stop or reset one of a higher severity. */
+enum vm_severity {
+	SEVERITY_STANDARD_VM = 0x10,
+	SEVERITY_SERVICE_VM = 0x20,
+	SEVERITY_RTVM = 0x30,
+	SEVERITY_SAFETY_VM = 0x40,
+};
+
+/* Guest flags: bit numbers are ABI (acrn-dm passes them in ACRN_IOCTL_CREATE_VM). */
+#define GUEST_FLAG_SECURE_WORLD_ENABLED	 (UINT64_C(1) << 0)
+#define GUEST_FLAG_LAPIC_PASSTHROUGH	 (UINT64_C(1) << 1)
+#define GUEST_FLAG_IO_COMPLETION_POLLING (UINT64_C(1) << 2)
+#define GUEST_FLAG_HIDE_MTRR		 (UINT64_C(1) << 3)
+#define GUEST_FLAG_RT			 (UINT64_C(1) << 4)
+#define GUEST_FLAG_NVMX_ENABLED		 (UINT64_C(1) << 5)
+#define GUEST_FLAG_SECURITY_VM		 (UINT64_C(1) << 6)
+#define GUEST_FLAG_VCAT_ENABLED		 (UINT64_C(1) << 7)
+/* Configured in the scenario file, as opposed to created with an unknown name. */
+#define GUEST_FLAG_STATIC_VM	   (UINT64_C(1) << 8)
+#define GUEST_FLAG_TEE		   (UINT64_C(1) << 9)
+#define GUEST_FLAG_REE		   (UINT64_C(1) << 10)
+#define GUEST_FLAG_PMU_PASSTHROUGH (UINT64_C(1) << 11)
+#define GUEST_FLAG_VHWP		   (UINT64_C(1) << 12)
+#define GUEST_FLAG_VTM		   (UINT64_C(1) << 13)
+#define GUEST_FLAG_STATELESS	   (UINT64_C(1) << 14)
+
+/* What a device model may ask for when it creates a VM; other bits are cleared. */
+#define GUEST_FLAGS_DM_MAY_SET                                                                     \
+	(GUEST_FLAG_SECURE_WORLD_ENABLED | GUEST_FLAG_LAPIC_PASSTHROUGH |                          \
+	 GUEST_FLAG_IO_COMPLETION_POLLING | GUEST_FLAG_RT)
+
+/*
+ * How the kernel of a pre-launched VM or of the Service VM is found and
+ * started.  A multiboot module belongs to the VM if the first word of its
+ * string equals the tag; an empty tag matches nothing.
+ */
+struct vm_os_config {
+	enum vm_kernel_type type;
+	char kernel_tag[MOD_TAG_LEN];
+	char ramdisk_tag[MOD_TAG_LEN];
+	char acpi_tag[MOD_TAG_LEN];
+	const char *bootargs; /* never NULL; shorter than VM_BOOTARGS_LEN */
+	uint64_t load_addr;   /* GPA, KERNEL_RAWIMAGE only */
+	uint64_t entry_addr;  /* GPA, KERNEL_RAWIMAGE only */
+};
+
+enum vm_vuart_type {
+	VUART_NONE = 0,	  /* the ports read all-ones */
+	VUART_LEGACY = 1, /* 16550 at I/O ports port..port+7 */
+};
+
+enum vm_vuart_peer {
+	VUART_PEER_CONSOLE = 0, /* the hypervisor's console, when it is switched to this VM */
+	VUART_PEER_VM = 1,	/* vUART peer_index of VM peer_vm */
+};
+
+struct vm_vuart_config {
+	enum vm_vuart_type type;
+	enum vm_vuart_peer peer;
+	uint16_t port;
+	uint8_t irq;	    /* pin of the VM's IOAPIC, and IRQ of its PIC if below 16 */
+	uint16_t peer_vm;   /* index into vm_configs[] */
+	uint8_t peer_index; /* index into the peer's vuart[] */
+};
+
+/* One VM of the scenario; its index in vm_configs[] is its VM id. */
+struct vm_config {
+	enum vm_load_order load_order;
+	char name[VM_NAME_LEN]; /* unique, never empty */
+	uint8_t severity;	/* enum vm_severity */
+	/*
+	 * Bitmap of the pCPU ids the VM may use, never 0.  A VM that names none
+	 * gets every id below CONFIG_MAX_PCPU_NUM that no other VM owns alone, so
+	 * ids the machine does not have must be masked off before use.
+	 */
+	uint64_t cpu_affinity;
+	uint64_t guest_flags;  /* GUEST_FLAG_* */
+	uint64_t memory_size;  /* bytes, pre-launched VMs only; else 0 */
+	uint64_t memory_start; /* HPA, pre-launched VMs only; 0: anywhere */
+	struct vm_os_config os;
+	struct vm_vuart_config vuart[VM_VUART_NUM]; /* 0..3 are COM1..COM4 */
+	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
+	uint8_t priority;			    /* 0 low, 1 high: SCHED_PRIO */
+};
+
+/* The scenario's VMs; slots from vm_config_count to CONFIG_MAX_VM_NUM are free for dynamic ones. */
+extern const struct vm_config vm_configs[];
+extern const uint16_t vm_config_count;
+
+enum serial_type {
+	SERIAL_NONE = 0,
+	SERIAL_PIO = 1,
+	SERIAL_MMIO = 2,
+};
+
+/* The hypervisor's own console, unless its command line says otherwise (uart=). */
+struct serial_config {
+	enum serial_type type;
+	uint64_t base;	  /* port number, or HPA */
+	uint8_t irq;	  /* the hypervisor polls; kept from passing through to a VM */
+	uint8_t reg_size; /* bytes between registers: 1, or 4 for most MMIO ones */
+};
+
+struct board_config {
+	const char *name;
+	const char *scenario;
+	uint64_t hv_ram_start; /* HPA the image is linked for; a loader may place it elsewhere */
+	uint16_t pcpu_num;     /* as the board file has it; the machine's MADT decides */
+	struct serial_config console;
+};
+
+extern const struct board_config board_config;
+
+#endif
