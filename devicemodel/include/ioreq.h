@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The I/O request loop: slots of the page shared with the hypervisor, one per
+ * vCPU, to ports, memory-mapped I/O and PCI configuration space.
+ */
+#ifndef DM_IOREQ_H
+#define DM_IOREQ_H
+
+struct vm;
+
+/* Allocate the shared page; its address goes into CREATE_VM. */
+int ioreq_create(struct vm *vm);
+void ioreq_destroy(struct vm *vm);
+
+/*
+ * Wait for requests and serve them, on the calling thread, until a power
+ * request is pending (0) or the driver fails (negative errno).
+ */
+int ioreq_loop(struct vm *vm);
+
+/* Make ioreq_loop() look at the power state now. Any thread. */
+void ioreq_kick(struct vm *vm);
+
+#endif

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Lines for the user, on stderr. One call is one line; the text carries no
+ * newline. Nothing on a path that a guest drives logs without a limit: use
+ * log_guest() there.
+ */
+#ifndef DM_LOG_H
+#define DM_LOG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+
+enum log_level { LOG_LEVEL_ERROR = 1, LOG_LEVEL_WARNING = 2, LOG_LEVEL_NOTICE = 3, LOG_LEVEL_INFO = 4 };
+
+void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Lines above this level are dropped; default LOG_LEVEL_NOTICE. */
+void log_set_level(enum log_level level);
+
+/* The terminal is in raw mode: end lines with CR LF. */
+void log_set_raw(bool raw);
+
+#define log_err(...)	log_line(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warn(...)	log_line(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
+#define log_info(...)	log_line(LOG_LEVEL_INFO, __VA_ARGS__)
+
+/* A guest did something wrong: each place reports its first eight times. */
+#define LOG_GUEST_LIMIT 8U
+#define log_guest(...)                                                                            \
+	do {                                                                                      \
+		static atomic_uint log_guest_seen;                                                \
+		if (atomic_load_explicit(&log_guest_seen, memory_order_relaxed) <                 \
+		    LOG_GUEST_LIMIT) {                                                            \
+			atomic_fetch_add_explicit(&log_guest_seen, 1U, memory_order_relaxed);     \
+			log_line(LOG_LEVEL_WARNING, __VA_ARGS__);                                 \
+		}                                                                                 \
+	} while (0)
+
+#endif

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The User VM as the device model sees it: what was asked for on the command
+ * line, and one pointer per unit of the program. Each unit's state is private
+ * to the file that made it.
+ */
+#ifndef DM_VM_H
+#define DM_VM_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* One request slot per vCPU in a 4 KB page (struct acrn_io_request_buffer). */
+#define VM_MAX_VCPUS 16
+
+/*
+ * The memory map of a User VM, GPA:
+ *
+ *  0x0000000000  low RAM, at most 2 GB (0xA0000-0xFFFFF is RAM that e820 keeps
+ *                from the guest's allocator: ACPI tables from 0xF2400)
+ *  0x0080000000  PCI MMIO, 32-bit BARs
+ *  0x00E0000000  ECAM, 256 buses of 1 MB
+ *  0x00F0000000  reserved: IOAPIC 0xFEC00000, LAPIC 0xFEE00000
+ *  0x0100000000  high RAM: what -m asks for beyond 2 GB
+ *  0x4000000000  PCI MMIO, 64-bit BARs, up to 0x8000000000
+ */
+#define VM_LOWMEM_LIMIT	  0x80000000ULL
+#define VM_MMIO32_BASE	  0x80000000ULL
+#define VM_MMIO32_LIMIT	  0xE0000000ULL
+#define VM_ECAM_BASE	  0xE0000000ULL
+#define VM_ECAM_SIZE	  0x10000000ULL
+#define VM_IOAPIC_BASE	  0xFEC00000ULL
+#define VM_LAPIC_BASE	  0xFEE00000ULL
+#define VM_HIGHMEM_BASE	  0x100000000ULL
+#define VM_MMIO64_BASE	  0x4000000000ULL
+#define VM_MMIO64_LIMIT	  0x8000000000ULL
+#define VM_IO_BASE	  0x2000U
+#define VM_IO_LIMIT	  0x10000U
+#define VM_ACPI_BASE	  0xF2400ULL
+#define VM_ACPI_LIMIT	  0x100000ULL
+
+/* What the command line asked for; filled by OPTION() parsers. */
+struct vm_config {
+	const char *name;	/* 1..15 characters */
+	uint64_t mem_size;	/* bytes */
+	const char *kernel;	/* path of a bzImage, or NULL */
+	const char *ramdisk;	/* path, or NULL */
+	const char *bootargs;	/* or NULL */
+	uint64_t cpu_affinity;	/* bitmap of pCPU ids, 0: as the hypervisor is configured */
+	bool debugexit;
+};
+
+struct gmem;
+struct hsm;
+struct io_space;
+struct mevent_loop;
+struct pci_bus;
+struct platform;
+struct power;
+
+struct vm {
+	struct vm_config cfg;
+	unsigned int vcpu_num;	    /* set by vm_create(), 1..VM_MAX_VCPUS */
+	uint16_t vmid;		    /* relative to the Service VM */
+	struct hsm *hsm;	    /* hsm.h */
+	struct gmem *gmem;	    /* gmem.h */
+	struct io_space *pio;	    /* pio.h */
+	struct io_space *mmio;	    /* mmio.h */
+	struct mevent_loop *loop;   /* mevent.h: the main event loop, its own thread */
+	struct pci_bus *pci;	    /* pci.h */
+	struct platform *platform;  /* platform.h */
+	struct power *power;	    /* power.h */
+	void *ioreq_page;	    /* struct acrn_io_request_buffer, shared with the hypervisor */
+};
+
+/*
+ * Create the VM in the hypervisor, its memory and its devices. On error all
+ * that was made is undone, one line says why, and a negative errno returns.
+ */
+int vm_create(struct vm *vm);
+
+/* Load kernel, ramdisk and tables, set the first vCPU's registers, start. */
+int vm_boot(struct vm *vm);
+
+/*
+ * Serve I/O requests until the guest or the user powers the VM off; a system
+ * reset is done in here. Returns the exit status of the program.
+ */
+int vm_run(struct vm *vm);
+
+/* Undo vm_create(): devices flushed and closed, VM destroyed, memory freed. */
+void vm_destroy(struct vm *vm);
+
+#endif
