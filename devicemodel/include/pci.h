@@ -38,7 +38,7 @@ struct pci_ops {
 	void (*deinit)(struct pci_device *dev);	/* flush and free; may be NULL */
 	void (*reset)(struct pci_device *dev);	/* as after power-on; may be NULL */
 
-	/* Accesses inside a BAR that pci_add_msix() did not take. May be NULL without BARs. */
+	/* Accesses inside a BAR that pci_msix_add() did not take. May be NULL without BARs. */
 	uint64_t (*bar_read)(struct pci_device *dev, unsigned int bar, uint64_t offset,
 			     unsigned int size);
 	void (*bar_write)(struct pci_device *dev, unsigned int bar, uint64_t offset,
@@ -89,9 +89,9 @@ struct pci_device {
 /* --- for init: identity, BARs, capabilities --- */
 
 /* class_code is class << 16 | subclass << 8 | programming interface. */
-void pci_set_ids(struct pci_device *dev, uint16_t vendor, uint16_t device, uint32_t class_code,
+void pci_cfg_set_ids(struct pci_device *dev, uint16_t vendor, uint16_t device, uint32_t class_code,
 		 uint8_t revision);
-void pci_set_subsystem(struct pci_device *dev, uint16_t vendor, uint16_t device);
+void pci_cfg_set_subsystem(struct pci_device *dev, uint16_t vendor, uint16_t device);
 
 /* Host byte order, aligned; writes set the value the guest reads, not the mask. */
 uint8_t pci_cfg_get8(const struct pci_device *dev, unsigned int reg);
@@ -106,7 +106,7 @@ void pci_cfg_set32(struct pci_device *dev, unsigned int reg, uint32_t value);
  * two (memory: at least 4 KB so that devices share no page; I/O: at least 4).
  * MEM64 takes two registers. -EBUSY: registers in use; -ENOSPC: window full.
  */
-int pci_add_bar(struct pci_device *dev, unsigned int bar, enum pci_bar_type type, uint64_t size,
+int pci_bar_add(struct pci_device *dev, unsigned int bar, enum pci_bar_type type, uint64_t size,
 		bool prefetchable);
 
 /*
@@ -114,20 +114,20 @@ int pci_add_bar(struct pci_device *dev, unsigned int bar, enum pci_bar_type type
  * is zero and read-only until the caller sets cfg and wmask. Returns its offset,
  * or -ENOSPC.
  */
-int pci_add_cap(struct pci_device *dev, uint8_t id, unsigned int len);
-int pci_add_msi(struct pci_device *dev, unsigned int vectors);
+int pci_cap_add(struct pci_device *dev, uint8_t id, unsigned int len);
+int pci_msi_add(struct pci_device *dev, unsigned int vectors);
 /*
  * MSI-X with its table at table_offset of bar and the pending bits right behind
  * it (8-byte aligned); both are served by the core. Size the BAR with
  * pci_msix_bytes().
  */
-int pci_add_msix(struct pci_device *dev, unsigned int bar, uint32_t table_offset,
+int pci_msix_add(struct pci_device *dev, unsigned int bar, uint32_t table_offset,
 		 unsigned int vectors);
 uint32_t pci_msix_bytes(unsigned int vectors);
 /* PCI Express endpoint capability; makes registers 0x100-0xFFF reachable. */
-int pci_add_pcie(struct pci_device *dev);
+int pci_cap_add_pcie(struct pci_device *dev);
 /* Interrupt pin A on the slot's GSI; the interrupt line register follows. */
-void pci_add_intx(struct pci_device *dev);
+void pci_intx_add(struct pci_device *dev);
 
 /* --- interrupts, any thread --- */
 
@@ -152,9 +152,9 @@ void pci_bus_reset(struct vm *vm);
 void pci_bus_dsdt(struct vm *vm, struct aml *aml);
 
 /* One configuration access; nobody there reads all ones. reg < 4096. */
-uint32_t pci_cfg_access_read(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
+uint32_t pci_bus_read(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
 			     unsigned int reg, unsigned int size);
-void pci_cfg_access_write(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
+void pci_bus_write(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
 			  unsigned int reg, unsigned int size, uint32_t value);
 
 /* GSI of a slot's pin (1..4): fixed, 16..23, what the _PRT says. */
