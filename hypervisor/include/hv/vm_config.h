@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: BSD-3-Clause
+/* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What was configured at build time: the VMs of the scenario and the facts of
  * the board.  misc/config/generate.py writes the tables (gen/vm_config.c) from
