@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HV_IRQ_H
+#define HV_IRQ_H
+
+#include "lib/types.h"
+
+/* Host vectors: 0x20-0xDF devices, then the fixed ones (ACRN's map). */
+#define VECTOR_DYN_FIRST 0x20U
+#define VECTOR_DYN_LAST	 0xDFU
+#define VECTOR_TIMER	 0xE0U
+#define VECTOR_KICK	 0xE1U
+#define VECTOR_POSTED	 0xE4U
+#define VECTOR_SPURIOUS	 0xFFU
+
+/*
+ * Called in root mode with interrupts off, after the LAPIC's EOI, on the CPU that took the
+ * interrupt. Register before it can fire; `arg` is passed back.
+ */
+typedef void (*irq_handler_t)(uint8_t vector, void *arg);
+void irq_register(uint8_t vector, irq_handler_t fn, void *arg);
+void irq_unregister(uint8_t vector);
+
+/* A free device vector, or -ENOSPC. */
+int irq_alloc_vector(void);
+void irq_free_vector(uint8_t vector);
+
+/* From the external-interrupt exit and the idle loop's IDT entry. */
+void irq_dispatch(uint8_t vector);
+
+/* The physical LAPIC of this CPU (x2APIC when the CPU has it). */
+void lapic_init_pcpu(void);
+uint32_t lapic_id(void);
+void lapic_eoi(void);
+void lapic_send_ipi(uint32_t apic_id, uint8_t vector);
+void lapic_send_nmi(uint32_t apic_id);
+void lapic_send_init(uint32_t apic_id);
+void lapic_send_sipi(uint32_t apic_id, uint8_t page);
+void lapic_timer_set(uint64_t deadline); /* host TSC; 0 disarms */
+
+/* The physical IOAPICs. A GSI is a pin counted through all of them. */
+struct ioapic_info {
+	uint32_t id;
+	hpa_t base;
+	uint32_t gsi_base;
+	uint32_t pins;
+};
+extern struct ioapic_info ioapics[];
+extern uint16_t ioapic_count;
+void ioapic_init(void); /* finds pin counts, masks every pin, masks the 8259s */
+int ioapic_write_rte(uint32_t gsi, uint64_t rte); /* -EINVAL: no such GSI */
+uint64_t ioapic_read_rte(uint32_t gsi);
+void ioapic_mask(uint32_t gsi);
+void ioapic_unmask(uint32_t gsi);
+uint32_t ioapic_gsi_count(void);
+
+#endif

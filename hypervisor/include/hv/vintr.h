@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HV_VINTR_H
+#define HV_VINTR_H
+
+#include "lib/types.h"
+
+struct vm;
+struct vcpu;
+
+/* A message to local APICs: what IOAPIC pins, MSIs and IPIs have in common. */
+struct vintr_msg {
+	uint32_t dest;
+	bool logical;
+	bool level;    /* trigger mode */
+	bool redirect; /* lowest priority or redirection hint: one of the destinations */
+	uint8_t mode;  /* APIC_DM_x */
+	uint8_t vector;
+};
+
+/*
+ * How a VM's vCPUs get interrupts, chosen once when the VM is created: virtual LAPICs (vapic/) or
+ * its own physical ones (guest/lapic_pt.c).
+ */
+struct vintr_ops {
+	/* On the vCPU's CPU before VM entry, when REQ_EVENT was set: make the best one arrive. */
+	void (*inject)(struct vcpu *vcpu);
+	/* A HLT would end: an interrupt the guest would take is waiting (RFLAGS.IF not looked at). */
+	bool (*pending)(struct vcpu *vcpu);
+	/* Deliver to all who match; any CPU. Reserved modes and nobody there are dropped. */
+	void (*deliver)(struct vm *vm, const struct vintr_msg *msg);
+	/* A legacy line (8259 numbering, 0-15) changed; any CPU. */
+	void (*pic_line)(struct vm *vm, uint32_t pin, bool high);
+};
+
+/* MSI address and data (SDM 3A 11.11) of this VM; -EINVAL when it is not an interrupt message. */
+int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data);
+
+/*
+ * Drive a GSI of the VM: its IOAPIC pin and, below 16, the PIC pin (GSI 2 is PIC line 0).
+ * op as HC_SET_IRQLINE: 0 high, 1 low, 2 rising pulse, 3 falling pulse. -EINVAL.
+ */
+#define GSI_SET_HIGH	  0U
+#define GSI_SET_LOW	  1U
+#define GSI_RISING_PULSE  2U
+#define GSI_FALLING_PULSE 3U
+int vintr_set_gsi(struct vm *vm, uint32_t gsi, uint32_t op);
+
+#endif

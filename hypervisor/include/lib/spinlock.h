@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef LIB_SPINLOCK_H
+#define LIB_SPINLOCK_H
+
+#include "lib/atomic.h"
+
+/*
+ * A ticket lock. Root mode runs with interrupts off, so that there is no irq-saving form; never
+ * call schedule() or smp_call() with one held: the other CPU may be spinning for it.
+ */
+typedef struct {
+	volatile uint32_t next;
+	volatile uint32_t owner;
+} spinlock_t;
+
+static inline void spin_lock(spinlock_t *l)
+{
+	uint32_t ticket = atomic_add32(&l->next, 1U);
+
+	while (atomic_read32(&l->owner) != ticket)
+		cpu_relax();
+}
+
+static inline void spin_unlock(spinlock_t *l)
+{
+	__atomic_store_n(&l->owner, l->owner + 1U, __ATOMIC_RELEASE);
+}
+
+#endif
