@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The facts of a board that the build uses, from ACRN's board XML."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from problems import ConfigError
+from xml_file import XmlFile, number_of, text_of
+
+_TTY = re.compile(
+    r"seri:(?P<name>\S+) type:(?P<type>portio|mmio) base:(?P<base>0x[0-9A-Fa-f]{1,16})"
+    r" irq:(?P<irq>[0-9]{1,3})(?P<rest>( (bdf|width):\S+)*)"
+)
+
+
+@dataclass(frozen=True)
+class Serial:
+    """A serial port: a 16550 at I/O ports, or memory-mapped."""
+
+    name: str
+    is_mmio: bool
+    base: int
+    irq: int
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board; RAM ranges are (first, last) host-physical addresses."""
+
+    path: Path
+    name: str
+    pcpu_ids: frozenset[int]
+    ram: tuple[tuple[int, int], ...]
+    ioapic_lines: tuple[int, ...]
+    serials: dict[str, Serial]
+
+
+def _read_serials(file: XmlFile) -> dict[str, Serial]:
+    element = file.root.find("TTYS_INFO")
+    serials: dict[str, Serial] = {}
+    if element is None:
+        return serials
+    for line in (element.text or "").splitlines():
+        words = " ".join(line.split())
+        if not words or words.startswith("BDF:"):
+            continue
+        match = _TTY.fullmatch(words)
+        is_mmio = match is not None and match["type"] == "mmio"
+        if match is None or int(match["irq"]) > 255 or (
+            not is_mmio and int(match["base"], 16) > 0xFFF8
+        ):
+            what = f'<TTYS_INFO> says "{words[:60]}", which is no serial port'
+            write = "seri:/dev/ttyS0 type:portio base:0x3F8 irq:4"
+            raise ConfigError([file.problem(element, what, write)])
+        base = int(match["base"], 16)
+        serials[match["name"]] = Serial(match["name"], is_mmio, base, int(match["irq"]))
+    return serials
+
+
+def _read_pcpus(file: XmlFile) -> frozenset[int]:
+    ids = [number_of(text_of(e)) for e in file.root.iterfind("processors/die/core/thread/cpu_id")]
+    info = file.root.find("CPU_PROCESSOR_INFO")
+    if not ids and info is not None:
+        ids = [int(word) for word in text_of(info).split(",")]
+    if not ids:
+        what = "the board has no processor"
+        write = "<CPU_PROCESSOR_INFO>0, 1</CPU_PROCESSOR_INFO> in it"
+        raise ConfigError([file.problem(file.root, what, write)])
+    if sorted(ids) != list(range(len(ids))):
+        where = file.root.find("processors")
+        what = "processor ids do not count from 0 without a gap"
+        write = "<cpu_id>0</cpu_id>, <cpu_id>1</cpu_id> and so on"
+        raise ConfigError([file.problem(info if where is None else where, what, write)])
+    return frozenset(ids)
+
+
+def _read_ram(file: XmlFile) -> tuple[tuple[int, int], ...]:
+    ram = []
+    for element in file.root.iterfind("memory/range"):
+        first, last = number_of(element.get("start")), number_of(element.get("end"))
+        if last < first:
+            what = f"memory range ends ({last:#x}) before it starts ({first:#x})"
+            raise ConfigError([file.problem(element, what, f'end="{first + 0xFFF:#x}"')])
+        ram.append((first, last))
+    return tuple(ram)
+
+
+def read_board(path: Path) -> Board:
+    """Raises ConfigError."""
+    file = XmlFile(path, "board.xsd")
+    name = " ".join(file.root.get("board").split())
+    if not re.fullmatch(r"[A-Za-z0-9_.\-]{1,63}", name):
+        what = f'board="{name[:40]}" is not 1 to 63 letters, digits, dots, dashes or underscores'
+        raise ConfigError([file.problem(file.root, what, '<acrn-config board="my-board">')])
+    return Board(
+        path=path,
+        name=name,
+        pcpu_ids=_read_pcpus(file),
+        ram=_read_ram(file),
+        ioapic_lines=tuple(
+            number_of(text_of(e)) for e in file.root.iterfind("ioapics/ioapic/gsi_number")
+        ),
+        serials=_read_serials(file),
+    )

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Write what the build reads: config.h, config.mk and vm_config.c."""
+
+from pathlib import Path
+
+from board import Board
+from kconfig import Value
+from scenario import Scenario, Vm
+
+_HEADER = "SPDX-License-Identifier: BSD-3-Clause"
+
+
+def c_string(text: str) -> str:
+    """A C string literal; every character is printable ASCII (the schema sees to it)."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?") + '"'
+
+
+def _number(value: Value) -> str:
+    return hex(value.value) if value.is_hex else str(value.value)
+
+
+def _made_from(board: Board, scenario: Scenario) -> str:
+    return f"Generated from board {board.name} and scenario {scenario.name}: do not edit."
+
+
+def config_h(board: Board, scenario: Scenario, values: dict[str, Value]) -> str:
+    """Numbers carry no suffix, so that assembly and linker scripts can use them too."""
+    lines = [
+        f"/* {_HEADER} */",
+        f"/* {_made_from(board, scenario)} */",
+        "#ifndef GEN_CONFIG_H",
+        "#define GEN_CONFIG_H",
+        "",
+        f"#define CONFIG_BOARD {c_string(board.name)}",
+        f"#define CONFIG_SCENARIO {c_string(scenario.name)}",
+    ]
+    for value in values.values():
+        if value.is_bool and not value.value:
+            lines.append(f"/* CONFIG_{value.name} is not set ({value.source}) */")
+        else:
+            lines.append(f"#define CONFIG_{value.name} {_number(value)} /* {value.source} */")
+    return "\n".join([*lines, "", "#endif", ""])
+
+
+def config_mk(board: Board, scenario: Scenario, values: dict[str, Value]) -> str:
+    lines = [
+        f"# {_HEADER}",
+        f"# {_made_from(board, scenario)}",
+        f"CONFIG_BOARD := {board.name}",
+        f"CONFIG_SCENARIO := {scenario.name}",
+    ]
+    for value in values.values():
+        text = (" y" if value.value else "") if value.is_bool else f" {_number(value)}"
+        lines.append(f"CONFIG_{value.name} :={text}")
+    return "\n".join([*lines, ""])
+
+
+def _vuart_lines(vm: Vm) -> list[str]:
+    lines = []
+    for vuart in vm.vuarts:
+        fields = [".type = VUART_LEGACY", f".port = {vuart.port:#x}U", f".irq = {vuart.irq}U"]
+        if vuart.peer is None:
+            fields.append(".peer = VUART_PEER_CONSOLE")
+        else:
+            peer_vm, peer_index = vuart.peer
+            fields += [".peer = VUART_PEER_VM", f".peer_vm = {peer_vm}U",
+                       f".peer_index = {peer_index}U"]
+        lines.append("\t\t\t{ " + ", ".join(fields) + " },")
+    return ["\t\t.vuart = {", *lines, "\t\t},"] if lines else []
+
+
+def _vm_lines(vm: Vm) -> list[str]:
+    return [
+        f"\t[{vm.vm_id}] = {{",
+        f"\t\t.load_order = {vm.load_order},",
+        f"\t\t.name = {c_string(vm.name)},",
+        f"\t\t.severity = {vm.severity},",
+        f"\t\t.cpu_affinity = {vm.affinity:#x}UL,",
+        f"\t\t.guest_flags = {' | '.join(vm.flags)},",
+        f"\t\t.memory_size = {vm.memory_size:#x}UL,",
+        f"\t\t.memory_start = {vm.memory_start:#x}UL,",
+        "\t\t.os = {",
+        f"\t\t\t.type = {vm.kernel_type},",
+        f"\t\t\t.kernel_tag = {c_string(vm.kernel_tag)},",
+        f"\t\t\t.ramdisk_tag = {c_string(vm.ramdisk_tag)},",
+        f"\t\t\t.acpi_tag = {c_string(vm.acpi_tag)},",
+        f"\t\t\t.bootargs = {c_string(vm.bootargs)},",
+        f"\t\t\t.load_addr = {vm.load_addr or 0:#x}UL,",
+        f"\t\t\t.entry_addr = {vm.entry_addr or 0:#x}UL,",
+        "\t\t},",
+        *_vuart_lines(vm),
+        f"\t\t.bvt_weight = {vm.bvt_weight}U,",
+        f"\t\t.priority = {vm.priority}U,",
+        "\t},",
+    ]
+
+
+def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> str:
+    serial = board.serials.get(scenario.serial_console)
+    console = "{ .type = SERIAL_NONE }"
+    if serial is not None:
+        kind = "SERIAL_MMIO" if serial.is_mmio else "SERIAL_PIO"
+        register_bytes = 4 if serial.is_mmio else 1
+        console = (f"{{ .type = {kind}, .base = {serial.base:#x}UL, .irq = {serial.irq}U, "
+                   f".reg_size = {register_bytes}U }}")
+    lines = [
+        f"/* {_HEADER} */",
+        "/*",
+        f" * {_made_from(board, scenario)}",
+        " * The tables of hv/vm_config.h; constant, so nobody locks them.",
+        " */",
+        '#include "hv/vm_config.h"',
+        "",
+        "const struct vm_config vm_configs[] = {",
+    ]
+    for vm in scenario.vms:
+        lines += _vm_lines(vm)
+    lines += [
+        "};",
+        "",
+        f"const uint16_t vm_config_count = {len(scenario.vms)}U;",
+        "",
+        "const struct board_config board_config = {",
+        f"\t.name = {c_string(board.name)},",
+        f"\t.scenario = {c_string(scenario.name)},",
+        f"\t.hv_ram_start = {values['HV_RAM_START'].value:#x}UL,",
+        f"\t.pcpu_num = {len(board.pcpu_ids)}U,",
+        f"\t.console = {console},",
+        "};",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def write_if_changed(path: Path, content: str) -> bool:
+    """Leaves a file alone that is as it should be, so that make rebuilds nothing for it."""
+    if path.exists() and path.read_bytes() == content.encode():
+        return False
+    path.write_text(content)
+    return True

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""The VMs and hypervisor options of a scenario file, as ACRN's users write them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from problems import Problem
+from xml_file import Element, XmlFile, number_of, text_of
+
+LOAD_ORDERS = ("PRE_LAUNCHED_VM", "SERVICE_VM", "POST_LAUNCHED_VM")
+COM_PORTS = {"COM Port 1": 0x3F8, "COM Port 2": 0x2F8, "COM Port 3": 0x3E8, "COM Port 4": 0x2E8}
+COM_IRQS = {0x3F8: 4, 0x2F8: 3, 0x3E8: 6, 0x2E8: 7}
+
+# Element under <hv> -> Kconfig symbol of the same meaning.
+_OPTIONS = {
+    "DEBUG_OPTIONS/MEM_LOGLEVEL": "MEM_LOGLEVEL",
+    "DEBUG_OPTIONS/CONSOLE_LOGLEVEL": "CONSOLE_LOGLEVEL",
+    "FEATURES/VUART_RX_BUF_SIZE": "VUART_RX_BUF",
+    "FEATURES/VUART_TX_BUF_SIZE": "VUART_TX_BUF",
+    "MEMORY/STACK_SIZE": "STACK_SIZE",
+    "MEMORY/HV_RAM_START": "HV_RAM_START",
+    "CAPACITIES/MAX_VM_NUM": "MAX_VM_NUM",
+    "CAPACITIES/MAX_IOAPIC_NUM": "MAX_IOAPIC_NUM",
+    "CAPACITIES/MAX_IOAPIC_LINES": "MAX_IOAPIC_LINES",
+    "CAPACITIES/MAX_PCI_DEV_NUM": "MAX_PCI_DEV_NUM",
+    "CAPACITIES/MAX_PT_IRQ_ENTRIES": "MAX_PT_IRQ_ENTRIES",
+    "CAPACITIES/MAX_MSIX_TABLE_NUM": "MAX_MSIX_TABLE_NUM",
+    "CAPACITIES/MAX_EMULATED_MMIO": "MAX_EMULATED_MMIO",
+}
+
+
+@dataclass(frozen=True)
+class Option:
+    """A number the scenario gives to a Kconfig symbol."""
+
+    symbol: str
+    value: int
+    source: str
+    element: Element
+
+
+@dataclass
+class Endpoint:
+    """One end of a connection between two VMs' serial ports."""
+
+    vm_name: str
+    port: int
+    element: Element
+
+
+@dataclass
+class Vuart:
+    """A serial port of a VM; its peer is (VM index, vUART index), or the console if None."""
+
+    port: int
+    irq: int
+    peer: Optional[tuple[int, int]] = None
+
+
+@dataclass
+class Vm:
+    """One <vm>.  Memory sizes are bytes, addresses host-physical unless said otherwise."""
+
+    element: Element
+    vm_id: int
+    name: str
+    load_order: str
+    is_rt: bool
+    owns_pcpus: bool
+    pcpu_ids: list[tuple[int, Element]]
+    memory_start: int
+    memory_size: int
+    kernel_type: str
+    kernel_tag: str
+    ramdisk_tag: str
+    bootargs: str
+    load_addr: Optional[int]  # GPA
+    entry_addr: Optional[int]  # GPA
+    flags: list[str]
+    console_port: Optional[int]
+    bvt_weight: int
+    priority: int
+    vuarts: list[Vuart] = field(default_factory=list)
+    affinity: int = 0  # bitmap, see assign_affinity()
+
+    @property
+    def owns_lapic(self) -> bool:
+        return "GUEST_FLAG_LAPIC_PASSTHROUGH" in self.flags
+
+    @property
+    def acpi_tag(self) -> str:
+        return f"ACPI_VM{self.vm_id}" if self.load_order == "PRE_LAUNCHED_VM" else ""
+
+    @property
+    def severity(self) -> str:
+        if self.is_rt:
+            return "SEVERITY_RTVM"
+        return {
+            "PRE_LAUNCHED_VM": "SEVERITY_SAFETY_VM",
+            "SERVICE_VM": "SEVERITY_SERVICE_VM",
+            "POST_LAUNCHED_VM": "SEVERITY_STANDARD_VM",
+        }[self.load_order]
+
+
+@dataclass
+class Scenario:
+    """A scenario file that follows its schema; whether it makes sense, checks.py says."""
+
+    file: XmlFile
+    name: str
+    is_release: bool
+    serial_console: str
+    scheduler: str
+    options: list[Option]
+    vms: list[Vm]
+    connections: list[tuple[Endpoint, Endpoint]]
+
+    def problem(self, element: Element, what: str, write: str) -> Problem:
+        return self.file.problem(element, what, write)
+
+    @property
+    def has_service_vm(self) -> bool:
+        return any(vm.load_order == "SERVICE_VM" for vm in self.vms)
+
+    @property
+    def needs_vapic(self) -> bool:
+        return self.has_service_vm or not all(vm.owns_lapic for vm in self.vms)
+
+
+def _is_yes(element: Element, path: str) -> bool:
+    return text_of(element.find(path)) == "y"
+
+
+def _number_or(element: Element, path: str, default: Optional[int]) -> Optional[int]:
+    text = text_of(element.find(path))
+    return number_of(text) if text else default
+
+
+def _flags(element: Element, is_rt: bool) -> list[str]:
+    flags = ["GUEST_FLAG_STATIC_VM"]
+    if is_rt:
+        flags.append("GUEST_FLAG_RT")
+    for name, flag in (
+        ("lapic_passthrough", "GUEST_FLAG_LAPIC_PASSTHROUGH"),
+        ("io_completion_polling", "GUEST_FLAG_IO_COMPLETION_POLLING"),
+        ("hide_mtrr_support", "GUEST_FLAG_HIDE_MTRR"),
+        ("stateless", "GUEST_FLAG_STATELESS"),
+    ):
+        if _is_yes(element, name):
+            flags.append(flag)
+    return flags
+
+
+def _read_vm(element: Element) -> Vm:
+    load_order = text_of(element.find("load_order"))
+    is_pre_launched = load_order == "PRE_LAUNCHED_VM"
+    is_rt = text_of(element.find("vm_type")) == "RTVM"
+    megabytes = _number_or(element, "memory/hpa_region/size_hpa", None)
+    if megabytes is None:
+        megabytes = _number_or(element, "memory/size", 0)
+    return Vm(
+        element=element,
+        vm_id=number_of(" ".join(element.get("id").split())),
+        name=text_of(element.find("name")),
+        load_order=load_order,
+        is_rt=is_rt,
+        owns_pcpus=is_pre_launched or _is_yes(element, "own_pcpu"),
+        pcpu_ids=[
+            (number_of(text_of(e)), e) for e in element.iterfind("cpu_affinity/pcpu/pcpu_id")
+        ],
+        memory_start=_number_or(element, "memory/hpa_region/start_hpa", 0) or 0,
+        memory_size=(megabytes or 0) << 20 if is_pre_launched else 0,
+        kernel_type=text_of(element.find("os_config/kern_type")) or "KERNEL_BZIMAGE",
+        kernel_tag=text_of(element.find("os_config/kern_mod")),
+        ramdisk_tag=text_of(element.find("os_config/ramdisk_mod")),
+        bootargs=text_of(element.find("os_config/bootargs")),
+        load_addr=_number_or(element, "os_config/kern_load_addr", None),
+        entry_addr=_number_or(element, "os_config/kern_entry_addr", None),
+        flags=_flags(element, is_rt),
+        console_port=COM_PORTS.get(text_of(element.find("console_vuart"))),
+        bvt_weight=_number_or(element, "bvt_weight", 1) or 0,
+        priority=1 if text_of(element.find("priority")) == "PRIO_HIGH" else 0,
+    )
+
+
+def _read_options(hypervisor: Element) -> list[Option]:
+    options = []
+    for path, symbol in _OPTIONS.items():
+        value = _number_or(hypervisor, path, None)
+        if value is not None:
+            element = hypervisor.find(path)
+            options.append(Option(symbol, value, f"scenario, hv/{path}", element))
+    return options
+
+
+def _read_endpoint(element: Element) -> Endpoint:
+    port = number_of(text_of(element.find("io_port")))
+    return Endpoint(text_of(element.find("vm_name")), port, element)
+
+
+def read_scenario(path: Path) -> Scenario:
+    """Raises ConfigError if the file is not well-formed or not as its schema wants it."""
+    file = XmlFile(path, "scenario.xsd")
+    hypervisor = file.root.find("hv")
+    connections = []
+    for connection in hypervisor.iterfind("vuart_connections/vuart_connection"):
+        first, second = connection.iterfind("endpoint")
+        connections.append((_read_endpoint(first), _read_endpoint(second)))
+    return Scenario(
+        file=file,
+        name=path.stem,
+        is_release=text_of(hypervisor.find("BUILD_TYPE")) == "release",
+        serial_console=text_of(hypervisor.find("DEBUG_OPTIONS/SERIAL_CONSOLE")) or "None",
+        scheduler=text_of(hypervisor.find("FEATURES/SCHEDULER")) or "SCHED_BVT",
+        options=_read_options(hypervisor),
+        vms=[_read_vm(element) for element in file.root.iterfind("vm")],
+        connections=connections,
+    )
+
+
+def connect_vuarts(scenario: Scenario) -> None:
+    """Give every VM its serial ports: the console first, then one per connection."""
+    index_of = {vm.name: index for index, vm in enumerate(scenario.vms)}
+    for vm in scenario.vms:
+        vm.vuarts = []
+        if vm.console_port is not None:
+            vm.vuarts.append(Vuart(vm.console_port, COM_IRQS[vm.console_port]))
+    for ends in scenario.connections:
+        vms = [scenario.vms[index_of[end.vm_name]] for end in ends]
+        places = [(index_of[vm.name], len(vm.vuarts)) for vm in vms]
+        for vm, end, peer in zip(vms, ends, reversed(places)):
+            vm.vuarts.append(Vuart(end.port, COM_IRQS[end.port], peer))
+
+
+def assign_affinity(scenario: Scenario, max_pcpu_num: int) -> None:
+    """A VM that names no processor gets all that no other VM owns alone."""
+    owned = 0
+    for vm in scenario.vms:
+        vm.affinity = sum(1 << pcpu for pcpu, _ in vm.pcpu_ids)
+        if vm.owns_pcpus:
+            owned |= vm.affinity
+    for vm in scenario.vms:
+        if not vm.pcpu_ids:
+            vm.affinity = ((1 << max_pcpu_num) - 1) & ~owned
