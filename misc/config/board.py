@@ -59,19 +59,19 @@ def _read_serials(file: XmlFile) -> dict[str, Serial]:
 
 
 def _read_pcpus(file: XmlFile) -> frozenset[int]:
+    where = file.root.find("processors")
     ids = [number_of(text_of(e)) for e in file.root.iterfind("processors/die/core/thread/cpu_id")]
-    info = file.root.find("CPU_PROCESSOR_INFO")
-    if not ids and info is not None:
-        ids = [int(word) for word in text_of(info).split(",")]
+    if not ids:
+        where = file.root.find("CPU_PROCESSOR_INFO")
+        ids = [int(word) for word in text_of(where).split(",") if word]
     if not ids:
         what = "the board has no processor"
         write = "<CPU_PROCESSOR_INFO>0, 1</CPU_PROCESSOR_INFO> in it"
         raise ConfigError([file.problem(file.root, what, write)])
     if sorted(ids) != list(range(len(ids))):
-        where = file.root.find("processors")
         what = "processor ids do not count from 0 without a gap"
         write = "<cpu_id>0</cpu_id>, <cpu_id>1</cpu_id> and so on"
-        raise ConfigError([file.problem(info if where is None else where, what, write)])
+        raise ConfigError([file.problem(where, what, write)])
     return frozenset(ids)
 
 

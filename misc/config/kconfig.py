@@ -13,7 +13,8 @@ from problems import ConfigError, Problem
 from scenario import Scenario, read_scenario
 
 KCONFIG = Path(__file__).resolve().parents[2] / "Kconfig"
-_WARNING = re.compile(r"(?P<path>.*?):(?P<line>\d+): warning: (?P<what>.*)", re.DOTALL)
+_WARNING = re.compile(r"((?P<path>.*?):(?P<line>\d+): )?warning: (?P<what>.*)", re.DOTALL)
+_DEFINED_AT = re.compile(r" \(defined at [^)]*\)")
 
 
 @dataclass(frozen=True)
@@ -37,27 +38,31 @@ def _load(config: Optional[Path]) -> kconfiglib.Kconfig:
     except OSError as error:
         what = f"cannot be read ({error.strerror})"
         raise ConfigError([Problem(str(config), 1, what, "the path of a file, or none")]) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            [Problem(str(config), 1, "is not text", "lines like CONFIG_MAX_VM_NUM=16")]
-        ) from error
-    problems = []
-    for warning in kconf.warnings:
-        match = _WARNING.match(warning)
-        what = " ".join((match["what"] if match else warning).split())
-        line = int(match["line"]) if match else 1
-        problems.append(Problem(str(config), line, what, "a value that make menuconfig offers"))
+    except kconfiglib.KconfigError as error:
+        write = "text like CONFIG_MAX_VM_NUM=16"
+        raise ConfigError([Problem(str(config), 1, "is not text", write)]) from error
+    problems = [_explain(kconf, config, warning) for warning in kconf.warnings]
     if problems:
         raise ConfigError(problems)
     return kconf
 
 
+def _explain(kconf: kconfiglib.Kconfig, config: Path, warning: str) -> Problem:
+    """Kconfiglib tells the line of some mistakes only; the symbol leads to the others."""
+    match = _WARNING.match(warning)
+    what = " ".join(_DEFINED_AT.sub("", match["what"] if match else warning).split())
+    line = int(match["line"]) if match and match["line"] else 1
+    if line == 1:
+        named = [s.name for s in kconf.unique_defined_syms if re.search(rf"\b{s.name}\b", what)]
+        line = _line_of(config, named[0]) if named else 1
+    return Problem(str(config), line, what, "a symbol and value that make menuconfig offers")
+
+
 def _line_of(config: Path, name: str) -> int:
+    """The last assignment counts."""
     pattern = re.compile(rf"(# )?CONFIG_{name}\b")
-    for number, line in enumerate(config.read_text().splitlines(), 1):
-        if pattern.match(line):
-            return number
-    return 1
+    lines = config.read_text().splitlines()
+    return max([n for n, line in enumerate(lines, 1) if pattern.match(line)], default=1)
 
 
 def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, str]:

@@ -7,6 +7,7 @@ which elements are accepted without effect.
 """
 
 import difflib
+import functools
 import re
 from pathlib import Path
 from typing import Any, Optional
@@ -44,11 +45,16 @@ def _parse(path: Path) -> Element:
         ) from error
     except etree.XMLSyntaxError as error:
         line = error.lineno or 1
-        what = f"is not well-formed XML: {error.msg}"
+        what = "is not well-formed XML: " + " ".join((error.msg or "").split())
         raise ConfigError([Problem(str(path), line, what, "well-formed XML")]) from error
     if root.getroottree().docinfo.internalDTD is not None:
         raise ConfigError([Problem(str(path), 1, "a DOCTYPE has no place here", "the elements")])
     return root
+
+
+@functools.lru_cache
+def _schema(name: str) -> xmlschema.XMLSchema11:
+    return xmlschema.XMLSchema11(str(SCHEMAS / name))
 
 
 class XmlFile:
@@ -57,7 +63,7 @@ class XmlFile:
     def __init__(self, path: Path, schema_name: str) -> None:
         self.path = path
         self.root = _parse(path)
-        self._schema = xmlschema.XMLSchema11(str(SCHEMAS / schema_name))
+        self._schema = _schema(schema_name)
         if self.root.tag != "acrn-config":
             what = f"<{self.root.tag}> is not a board or scenario"
             raise ConfigError([self.problem(self.root, what, "<acrn-config>")])
@@ -178,4 +184,5 @@ def _nearest(name: str, known: dict[str, Any]) -> str:
 
 
 def _brief(text: str) -> str:
+    text = " ".join(text.split())
     return text if len(text) <= 40 else text[:37] + "..."

@@ -1,0 +1,187 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Do right configurations give the right tables, and do these compile?"""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import support
+
+SHARED = support.SHARED.read_text()
+
+PARTITIONED = """<acrn-config><hv/>
+<vm id="0"><load_order>PRE_LAUNCHED_VM</load_order><vm_type>RTVM</vm_type><name>rt</name>
+  <lapic_passthrough>y</lapic_passthrough>
+  <cpu_affinity><pcpu><pcpu_id>1</pcpu_id></pcpu></cpu_affinity>
+  <memory><hpa_region><start_hpa>0x10000000</start_hpa><size_hpa>64</size_hpa></hpa_region></memory>
+  <os_config><kern_type>KERNEL_RAWIMAGE</kern_type><kern_mod>rt</kern_mod>
+    <kern_load_addr>0x8000</kern_load_addr><kern_entry_addr>0x8010</kern_entry_addr></os_config>
+</vm></acrn-config>"""
+
+
+def value(config_h: str, name: str) -> str | None:
+    for line in config_h.splitlines():
+        words = line.split()
+        if words[:2] == ["#define", f"CONFIG_{name}"]:
+            return words[2]
+    return None
+
+
+class Tables(unittest.TestCase):
+    def test_shared_scenario_of_the_tree(self) -> None:
+        files = support.run_text()
+        table = files["vm_config.c"]
+        for text in ('.name = "ACRN_Service_VM"', '.kernel_tag = "Linux_bzImage"',
+                     '.ramdisk_tag = "Ramdisk_mod"', '.name = "vm1"', "vm_config_count = 2U",
+                     ".load_order = SERVICE_VM", ".load_order = POST_LAUNCHED_VM",
+                     ".type = SERIAL_PIO, .base = 0x3f8UL, .irq = 4U",
+                     ".port = 0x3f8U, .irq = 4U, .peer = VUART_PEER_CONSOLE"):
+            self.assertIn(text, table)
+        header = files["config.h"]
+        for name, expected in (("SERVICE_VM", "1"), ("VAPIC", "1"), ("DEBUG", "1"),
+                               ("SCHED_BVT", "1"), ("SCHED_NOOP", None), ("MAX_VM_NUM", "16"),
+                               ("MAX_PCPU_NUM", "8"), ("CONSOLE_LOGLEVEL", "3"),
+                               ("VUART_RX_BUF", "256"), ("VUART_TX_BUF", "8192"),
+                               ("HV_RAM_START", "0x400000")):
+            self.assertEqual(value(header, name), expected, name)
+        self.assertIn("CONFIG_SERVICE_VM := y\n", files["config.mk"])
+        self.assertIn("CONFIG_SCHED_NOOP :=\n", files["config.mk"])
+
+    def test_vm_that_owns_its_lapic_needs_no_virtual_one(self) -> None:
+        files = support.run_text(scenario=PARTITIONED)
+        self.assertIsNone(value(files["config.h"], "SERVICE_VM"))
+        self.assertIsNone(value(files["config.h"], "VAPIC"))
+        for text in (".severity = SEVERITY_RTVM", ".cpu_affinity = 0x2UL",
+                     "GUEST_FLAG_RT | GUEST_FLAG_LAPIC_PASSTHROUGH",
+                     ".memory_size = 0x4000000UL", ".memory_start = 0x10000000UL",
+                     ".load_addr = 0x8000UL", ".entry_addr = 0x8010UL",
+                     '.acpi_tag = "ACPI_VM0"', "{ .type = SERIAL_NONE }"):
+            self.assertIn(text, files["vm_config.c"])
+
+    def test_processor_owned_alone_is_taken_from_the_others(self) -> None:
+        owner = ("<name>vm1</name><own_pcpu>y</own_pcpu><cpu_affinity><pcpu><pcpu_id>1</pcpu_id>"
+                 "</pcpu></cpu_affinity>")
+        table = support.run_text(scenario=SHARED.replace("<name>vm1</name>", owner))["vm_config.c"]
+        service_vm, vm1 = table.split("[1] =")
+        self.assertIn(".cpu_affinity = 0xfdUL", service_vm)
+        self.assertIn(".cpu_affinity = 0x2UL", vm1)
+
+    def test_both_ends_of_a_vuart_connection_name_each_other(self) -> None:
+        connection = """<vuart_connections><vuart_connection><name>c</name><type>legacy</type>
+            <endpoint><vm_name>ACRN_Service_VM</vm_name><io_port>0x2F8</io_port></endpoint>
+            <endpoint><vm_name>vm1</vm_name><io_port>0x3E8</io_port></endpoint>
+            </vuart_connection></vuart_connections></hv>"""
+        table = support.run_text(scenario=SHARED.replace("</hv>", connection))["vm_config.c"]
+        self.assertIn(".port = 0x2f8U, .irq = 3U, .peer = VUART_PEER_VM, .peer_vm = 1U, "
+                      ".peer_index = 0U", table)
+        self.assertIn(".port = 0x3e8U, .irq = 6U, .peer = VUART_PEER_VM, .peer_vm = 0U, "
+                      ".peer_index = 1U", table)
+
+    def test_quotes_in_boot_arguments_stay_inside_the_string(self) -> None:
+        text = SHARED.replace("console=ttyS0", 'a="b c" d=\\ ??/')
+        with tempfile.TemporaryDirectory() as name:
+            scenario = Path(name) / "s.xml"
+            scenario.write_text(text)
+            out = Path(name) / "out"
+            support.run(out, scenario=scenario)
+            self.assertEqual(support.compile_c("gcc", out), "")
+            self.assertIn(r'"a=\"b c\" d=\\ \?\?/"', (out / "vm_config.c").read_text())
+
+
+class Precedence(unittest.TestCase):
+    """.config before the scenario, the scenario before Kconfig, RELEASE before all."""
+
+    def test_config_overrides_the_scenario(self) -> None:
+        header = support.run_text(config="CONFIG_MAX_VM_NUM=5\nCONFIG_SCHED_PRIO=y\n")["config.h"]
+        self.assertEqual(value(header, "MAX_VM_NUM"), "5")
+        self.assertEqual(value(header, "SCHED_PRIO"), "1")
+        self.assertIsNone(value(header, "SCHED_BVT"))
+        self.assertIn("#define CONFIG_MAX_VM_NUM 5 /* .config */", header)
+        self.assertIn("/* Kconfig */", header)
+
+    def test_release(self) -> None:
+        self.assertIsNone(value(support.run_text(release=True)["config.h"], "DEBUG"))
+        self.assertIsNone(value(support.run_text(
+            release=True, config="CONFIG_DEBUG=y\n")["config.h"], "DEBUG"))
+        text = SHARED.replace("<BUILD_TYPE>debug", "<BUILD_TYPE>release")
+        self.assertIsNone(value(support.run_text(scenario=text)["config.h"], "DEBUG"))
+
+
+class Files(unittest.TestCase):
+    def test_unchanged_files_keep_their_time(self) -> None:
+        with tempfile.TemporaryDirectory() as name:
+            out = Path(name)
+            support.run(out)
+            for path in out.iterdir():
+                os.utime(path, (1, 1))
+            support.run(out)
+            self.assertEqual({path.stat().st_mtime for path in out.iterdir()}, {1})
+            support.run(out, release=True)
+            self.assertGreater((out / "config.h").stat().st_mtime, 1)
+            self.assertEqual((out / "vm_config.c").stat().st_mtime, 1)
+
+    def test_moved_lines_change_nothing(self) -> None:
+        """A comment added to a scenario must not rebuild the hypervisor."""
+        moved = SHARED.replace("<hv>", "<!-- one -->\n\n<hv>")
+        self.assertEqual(support.run_text(), support.run_text(scenario=moved))
+
+    def test_generated_c_compiles_without_a_warning(self) -> None:
+        for compiler in ("gcc", "clang"):
+            with tempfile.TemporaryDirectory() as name:
+                support.run(Path(name))
+                self.assertEqual(support.compile_c(compiler, Path(name)), "")
+
+    def test_command_line(self) -> None:
+        """The program says what has no effect, and fails without a trace of Python."""
+        program = str(support.ROOT / "misc/config/generate.py")
+        with tempfile.TemporaryDirectory() as name:
+            scenario = Path(name) / "s.xml"
+            scenario.write_text(SHARED.replace("</FEATURES>",
+                                               "<HYPERV_ENABLED>y</HYPERV_ENABLED></FEATURES>"))
+            command = [program, "--board", str(support.BOARD), "--out", name + "/o", "--scenario"]
+            result = subprocess.run([*command, str(scenario)], capture_output=True, text=True,
+                                    check=False)
+            self.assertEqual(result.returncode, 0)
+            self.assertIn("no effect yet", result.stderr)
+            self.assertIn("<HYPERV_ENABLED> (", result.stderr)
+            result = subprocess.run([*command, "/nowhere.xml"], capture_output=True, text=True,
+                                    check=False)
+            self.assertEqual(result.returncode, 1)
+            self.assertEqual(result.stderr.count("\n"), 1)
+            self.assertIn("/nowhere.xml:1: cannot be read", result.stderr)
+
+
+@unittest.skipUnless(support.REFERENCE.is_dir(), "ACRN's own files are not here")
+class FilesOfAcrn(unittest.TestCase):
+    """Files of ACRN's users load as they are."""
+
+    def test_version_3(self) -> None:
+        for board, scenarios in (
+            ("qemu", ("shared",)),
+            ("cfl-k700-i7", ("shared", "hybrid", "hybrid_rt", "partitioned")),
+        ):
+            folder = support.REFERENCE / board
+            for scenario in scenarios:
+                with self.subTest(board=board, scenario=scenario), \
+                        tempfile.TemporaryDirectory() as name:
+                    files = support.run(Path(name), folder / f"{board}.xml",
+                                        folder / f"{scenario}.xml")
+                    self.assertEqual(support.compile_c("gcc", Path(name)), "")
+                    self.assertEqual(scenario != "partitioned",
+                                     value(files["config.h"], "SERVICE_VM") == "1")
+
+    def test_version_2_is_named_as_such(self) -> None:
+        folder = support.REFERENCE / "apl-up2-v2.0"
+        for name in ("sdc", "hybrid", "industry", "logical_partition", "sdc_launch_1uos_laag"):
+            with self.subTest(name=name):
+                text = (folder / f"{name}.xml").read_text()
+                found = support.problems(scenario=text)
+                self.assertEqual(len(found), 1)
+                self.assertIn("of ACRN 2.x", found[0])
+
+
+if __name__ == "__main__":
+    unittest.main()
