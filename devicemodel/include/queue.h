@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: BSD-3-Clause */
+// SPDX-License-Identifier: BSD-3-Clause
 /*
  * Split virtqueues as seen by the device (virtio 1.2, section 2.7).
  *
@@ -15,6 +15,8 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
+#include "chain.h"
+
 struct vm;
 struct virtio_dev;
 struct ring_avail;
@@ -24,37 +26,28 @@ struct queue {
 	struct virtio_dev *dev;
 	struct vm *vm;
 	uint16_t index; /* which queue of the device */
-	uint16_t max;   /* largest size offered, a power of two */
+	uint16_t max;	/* largest size offered, a power of two */
 
 	/* What the driver programmed; frozen while live. */
 	uint16_t size;
-	uint16_t vector; /* MSI-X vector, or VIRTIO_MSI_NO_VECTOR */
+	_Atomic uint16_t vector; /* MSI-X vector, or VIRTIO_MSI_NO_VECTOR */
 	uint64_t desc_gpa, avail_gpa, used_gpa;
 
 	/* Set by queue_enable(). */
 	_Atomic bool live;
-	_Atomic bool broken;
 	bool event_idx, indirect;
 	const void *desc;
 	struct ring_avail *avail;
 	struct ring_used *used;
 
-	/* The side that takes: under the device's lock. */
+	/* The side that takes: one thread at a time, the device sees to it. */
 	uint16_t next_avail; /* free-running index of the next entry to take */
 	uint16_t seen_avail; /* avail->idx when it was last looked at */
 
-	/* The side that gives back: under this lock, taken inside the device's. */
+	/* The side that gives back: under this lock. */
 	pthread_mutex_t lock;
 	_Atomic uint16_t next_used; /* free-running; pop reads it to count what is in flight */
-	uint16_t told_used;         /* next_used when the driver was last considered for a call */
-};
-
-/* One request: iov[] holds the buffers the device reads, then those it writes. */
-struct chain {
-	struct iovec *iov;
-	uint16_t readable, writable; /* entries of iov[] */
-	uint16_t head;               /* goes back in queue_push() */
-	uint32_t read_len, write_len;
+	uint16_t told_used;	    /* next_used when the driver was last considered for a call */
 };
 
 void queue_init(struct queue *q, struct virtio_dev *dev, struct vm *vm, uint16_t index,
@@ -71,9 +64,15 @@ int queue_enable(struct queue *q, bool event_idx, bool indirect);
 void queue_reset(struct queue *q);
 
 /*
+ * Is there a request to take? When true, fewer than q->size are in flight, and what their
+ * queue_push() published is visible to the caller.
+ */
+bool queue_ready(struct queue *q);
+
+/*
  * Take the next request; @iov has room for @max entries, at least one.
  * 1: taken, and the caller owes one queue_push(); 0: ring empty; -EIO: ring broken.
- * Caller holds the device's lock.
+ * One thread at a time.
  */
 int queue_pop(struct queue *q, struct chain *c, struct iovec *iov, uint16_t max);
 
@@ -90,16 +89,7 @@ void queue_push(struct queue *q, uint16_t head, uint32_t len);
 /* Interrupt the driver, if it wants to hear of what was pushed since the last call. Any thread. */
 void queue_notify(struct queue *q);
 
-/* Mark queue and device broken; @why goes to the log. Any thread, q->lock not held. */
+/* The guest broke the rules: its device needs a reset; @why goes to the log. Any thread. */
 void queue_break(struct queue *q, const char *why);
-
-/* Move @len bytes from the front of the readable part to @dst; false if there are fewer. */
-bool chain_read(struct chain *c, void *dst, uint32_t len);
-
-/* Cut the last writable byte off and return its address; NULL if nothing is writable. */
-uint8_t *chain_cut_last(struct chain *c);
-
-/* Copy @len bytes to the front of the writable part; returns how many fit. */
-uint32_t chain_write(const struct chain *c, const void *src, uint32_t len);
 
 #endif

@@ -1,0 +1,418 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Disks backed by a file or a block device.
+ *
+ * Who touches what. The I/O request thread (a device's kick) calls block_submit(): what the page
+ * cache can satisfy without waiting is done right there, since handing a request to another
+ * thread costs more than copying its data; all else goes on b->todo. Workers take from b->todo,
+ * do the I/O without a lock and call done(). b->lock guards b->todo and the counters, nothing
+ * is called with it held. The file descriptors and block_info never change after block_open().
+ *
+ * Flush. A write is reported done only after pwritev2() returned, so an fdatasync() that starts
+ * later covers every write the guest has been told of: no ordering between requests is kept.
+ *
+ * Reset and the end. block_drain() cancels what waits on b->todo and sleeps until no worker is
+ * inside a request, so afterwards nobody touches the guest's buffers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "block.h"
+#include "block_config.h"
+#include "log.h"
+
+/* Enough to keep a queue of 64 busy on storage that answers in parallel; started on demand. */
+#define WORKERS_MAX  8U
+#define WORKER_STACK (128U << 10)
+
+/* Above this the copy would keep the guest's other devices waiting for too long. */
+#define INLINE_MAX (128U << 10)
+
+struct block {
+	const char *name;
+	int fd;
+	int cached_fd; /* with nocache: for buffers that O_DIRECT cannot take; else -1 */
+	struct block_info info;
+	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
+
+	pthread_mutex_t lock;
+	pthread_cond_t work;	/* todo or closing changed */
+	pthread_cond_t drained; /* active became 0 */
+	STAILQ_HEAD(, block_req) todo;
+	unsigned int waiting;		    /* requests on todo */
+	unsigned int workers, idle, active; /* threads: all, asleep, inside a request */
+	bool closing;
+	pthread_t worker[WORKERS_MAX];
+};
+
+const struct block_info *block_info(const struct block *b)
+{
+	return &b->info;
+}
+
+/* --- the I/O itself --- */
+
+/* Drop @n bytes from the front of what is left to do. */
+static void advance(struct block_req *req, uint64_t n)
+{
+	req->offset += n;
+	req->len -= n;
+	while (n != 0) {
+		size_t part = n < req->iov->iov_len ? (size_t)n : req->iov->iov_len;
+
+		req->iov->iov_base = (uint8_t *)req->iov->iov_base + part;
+		req->iov->iov_len -= part;
+		n -= part;
+		if (req->iov->iov_len == 0) {
+			req->iov++;
+			req->iovcnt--;
+		}
+	}
+}
+
+static ssize_t transfer_fd(int fd, const struct block_req *req, int flags)
+{
+	off_t offset = (off_t)req->offset;
+	ssize_t n;
+
+	do {
+		if (req->op == BLOCK_READ)
+			n = preadv2(fd, req->iov, (int)req->iovcnt, offset, flags);
+		else
+			n = pwritev2(fd, req->iov, (int)req->iovcnt, offset, flags);
+	} while (n < 0 && errno == EINTR);
+	return n < 0 ? -errno : n;
+}
+
+/* Bytes moved (at least one), or a negative errno. */
+static ssize_t transfer(const struct block *b, const struct block_req *req, int flags)
+{
+	ssize_t n = transfer_fd(b->fd, req, flags);
+
+	/* A buffer that O_DIRECT cannot take; the kernel keeps both ways coherent. */
+	if (n == -EINVAL && b->cached_fd >= 0)
+		n = transfer_fd(b->cached_fd, req, flags);
+	/* Inside the disk there is data: no byte means the file was cut behind our back. */
+	return n == 0 ? -EIO : n;
+}
+
+static int sync_file(const struct block *b)
+{
+	int ret;
+
+	do {
+		ret = fdatasync(b->fd);
+	} while (ret < 0 && errno == EINTR);
+	return ret < 0 ? -errno : 0;
+}
+
+static const char *op_name(enum block_op op)
+{
+	return op == BLOCK_READ ? "read" : op == BLOCK_WRITE ? "write" : "flush";
+}
+
+static int perform(const struct block *b, struct block_req *req)
+{
+	int err = 0;
+
+	while (req->len != 0 && err == 0) {
+		ssize_t n = transfer(b, req, req->durable ? RWF_DSYNC : 0);
+
+		if (n < 0)
+			err = (int)n;
+		else
+			advance(req, (uint64_t)n);
+	}
+	if (err == 0 && req->op == BLOCK_FLUSH)
+		err = sync_file(b);
+	if (err != 0)
+		log_guest("%s: %s at byte %" PRIu64 " failed: %s", b->name, op_name(req->op),
+			  req->offset, strerror(-err));
+	return err;
+}
+
+/* Try in the caller's thread. True when all of it is done. */
+static bool perform_now(struct block *b, struct block_req *req)
+{
+	ssize_t n;
+
+	if (req->op == BLOCK_FLUSH || req->durable || req->len > INLINE_MAX || !b->nowait[req->op])
+		return false;
+	n = transfer(b, req, RWF_NOWAIT);
+	if (n > 0)
+		advance(req, (uint64_t)n);
+	else if (n == -EOPNOTSUPP)
+		b->nowait[req->op] = false;
+	/* Any other error shows again in the worker, who reports it. */
+	return req->len == 0;
+}
+
+/* --- workers --- */
+
+static void *worker(void *arg)
+{
+	struct block *b = arg;
+
+	pthread_mutex_lock(&b->lock);
+	for (;;) {
+		struct block_req *req;
+		int err;
+
+		while (STAILQ_EMPTY(&b->todo) && !b->closing) {
+			b->idle++;
+			pthread_cond_wait(&b->work, &b->lock);
+			b->idle--;
+		}
+		if (b->closing)
+			break;
+		req = STAILQ_FIRST(&b->todo);
+		STAILQ_REMOVE_HEAD(&b->todo, link);
+		b->waiting--;
+		b->active++;
+		pthread_mutex_unlock(&b->lock);
+
+		err = perform(b, req);
+		req->done(req, err); /* the caller may reuse req from here on */
+
+		pthread_mutex_lock(&b->lock);
+		if (--b->active == 0)
+			pthread_cond_broadcast(&b->drained);
+	}
+	pthread_mutex_unlock(&b->lock);
+	return NULL;
+}
+
+/* b->lock held, or nobody else knows of b yet. Signals stay with the main threads. */
+static int start_worker(struct block *b)
+{
+	pthread_attr_t attr;
+	sigset_t all, old;
+	int err;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, WORKER_STACK);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&b->worker[b->workers], &attr, worker, b);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	pthread_attr_destroy(&attr);
+	if (err == 0)
+		b->workers++;
+	return -err;
+}
+
+int block_submit(struct block *b, struct block_req *req)
+{
+	if (perform_now(b, req))
+		return 0;
+
+	pthread_mutex_lock(&b->lock);
+	STAILQ_INSERT_TAIL(&b->todo, req, link);
+	b->waiting++;
+	/* Without a new thread the request waits for one of those there are. */
+	if (b->waiting > b->idle && b->workers < WORKERS_MAX)
+		(void)start_worker(b);
+	pthread_cond_signal(&b->work);
+	pthread_mutex_unlock(&b->lock);
+	return -EINPROGRESS;
+}
+
+void block_drain(struct block *b)
+{
+	STAILQ_HEAD(, block_req) cancelled = STAILQ_HEAD_INITIALIZER(cancelled);
+	struct block_req *req;
+
+	pthread_mutex_lock(&b->lock);
+	STAILQ_CONCAT(&cancelled, &b->todo);
+	b->waiting = 0;
+	pthread_mutex_unlock(&b->lock);
+
+	while ((req = STAILQ_FIRST(&cancelled)) != NULL) {
+		STAILQ_REMOVE_HEAD(&cancelled, link);
+		req->done(req, -ECANCELED);
+	}
+
+	pthread_mutex_lock(&b->lock);
+	while (b->active != 0)
+		pthread_cond_wait(&b->drained, &b->lock);
+	pthread_mutex_unlock(&b->lock);
+}
+
+/* --- opening and closing --- */
+
+static bool power_of_two(uint64_t n)
+{
+	return n != 0 && (n & (n - 1)) == 0;
+}
+
+static int open_files(struct block *b, const struct block_config *cfg)
+{
+	int flags = O_CLOEXEC | (cfg->nocache ? O_DIRECT : 0);
+
+	b->info.read_only = cfg->read_only;
+	b->fd = open(cfg->path, flags | (cfg->read_only ? O_RDONLY : O_RDWR));
+	if (b->fd < 0 && !cfg->read_only && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+		log_notice("%s: %s cannot be written, the disk is read-only", b->name, cfg->path);
+		b->info.read_only = true;
+		b->fd = open(cfg->path, flags | O_RDONLY);
+	}
+	if (b->fd >= 0 && cfg->nocache)
+		b->cached_fd = open(cfg->path, O_CLOEXEC | (b->info.read_only ? O_RDONLY : O_RDWR));
+	if (b->fd < 0 || (cfg->nocache && b->cached_fd < 0)) {
+		int err = errno;
+
+		log_err("%s: cannot open %s: %s%s", b->name, cfg->path, strerror(err),
+			cfg->nocache && err == EINVAL ? " (its file system cannot do nocache)"
+						      : "");
+		return -err;
+	}
+	return 0;
+}
+
+/* Two writers would destroy the image; readers may share it. */
+static int lock_image(const struct block *b, const char *path)
+{
+	struct flock fl = {
+		.l_type = b->info.read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+
+	if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES) {
+		log_err("%s: %s is in use by another disk or VM", b->name, path);
+		return -EBUSY;
+	}
+	log_warn("%s: cannot lock %s (%s); see that nothing else uses it", b->name, path,
+		 strerror(errno));
+	return 0;
+}
+
+static int measure(struct block *b, const char *path)
+{
+	uint64_t bytes = 0;
+	unsigned int physical = 0;
+	int logical = 0;
+	struct stat st;
+
+	if (fstat(b->fd, &st) < 0)
+		return -errno;
+	if (S_ISBLK(st.st_mode)) {
+		if (ioctl(b->fd, BLKGETSIZE64, &bytes) < 0 ||
+		    ioctl(b->fd, BLKSSZGET, &logical) < 0 ||
+		    ioctl(b->fd, BLKPBSZGET, &physical) < 0) {
+			log_err("%s: cannot size %s: %s", b->name, path, strerror(errno));
+			return -errno;
+		}
+	} else if (S_ISREG(st.st_mode)) {
+		bytes = (uint64_t)st.st_size;
+		logical = BLOCK_SECTOR;
+		physical = (unsigned int)st.st_blksize;
+	} else {
+		log_err("%s: %s is neither a file nor a block device", b->name, path);
+		return -EINVAL;
+	}
+	if (bytes % BLOCK_SECTOR != 0)
+		log_notice("%s: the last %u bytes of %s are no whole sector, they stay unused",
+			   b->name, (unsigned int)(bytes % BLOCK_SECTOR), path);
+	b->info.size = bytes - bytes % BLOCK_SECTOR;
+	if (b->info.size == 0) {
+		log_err("%s: %s is empty; make it the size of the disk first", b->name, path);
+		return -EINVAL;
+	}
+	b->info.logical = power_of_two((unsigned int)logical) && logical >= (int)BLOCK_SECTOR
+				  ? (uint32_t)logical
+				  : BLOCK_SECTOR;
+	b->info.physical =
+		power_of_two(physical) && physical >= b->info.logical ? physical : b->info.logical;
+	return 0;
+}
+
+/* FNV-1a of the real path: the guest finds the disk again by it after a reboot. */
+static void make_serial(struct block *b, const char *path)
+{
+	char real[PATH_MAX];
+	uint64_t hash = 0xCBF29CE484222325ULL;
+
+	if (realpath(path, real) == NULL)
+		snprintf(real, sizeof(real), "%s", path);
+	for (const char *c = real; *c != '\0'; c++)
+		hash = (hash ^ (uint8_t)*c) * 0x100000001B3ULL;
+	snprintf(b->info.serial, sizeof(b->info.serial), "ACRN%016" PRIx64, hash);
+}
+
+static void close_files(struct block *b)
+{
+	if (b->fd >= 0)
+		close(b->fd);
+	if (b->cached_fd >= 0)
+		close(b->cached_fd);
+}
+
+int block_open(struct block **out, const char *name, const char *config)
+{
+	struct block_config cfg;
+	struct block *b;
+	int ret = block_config_parse(&cfg, name, config);
+
+	if (ret < 0)
+		return ret;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return -ENOMEM;
+	b->name = name;
+	b->cached_fd = -1;
+	b->info.writeback = cfg.writeback;
+	/* A transfer that O_DIRECT does would wait for the disk whatever the flag says. */
+	b->nowait[BLOCK_READ] = !cfg.nocache;
+	b->nowait[BLOCK_WRITE] = !cfg.nocache;
+	STAILQ_INIT(&b->todo);
+	pthread_mutex_init(&b->lock, NULL);
+	pthread_cond_init(&b->work, NULL);
+	pthread_cond_init(&b->drained, NULL);
+	/* A write beyond a file size limit shall fail, not kill the VM. */
+	signal(SIGXFSZ, SIG_IGN);
+
+	ret = open_files(b, &cfg);
+	if (ret == 0)
+		ret = lock_image(b, cfg.path);
+	if (ret == 0)
+		ret = measure(b, cfg.path);
+	if (ret == 0)
+		ret = start_worker(b);
+	if (ret < 0) {
+		close_files(b);
+		free(b);
+		return ret;
+	}
+	make_serial(b, cfg.path);
+	*out = b;
+	return 0;
+}
+
+void block_close(struct block *b)
+{
+	pthread_mutex_lock(&b->lock);
+	b->closing = true;
+	pthread_cond_broadcast(&b->work);
+	pthread_mutex_unlock(&b->lock);
+	for (unsigned int i = 0; i < b->workers; i++)
+		pthread_join(b->worker[i], NULL);
+
+	pthread_cond_destroy(&b->drained);
+	pthread_cond_destroy(&b->work);
+	pthread_mutex_destroy(&b->lock);
+	close_files(b);
+	free(b);
+}

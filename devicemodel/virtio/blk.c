@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * virtio-blk (virtio 1.2, section 5.2): turns requests of the ring into reads, writes and
+ * flushes of the block backend, and results into status bytes.
+ *
+ * blk_kick(), blk_stop() and blk_config_write() run in the I/O request thread. blk_done() runs
+ * on a worker of the backend, or in blk_stop() for what was cancelled; it touches its own
+ * request, the busy bits and the queue, each of which is made for it. A request's slot is freed
+ * before its descriptor goes back, so there is a slot for every request the ring can hold.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_ids.h>
+
+#include "block.h"
+#include "log.h"
+#include "pci_modern.h"
+
+#define RING_SIZE  64U
+#define SEG_MAX	   126U
+#define CHAIN_MAX  (SEG_MAX + 2U) /* the header before, the status byte after */
+#define CLASS_CODE 0x018000U	  /* mass storage, other */
+#define WCE_OFFSET offsetof(struct virtio_blk_config, wce)
+
+/* A bit of busy for each entry of the ring. */
+_Static_assert(RING_SIZE == 64, "struct blk.busy has 64 bits");
+
+struct blk;
+
+struct blk_req {
+	struct block_req io; /* first: the backend hands it back */
+	struct blk *blk;
+	uint8_t *status;
+	uint32_t used_len; /* for the used ring: what is written if all goes well */
+	uint16_t head;
+	struct iovec iov[CHAIN_MAX];
+};
+
+struct blk {
+	struct virtio_dev *dev;
+	struct block *block;
+	const struct block_info *info;
+	struct virtio_blk_config config;
+	_Atomic uint64_t busy;
+	struct blk_req req[RING_SIZE];
+};
+
+/* --- the end of a request, any thread --- */
+
+static void blk_finish(struct blk_req *req, uint8_t status)
+{
+	struct blk *blk = req->blk;
+	struct queue *q = &blk->dev->queue[0];
+	uint64_t bit = 1ULL << (req - blk->req);
+	uint32_t used_len = req->used_len;
+	uint16_t head = req->head;
+
+	*req->status = status;
+	atomic_fetch_and_explicit(&blk->busy, ~bit, memory_order_release);
+	queue_push(q, head, used_len);
+}
+
+static uint8_t status_of(int err)
+{
+	return err == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
+}
+
+static void blk_done(struct block_req *io, int err)
+{
+	struct blk_req *req = (struct blk_req *)io;
+	struct queue *q = &req->blk->dev->queue[0];
+
+	blk_finish(req, status_of(err));
+	queue_notify(q);
+}
+
+/* --- requests, in the I/O request thread --- */
+
+/* Is [sector, sector + len) on the disk, in whole sectors? */
+static bool on_disk(const struct blk *blk, uint64_t sector, uint32_t len)
+{
+	uint64_t sectors = blk->info->size / BLOCK_SECTOR;
+
+	return len % BLOCK_SECTOR == 0 && sector <= sectors &&
+	       len / BLOCK_SECTOR <= sectors - sector;
+}
+
+/* Without FLUSH, or with its cache switched off, the guest takes "done" for "on the disk". */
+static bool write_through(const struct blk *blk)
+{
+	return !virtio_has(blk->dev, VIRTIO_BLK_F_FLUSH) || blk->config.wce == 0;
+}
+
+static void submit(struct blk *blk, struct blk_req *req)
+{
+	int err = block_submit(blk->block, &req->io);
+
+	if (err != -EINPROGRESS)
+		blk_finish(req, status_of(err));
+}
+
+static void read_or_write(struct blk *blk, struct blk_req *req, const struct chain *c,
+			  uint64_t sector, bool write)
+{
+	uint32_t len = write ? c->read_len : c->write_len;
+
+	if (!on_disk(blk, sector, len) || (write && blk->info->read_only)) {
+		log_guest("%s: %s of %u bytes at sector %llu refused", blk->dev->name,
+			  write ? "write" : "read", len, (unsigned long long)sector);
+		req->used_len = 1;
+		blk_finish(req, VIRTIO_BLK_S_IOERR);
+		return;
+	}
+	req->io.op = write ? BLOCK_WRITE : BLOCK_READ;
+	req->io.durable = write && write_through(blk);
+	req->io.iov = write ? c->iov : c->iov + c->readable;
+	req->io.iovcnt = write ? c->readable : c->writable;
+	req->io.offset = sector * BLOCK_SECTOR;
+	req->io.len = len;
+	req->used_len = write ? 1 : len + 1;
+	if (len == 0)
+		blk_finish(req, VIRTIO_BLK_S_OK);
+	else
+		submit(blk, req);
+}
+
+static void flush(struct blk *blk, struct blk_req *req)
+{
+	req->io.op = BLOCK_FLUSH;
+	req->io.durable = false;
+	req->io.offset = 0;
+	req->io.len = 0;
+	req->used_len = 1;
+	submit(blk, req);
+}
+
+static void get_id(struct blk *blk, struct blk_req *req, const struct chain *c)
+{
+	req->used_len = chain_write(c, blk->info->serial, VIRTIO_BLK_ID_BYTES) + 1;
+	blk_finish(req, VIRTIO_BLK_S_OK);
+}
+
+static void start(struct blk *blk, struct blk_req *req, struct queue *q, struct chain *c)
+{
+	struct virtio_blk_outhdr hdr;
+
+	if (!chain_read(c, &hdr, sizeof(hdr))) {
+		queue_break(q, "request without a header");
+		return;
+	}
+	req->status = chain_cut_last(c);
+	if (req->status == NULL) {
+		queue_break(q, "request without a status byte");
+		return;
+	}
+	req->head = c->head;
+	atomic_fetch_or_explicit(&blk->busy, 1ULL << (req - blk->req), memory_order_relaxed);
+
+	switch (hdr.type) {
+	case VIRTIO_BLK_T_IN:
+	case VIRTIO_BLK_T_OUT:
+		read_or_write(blk, req, c, hdr.sector, hdr.type == VIRTIO_BLK_T_OUT);
+		break;
+	case VIRTIO_BLK_T_FLUSH:
+		flush(blk, req);
+		break;
+	case VIRTIO_BLK_T_GET_ID:
+		get_id(blk, req, c);
+		break;
+	default:
+		req->used_len = 1;
+		blk_finish(req, VIRTIO_BLK_S_UNSUPP);
+	}
+}
+
+static void blk_kick(struct virtio_dev *dev, struct queue *q)
+{
+	struct blk *blk = dev->priv;
+	struct chain c;
+
+	queue_quiet(q);
+	do {
+		while (queue_ready(q)) {
+			/* Fewer are in flight than the ring has entries: a slot is free. */
+			uint64_t busy = atomic_load_explicit(&blk->busy, memory_order_relaxed);
+			struct blk_req *req = &blk->req[__builtin_ctzll(~busy)];
+
+			if (queue_pop(q, &c, req->iov, CHAIN_MAX) > 0)
+				start(blk, req, q, &c);
+		}
+	} while (queue_rearm(q));
+	/* One interrupt for all that was done right here. */
+	queue_notify(q);
+}
+
+static void blk_stop(struct virtio_dev *dev)
+{
+	struct blk *blk = dev->priv;
+
+	block_drain(blk->block);
+	blk->config.wce = blk->info->writeback ? 1 : 0;
+}
+
+static void blk_config_write(struct virtio_dev *dev, uint64_t offset, unsigned int size,
+			     uint64_t value)
+{
+	struct blk *blk = dev->priv;
+
+	if (offset == WCE_OFFSET && size == 1 && virtio_has(dev, VIRTIO_BLK_F_CONFIG_WCE))
+		blk->config.wce = (value & 1) != 0 ? 1 : 0;
+	else
+		log_guest("%s: write to read-only configuration at 0x%llx", dev->name,
+			  (unsigned long long)offset);
+}
+
+/* --- set-up --- */
+
+static int blk_create(struct virtio_dev *dev, const char *config)
+{
+	struct blk *blk = calloc(1, sizeof(*blk));
+	const struct block_info *info;
+	int ret;
+
+	if (blk == NULL)
+		return -ENOMEM;
+	ret = block_open(&blk->block, dev->name, config);
+	if (ret < 0) {
+		free(blk);
+		return ret;
+	}
+	blk->dev = dev;
+	blk->info = info = block_info(blk->block);
+	for (unsigned int i = 0; i < RING_SIZE; i++) {
+		blk->req[i].blk = blk;
+		blk->req[i].io.done = blk_done;
+	}
+
+	blk->config.capacity = info->size / BLOCK_SECTOR;
+	blk->config.seg_max = SEG_MAX;
+	blk->config.blk_size = info->logical;
+	blk->config.physical_block_exp = (uint8_t)__builtin_ctz(info->physical / info->logical);
+	blk->config.wce = info->writeback ? 1 : 0;
+
+	dev->priv = blk;
+	dev->config = &blk->config;
+	/* Up to the fields of features that are not offered. */
+	dev->config_len = offsetof(struct virtio_blk_config, num_queues);
+	dev->offered = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
+		       VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
+		       VIRTIO_FEATURE(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+	dev->offered |= info->read_only ? VIRTIO_FEATURE(VIRTIO_BLK_F_RO)
+					: VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
+	return 0;
+}
+
+static void blk_destroy(struct virtio_dev *dev)
+{
+	struct blk *blk = dev->priv;
+
+	block_close(blk->block);
+	free(blk);
+}
+
+static const struct virtio_ops virtio_blk = {
+	.id = VIRTIO_ID_BLOCK,
+	.class_code = CLASS_CODE,
+	.queues = 1,
+	.queue_max = RING_SIZE,
+	.create = blk_create,
+	.destroy = blk_destroy,
+	.kick = blk_kick,
+	.stop = blk_stop,
+	.config_write = blk_config_write,
+};
+
+VIRTIO_DEVICE("virtio-blk", virtio_blk);
