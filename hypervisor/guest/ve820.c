@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Memory maps as guests see them, and the search for room in one. Used by the loaders while VMs
+ * are created at boot; works on copies and takes no lock. It never touches guest memory.
+ */
+#include "hv/ve820.h"
+#include "lib/string.h"
+
+void ve820_service(struct e820 *map)
+{
+	*map = host_e820;
+	for (uint32_t i = 0U; i < map->count; i++) {
+		struct mem_range *r = &map->r[i];
+
+		if (r->type == MEM_RAM && hv_owns(HPA(r->base), r->size))
+			r->type = MEM_RESERVED;
+	}
+}
+
+static bool overlap(const struct mem_range *r, uint64_t base, uint64_t size)
+{
+	return r->size != 0U && base < r->base + r->size && r->base < base + size;
+}
+
+static const struct mem_range *blocker(const struct ve820_search *s, uint64_t base)
+{
+	for (uint32_t i = 0U; i < s->busy_count; i++) {
+		if (overlap(&s->busy[i], base, s->size))
+			return &s->busy[i];
+	}
+	return NULL;
+}
+
+/* The part of a range of RAM that the search allows; false if nothing of it fits. */
+static bool window(const struct ve820_search *s, const struct mem_range *r, uint64_t *lo,
+		   uint64_t *hi)
+{
+	*lo = MAX(r->base, s->from);
+	*hi = MIN(r->base + r->size, s->limit);
+	return r->type == MEM_RAM && *lo < *hi && s->size != 0U && s->size <= *hi - *lo;
+}
+
+uint64_t ve820_find_low(const struct ve820_search *s)
+{
+	for (uint32_t i = 0U; i < s->map->count; i++) {
+		uint64_t lo, hi;
+
+		if (!window(s, &s->map->r[i], &lo, &hi))
+			continue;
+		lo = ALIGN_UP(lo, s->align);
+		while (lo < hi && s->size <= hi - lo) {
+			const struct mem_range *b = blocker(s, lo);
+
+			if (b == NULL)
+				return lo;
+			lo = ALIGN_UP(b->base + b->size, s->align);
+		}
+	}
+	return UINT64_MAX;
+}
+
+uint64_t ve820_find_high(const struct ve820_search *s)
+{
+	for (uint32_t i = s->map->count; i-- > 0U;) {
+		uint64_t lo, hi;
+
+		if (!window(s, &s->map->r[i], &lo, &hi))
+			continue;
+		while (hi > lo && s->size <= hi - lo) {
+			uint64_t base = ALIGN_DOWN(hi - s->size, s->align);
+			const struct mem_range *b;
+
+			if (base < lo)
+				break;
+			b = blocker(s, base);
+			if (b == NULL)
+				return base;
+			hi = b->base;
+		}
+	}
+	return UINT64_MAX;
+}
