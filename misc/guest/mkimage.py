@@ -97,8 +97,7 @@ def make_ext4(output: Path, megabytes: int, added: list[tuple[Path, str]]) -> Pa
         for source, target in added:
             place = Path(temporary) / target.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, place)
-            shutil.copymode(source, place)
+            _run(["cp", "--sparse=always", "--preserve=mode", str(source), str(place)])
         output.unlink(missing_ok=True)
         with open(output, "wb") as image:
             image.truncate(megabytes << 20)

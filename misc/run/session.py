@@ -5,6 +5,7 @@ The machine's serial port is a TCP connection to us. All that arrives goes to a
 log file and, if wanted, to a stream; expect() waits for a pattern in it.
 """
 
+import ctypes
 import os
 import re
 import select
@@ -17,6 +18,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from misc.run.machine import Machine, MachineSpec
+
+
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+
+
+def die_with_parent() -> None:
+    """Runs in the child before the emulator: no emulator outlives a killed test."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class Ended(Exception):
@@ -42,6 +52,7 @@ class Session:
         self._output = open(self.folder / "output", "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._output,
                                         stderr=subprocess.STDOUT, start_new_session=True,
+                                        preexec_fn=die_with_parent,
                                         env=os.environ | machine.environment())
         try:
             self.serial = self._accept(listener)
