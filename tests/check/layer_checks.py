@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Which part of the hypervisor may include which header.
+
+Parts point one way: lib < arch < sched < guest < vpci, vdev < vapic <
+service_vm < boot.  A header of include/hv belongs to the part that has the .c
+of its name; the tables name those that have none, and say why where a header
+stands lower than its .c.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from tree import code_of, line_at, sources
+
+RANKS = {
+    "lib": 0,
+    "arch": 1,
+    "sched": 2,
+    "guest": 3,
+    # Each runs a vCPU or keeps its EPT, so it knows struct vcpu and struct vm as guest/ does.
+    "arch/x86/vmx": 3,
+    "vpci": 4,
+    "vdev": 4,
+    "vapic": 5,
+    "service_vm": 6,
+    "boot": 7,
+    # Shows what all others know; nobody depends on it but through the headers below.
+    "debug": 8,
+}
+
+# Folders that an image may be without: nobody below may name what they own.
+OPTIONAL = ("vapic", "service_vm")
+
+# Header -> part it belongs to, where no .c of its name tells, or the .c is not the owner.
+OWNERS = {
+    "hv/vm_config.h": "lib",  # generated facts, no code
+}
+
+
+@functools.lru_cache
+def _owners() -> dict[str, str]:
+    owners = {}
+    for path in sources("hypervisor/**/*.c", "hypervisor/**/*.S"):
+        owners.setdefault(f"hv/{path.stem}.h", _part(path))
+    owners.update(OWNERS)
+    return owners
+
+
+def _part(path: Path) -> str:
+    """hypervisor/guest/vm.c -> guest; the longest name in RANKS that fits counts."""
+    inside = "/".join(path.parts[1:-1])
+    fitting = [part for part in RANKS if inside == part or inside.startswith(part + "/")]
+    return max(fitting, key=len) if fitting else "lib"
+
+
+def _includes(path: Path) -> Iterator[tuple[int, str]]:
+    for match in re.finditer(r'^[ \t]*#[ \t]*include[ \t]+"([^"]+)"', code_of(path), re.MULTILINE):
+        yield line_at(code_of(path), match.start()), match[1]
+
+
+def _allowed(part: str, owner: str) -> bool:
+    if owner in OPTIONAL and part not in OPTIONAL and part not in ("boot", "debug"):
+        return False
+    return RANKS[owner] <= RANKS[part]
+
+
+def include_direction() -> Iterator[str]:
+    """A part includes headers of its own level and below."""
+    for path in sources("hypervisor/**/*.c"):
+        part = _part(path)
+        for line, header in _includes(path):
+            owner = _owners().get(header)
+            if owner and not _allowed(part, owner):
+                yield f"{path}:{line}: {part} includes {header}, which belongs to {owner}"
+
+
+def optional_folders() -> Iterator[str]:
+    """What is always built includes nothing of a folder that may be absent."""
+    for path in sources("hypervisor/**/*.c", "hypervisor/include/**/*.h"):
+        part = _part(path) if path.suffix == ".c" else _owners().get(
+            "/".join(path.parts[2:]), "lib")
+        for line, header in _includes(path):
+            owner = _owners().get(header)
+            if owner in OPTIONAL and part not in OPTIONAL:
+                yield f"{path}:{line}: {part} is built without {owner}, which owns {header}"
+
+
+def header_owner() -> Iterator[str]:
+    """Every header of the hypervisor's parts has a place in the order."""
+    for path in sources("hypervisor/include/hv/*.h"):
+        name = "/".join(path.parts[2:])
+        if name not in _owners():
+            yield f"{path}:1: no .c has its name; say whose it is in tests/check/layer_checks.py"

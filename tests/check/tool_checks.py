@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Checks that need a compiler or an analyser; two of its processes run at a time."""
+
+import concurrent.futures
+import functools
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tree import ROOT, sources, text_of
+
+HERE = Path(__file__).parent
+WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototypes",
+            "-Wstrict-prototypes", "-Wvla", "-Wundef")
+MAX_HEADERS = 25
+
+
+@functools.lru_cache
+def _generated() -> tempfile.TemporaryDirectory[str]:
+    """The configuration of the default build, made for these checks; gone with the process."""
+    folder = tempfile.TemporaryDirectory()
+    subprocess.run(
+        [sys.executable, HERE.parents[1] / "misc/config/generate.py", "--quiet",
+         "--out", folder.name, "--board", HERE.parents[1] / "configs/boards/bochs.xml",
+         "--scenario", HERE.parents[1] / "configs/scenarios/bochs/shared.xml"], check=True)
+    Path(folder.name, "version.h").write_text('#define DM_VERSION "check"\n')
+    return folder
+
+
+def flags_for(path: Path) -> list[str]:
+    """How the part of the tree that a file is in gets compiled."""
+    generated = f"-I{_generated().name}"
+    if path.parts[0] == "hypervisor":
+        return ["-std=gnu11", "-ffreestanding", "-mgeneral-regs-only", "-mno-red-zone",
+                f"-I{ROOT}/hypervisor/include", generated]
+    return ["-std=c11", "-pthread", "-D_GNU_SOURCE", f"-I{ROOT}/devicemodel/include", generated]
+
+
+def _run(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["nice", "-n", "10", *command], input=text, cwd=ROOT,
+                          capture_output=True, text=True, check=False)
+
+
+def _on_each(paths: list[Path], judge: Callable[[Path], list[str]]) -> Iterator[str]:
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        for found in pool.map(judge, paths):
+            yield from found
+
+
+def _headers() -> list[Path]:
+    return sources("hypervisor/include/**/*.h", "devicemodel/include/*.h")
+
+
+def headers_alone() -> Iterator[str]:
+    """A header includes what it uses: a file with nothing else compiles."""
+    def judge(path: Path) -> list[str]:
+        inside = "/".join(path.parts[2:])
+        command = ["gcc", "-fsyntax-only", *WARNINGS, "-Werror", *flags_for(path), "-xc", "-"]
+        result = _run(command, f'#include "{inside}"\n')
+        return [f"{path}:1: {result.stderr.strip()}"] if result.returncode else []
+
+    yield from _on_each(_headers(), judge)
+
+
+def headers_behind() -> Iterator[str]:
+    """Few headers stand behind one .c of the hypervisor."""
+    def judge(path: Path) -> list[str]:
+        result = _run(["gcc", "-MM", *flags_for(path), str(path)])
+        if result.returncode:
+            return [f"{path}:1: {result.stderr.strip()}"]
+        headers = {w for w in result.stdout.split() if w.endswith(".h")}
+        if len(headers) <= MAX_HEADERS:
+            return []
+        return [f"{path}:1: {len(headers)} headers stand behind it, more than {MAX_HEADERS}"]
+
+    yield from _on_each(sources("hypervisor/**/*.c"), judge)
+
+
+def layout() -> Iterator[str]:
+    """clang-format would change nothing."""
+    def judge(path: Path) -> list[str]:
+        result = _run(["clang-format", "--dry-run", "-Werror", str(path)])
+        found = re.findall(r"^([^:\n]+:\d+):.*clang-format-violations", result.stderr, re.MULTILINE)
+        return [f"{found[0]}: clang-format -i {path}"] if found else []
+
+    yield from _on_each(sources("hypervisor/**/*.c", "hypervisor/**/*.h", "devicemodel/**/*.c",
+                                "devicemodel/**/*.h"), judge)
+
+
+def cppcheck() -> Iterator[str]:
+    """cppcheck finds nothing; tests/check/cppcheck.txt says what it is told to leave alone."""
+    for part in ("hypervisor", "devicemodel"):
+        flags = [f for f in flags_for(Path(part)) if f.startswith(("-I", "-D"))]
+        if part == "devicemodel":  # it is given no system header but this one, all macros
+            flags += ["--library=posix,gnu", f"--include={_header_path('sys/queue.h')}"]
+        files = [str(p) for p in sources(f"{part}/**/*.c")]
+        if not files:
+            continue
+        result = _run(["cppcheck", "-q", "-j", "2", "--std=c11", "--enable=warning,portability",
+                       "--inline-suppr", "--template={file}:{line}: {message} [{id}]",
+                       f"--suppressions-list={HERE}/cppcheck.txt", "--platform=unix64",
+                       "--template-location=", "--error-exitcode=1", *flags, *files])
+        if result.returncode:
+            yield from (result.stderr.strip() or result.stdout.strip()).splitlines()
+
+
+def _header_path(name: str) -> str:
+    listing = _run(["gcc", "-M", "-xc", "-"], f"#include <{name}>\n").stdout
+    return next(word for word in listing.split() if word.endswith(name))
+
+
+def clang_tidy() -> Iterator[str]:
+    """clang-tidy finds nothing; .clang-tidy says what it looks for."""
+    def judge(path: Path) -> list[str]:
+        result = _run(["clang-tidy", "--quiet", f"--config-file={HERE.parents[1]}/.clang-tidy",
+                       str(path), "--", *WARNINGS, *flags_for(path)])
+        found = re.findall(r"^(\S+?:\d+):\d+: (?:warning|error): (.*)$", result.stdout,
+                           re.MULTILINE)
+        if result.returncode and not found:
+            return [f"{path}:1: {result.stderr.strip()}"]
+        return [f"{where.removeprefix(str(ROOT) + '/')}: {what}" for where, what in found]
+
+    yield from _on_each(sources("hypervisor/**/*.c", "devicemodel/**/*.c"), judge)
+
+
+def shell() -> Iterator[str]:
+    """shellcheck finds nothing in the scripts."""
+    scripts = [p for p in sources("**/*.sh", ".ci/*")
+               if text_of(p).startswith(("#!/bin/sh", "#!/bin/bash"))]
+    if scripts:
+        result = _run(["shellcheck", "-f", "gcc", *map(str, scripts)])
+        yield from result.stdout.splitlines()
+
+
+def python() -> Iterator[str]:
+    """Every Python file compiles, and runs with Debian's interpreter."""
+    for path in sources("**/*.py"):
+        first = text_of(path).split("\n", 1)[0]
+        if first.startswith("#!") and first != "#!/usr/bin/python3":
+            yield f"{path}:1: {first}; write #!/usr/bin/python3"
+        try:
+            compile(text_of(path), str(path), "exec")
+        except SyntaxError as error:
+            yield f"{path}:{error.lineno}: {error.msg}"
