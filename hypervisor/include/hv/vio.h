@@ -33,8 +33,17 @@ void vio_remove_mmio(struct vm *vm, gpa_t base);
 /* Ports that go straight to the machine (Service VM): nothing exits. */
 void vio_allow_pio(struct vm *vm, uint16_t base, uint32_t count, bool allow);
 
+/*
+ * The port policy of the VM that owns the machine: every port is the machine's, except those some
+ * handler claims (before or after this call).
+ */
+void vio_service_defaults(struct vm *vm);
+
 /* Run one access through regions, then vm->io_fallback. */
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io);
+
+/* INS and OUTS: one element of the string; `qual` is the exit qualification (SDM 3C table 28-5). */
+void vio_string(struct vcpu *vcpu, struct io_access *io, uint64_t qual);
 
 /* io_fallback of VMs without a device model: reads all-ones, writes vanish. */
 void vio_all_ones(struct vcpu *vcpu, struct io_access *io);

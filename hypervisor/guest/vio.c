@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Port and MMIO accesses of guests: the I/O bitmap of each VM, the tables of claimed regions, and
+ * the exits that lead here.  Regions may come and go while vCPUs run (a BAR moves), so a table
+ * carries a sequence count: a reader that saw it change looks again, and takes no lock.  Never
+ * touches a device itself, except that ports the bitmap opens are the machine's.
+ */
+#include "lib/errno.h"
+#include "lib/kconfig.h"
+#include "lib/string.h"
+#include "asm/cpuregs.h"
+#include "asm/vmx_insn.h"
+#include "hv/ept.h"
+#include "hv/inst.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/unit.h"
+#include "hv/vcpu.h"
+#include "hv/vio.h"
+#include "hv/vm.h"
+#include "hv/vmexit.h"
+
+#define IO_BITMAP_SIZE 8192U /* bitmap A, ports 0-0x7FFF, then B */
+#define VIO_REGIONS    48U
+
+struct vio_region {
+	uint64_t base, end; /* end is the first address after */
+	io_handler_t fn;
+	void *arg;
+};
+
+/* Sorted by address, no overlaps. */
+struct vio_table {
+	volatile uint32_t seq; /* odd while it is being changed */
+	uint32_t count;
+	uint32_t hint; /* last hit; any CPU writes it, a stale one only costs a search */
+	struct vio_region r[VIO_REGIONS];
+};
+
+struct vio {
+	struct vio_table pio, mmio;
+};
+
+static struct pool vio_pool;
+static struct pool bitmap_pool; /* A and B of a VM are neighbours, which page_pool cannot promise */
+
+/* Index of the region that holds addr, or of the first one above it. */
+static uint32_t table_search(const struct vio_table *t, uint64_t addr)
+{
+	uint32_t lo = 0, hi = MIN(t->count, VIO_REGIONS);
+
+	while (lo < hi) {
+		uint32_t mid = (lo + hi) / 2U;
+
+		if (addr < t->r[mid].end)
+			hi = mid;
+		else
+			lo = mid + 1U;
+	}
+	return lo;
+}
+
+/* Copy the region that holds addr to *out; false when nobody claims it. Any CPU. */
+static bool table_find(struct vio_table *t, uint64_t addr, struct vio_region *out)
+{
+	uint32_t seq, i;
+	bool hit;
+
+	do {
+		seq = atomic_read32(&t->seq);
+		i = t->hint;
+		if (addr < t->r[i].base || addr >= t->r[i].end)
+			i = table_search(t, addr);
+		hit = i < VIO_REGIONS && addr >= t->r[i].base && addr < t->r[i].end;
+		if (hit)
+			*out = t->r[i];
+	} while (unlikely((seq & 1U) != 0U || atomic_read32(&t->seq) != seq));
+	if (hit && t->hint != i)
+		t->hint = i;
+	return hit;
+}
+
+/* Readers on other CPUs see an odd count, or a different one, around any change. */
+static void table_change_begin(struct vio_table *t)
+{
+	(void)atomic_add32(&t->seq, 1U);
+}
+
+static void table_change_end(struct vio_table *t)
+{
+	(void)atomic_add32(&t->seq, 1U);
+}
+
+static int table_add(struct vio_table *t, const struct vio_region *new)
+{
+	uint32_t i = table_search(t, new->base);
+
+	if (i < t->count && t->r[i].base < new->end)
+		return -EEXIST;
+	if (t->count == VIO_REGIONS)
+		return -ENOSPC;
+	table_change_begin(t);
+	memmove(&t->r[i + 1U], &t->r[i], (t->count - i) * sizeof(t->r[0]));
+	t->r[i] = *new;
+	t->count++;
+	table_change_end(t);
+	return 0;
+}
+
+static void table_remove(struct vio_table *t, uint64_t base)
+{
+	uint32_t i = table_search(t, base);
+
+	if (i == t->count || t->r[i].base != base)
+		return;
+	table_change_begin(t);
+	t->count--;
+	memmove(&t->r[i], &t->r[i + 1U], (t->count - i) * sizeof(t->r[0]));
+	memset(&t->r[t->count], 0, sizeof(t->r[0])); /* the hint may still point here */
+	table_change_end(t);
+}
+
+int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, void *arg)
+{
+	const struct vio_region r = {.base = base, .end = (uint64_t)base + count, .fn = fn, .arg = arg};
+	int ret;
+
+	if (count == 0U || r.end > 0x10000U)
+		return -EINVAL;
+	ret = table_add(&vm->vio->pio, &r);
+	if (ret == 0)
+		vio_allow_pio(vm, base, count, false);
+	return ret;
+}
+
+int vio_add_mmio(struct vm *vm, gpa_t base, uint64_t size, io_handler_t fn, void *arg)
+{
+	const struct vio_region r = {.base = base.v, .end = base.v + size, .fn = fn, .arg = arg};
+
+	if (r.end <= r.base)
+		return -EINVAL;
+	return table_add(&vm->vio->mmio, &r);
+}
+
+void vio_remove_mmio(struct vm *vm, gpa_t base)
+{
+	table_remove(&vm->vio->mmio, base.v);
+}
+
+void vio_allow_pio(struct vm *vm, uint16_t base, uint32_t count, bool allow)
+{
+	uint32_t end = MIN((uint32_t)base + count, 0x10000U);
+
+	for (uint32_t port = base; port < end; port++) {
+		uint8_t bit = (uint8_t)(1U << (port % 8U));
+
+		if (allow)
+			vm->io_bitmap[port / 8U] &= (uint8_t)~bit;
+		else
+			vm->io_bitmap[port / 8U] |= bit;
+	}
+}
+
+void vio_service_defaults(struct vm *vm)
+{
+	const struct vio_table *t = &vm->vio->pio;
+
+	memset(vm->io_bitmap, 0, IO_BITMAP_SIZE);
+	for (uint32_t i = 0; i < t->count; i++)
+		vio_allow_pio(vm, (uint16_t)t->r[i].base, (uint32_t)(t->r[i].end - t->r[i].base),
+			      false);
+}
+
+void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
+{
+	(void)vcpu;
+	if (!io->write)
+		io->value = UINT64_MAX;
+}
+
+void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
+{
+	struct vm *vm = vcpu->vm;
+	struct vio_region r;
+
+	if (table_find(io->kind == IO_PIO ? &vm->vio->pio : &vm->vio->mmio, io->addr, &r))
+		r.fn(vcpu, r.arg, io);
+	else
+		vm->io_fallback(vcpu, io);
+}
+
+/* IN and OUT (SDM 3C table 28-5). An IN of 1 or 2 bytes keeps the rest of RAX, of 4 clears it. */
+static void io_exit(struct vcpu *vcpu)
+{
+	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	struct io_access io = {
+		.kind = IO_PIO,
+		.write = (qual & BIT(3)) == 0U,
+		.width = (uint8_t)((qual & 7U) + 1U),
+		.addr = (qual >> 16) & 0xFFFFU,
+	};
+	uint64_t mask = BIT(io.width * 8U) - 1U;
+
+	if (unlikely((qual & BIT(4)) != 0U)) {
+		vio_string(vcpu, &io, qual);
+		return;
+	}
+	if (io.write) {
+		io.value = vcpu->gpr[GPR_RAX] & mask;
+		vio_dispatch(vcpu, &io);
+	} else {
+		vio_dispatch(vcpu, &io);
+		if (io.width == 4U)
+			vcpu->gpr[GPR_RAX] = io.value & mask;
+		else
+			vcpu->gpr[GPR_RAX] = (vcpu->gpr[GPR_RAX] & ~mask) | (io.value & mask);
+	}
+	vcpu_skip(vcpu);
+}
+
+/* Another CPU has mapped the page meanwhile: the rights the access needs are there now. */
+static bool mapped_now(struct vcpu *vcpu, gpa_t gpa, uint64_t qual)
+{
+	uint64_t need = qual & (EPTV_READ | EPTV_WRITE | EPTV_FETCH); /* same bits as EPT_RWX */
+	uint64_t attr;
+	hpa_t hpa;
+
+	return ept_lookup(&vcpu->vm->ept, gpa, &hpa, NULL, &attr) == 0 && (attr & need) == need;
+}
+
+/* The access was not to an operand but to the guest's own page tables: they are not in memory. */
+static void walk_violation(struct vcpu *vcpu)
+{
+	uint32_t user = ((vmcs_read32(VMCS_GUEST_SS_AR) >> 5) & 3U) == 3U ? PFEC_U : 0U;
+
+	/* A table of all-ones, which an absent device reads as, has its reserved bits set. */
+	vcpu_inject_pf(vcpu, GVA(vmcs_read(VMCS_GUEST_LINEAR)), PFEC_P | PFEC_RSVD | user);
+}
+
+static void ept_violation_exit(struct vcpu *vcpu)
+{
+	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	gpa_t gpa = GPA(vmcs_read(VMCS_GUEST_PHYS_ADDR));
+	struct vio_region r;
+
+	/* An IRET had ended the blocking of NMIs before it faulted; it will run again. */
+	if (unlikely((qual & EPTV_NMI_UNBLOCK) != 0U) &&
+	    (vmcs_read32(VMCS_IDT_VECTORING_INFO) & INTR_INFO_VALID) == 0U)
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
+
+	if (!table_find(&vcpu->vm->vio->mmio, gpa.v, &r) && mapped_now(vcpu, gpa, qual))
+		return;
+	if (unlikely((qual & EPTV_FETCH) != 0U)) {
+		pr_warn("VM%u vCPU%u: fetches code from %lx, where no memory is", vcpu->vm->id,
+			vcpu->id, gpa.v);
+		vcpu_inject_gp(vcpu);
+	} else if (unlikely((qual & (EPTV_LINEAR | EPTV_FINAL)) == EPTV_LINEAR)) {
+		walk_violation(vcpu);
+	} else {
+		inst_emulate(vcpu, gpa, (qual & EPTV_WRITE) != 0U);
+	}
+}
+
+static void ept_misconfig_exit(struct vcpu *vcpu)
+{
+	gpa_t gpa = GPA(vmcs_read(VMCS_GUEST_PHYS_ADDR));
+	uint64_t attr = 0;
+	hpa_t hpa = HPA(0);
+	int ret = ept_lookup(&vcpu->vm->ept, gpa, &hpa, NULL, &attr);
+
+	panic("VM%u: EPT misconfigured at %lx: lookup %d, to %lx, attributes %lx", vcpu->vm->id,
+	      gpa.v, ret, hpa.v, attr);
+}
+
+static int vio_boot(void)
+{
+	pool_init(&vio_pool, "I/O regions", sizeof(struct vio), 64U, CONFIG_MAX_VM_NUM);
+	pool_init(&bitmap_pool, "I/O bitmaps", IO_BITMAP_SIZE, PAGE_SIZE, CONFIG_MAX_VM_NUM);
+	return 0;
+}
+
+static void vio_vm_deinit(struct vm *vm)
+{
+	if (vm->vio)
+		pool_put(&vio_pool, vm->vio);
+	if (vm->io_bitmap)
+		pool_put(&bitmap_pool, vm->io_bitmap);
+	vm->vio = NULL;
+	vm->io_bitmap = NULL;
+}
+
+static int vio_vm_init(struct vm *vm)
+{
+	vm->vio = pool_get(&vio_pool);
+	vm->io_bitmap = pool_get(&bitmap_pool);
+	if (!vm->vio || !vm->io_bitmap) {
+		vio_vm_deinit(vm);
+		return -ENOMEM;
+	}
+	memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
+	if (!vm->io_fallback)
+		vm->io_fallback = vio_all_ones;
+	return 0;
+}
+
+UNIT(vio) = {
+	.name = "vio",
+	.level = UNIT_CORE,
+	.boot = vio_boot,
+	.vm_init = vio_vm_init,
+	.vm_deinit = vio_vm_deinit,
+};
+VMEXIT(EXIT_IO, io_exit);
+VMEXIT(EXIT_EPT_VIOLATION, ept_violation_exit);
+VMEXIT(EXIT_EPT_MISCONFIG, ept_misconfig_exit);

@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The small emulated MSRs: time stamp, microcode, platform, machine check, power, debug control.
+ * Each reads as a machine without the function behind it would, so that a kernel's probing ends
+ * well; none touches an MSR of the processor but ARCH_CAPABILITIES.  Own CPU, no lock.
+ */
+#include "lib/errno.h"
+#include "asm/insn.h"
+#include "asm/msr.h"
+#include "asm/vmx_insn.h"
+#include "hv/caps.h"
+#include "hv/timer.h"
+#include "hv/unit.h"
+#include "hv/vcpu.h"
+#include "hv/vmsr.h"
+
+#define CPUID_7_EDX_ARCH_CAP BIT32(29)
+#define DEBUGCTL_BTF	     (1UL << 1)
+
+/*
+ * ARCH_CAPABILITIES bits that only tell; those that promise a control register (TSX_CTRL,
+ * MCU_CONTROL ...) are cleared. RDCL_NO, IBRS_ALL, RSBA, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_NO;
+ * TAA_NO; SBDR_SSDP_NO, FBSDP_NO, PSDP_NO; FB_CLEAR; RRSBA, BHI_NO; PBRSB_NO; GDS_NO, RFDS_NO.
+ */
+#define ARCH_CAP_SHOWN                                                                             \
+	(0x7FUL | BIT(8) | (7UL << 13) | BIT(17) | (3UL << 19) | BIT(24) | (3UL << 26))
+
+#define MISC_ENABLE_FAST_STRINGS     (1UL << 0)
+#define MISC_ENABLE_BTS_UNAVAILABLE  (1UL << 11)
+#define MISC_ENABLE_PEBS_UNAVAILABLE (1UL << 12)
+
+static uint64_t arch_caps;
+
+/* A write to the TSC moves IA32_TSC_ADJUST by the same amount, and the other way round. */
+static void tsc_move(struct vcpu *vcpu, uint64_t delta)
+{
+	vcpu->msrs->tsc_adjust += delta;
+	vcpu->tsc_offset += delta;
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+}
+
+static int tsc_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)msr;
+	tsc_move(vcpu, val - (rdtsc() + vcpu->tsc_offset));
+	return 0;
+}
+
+static int tsc_adjust_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)msr;
+	*val = vcpu->msrs->tsc_adjust;
+	return 0;
+}
+
+static int tsc_adjust_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)msr;
+	tsc_move(vcpu, val - vcpu->msrs->tsc_adjust);
+	return 0;
+}
+
+static int read_zero(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = 0;
+	return 0;
+}
+
+static int write_ignored(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)vcpu;
+	(void)msr;
+	(void)val;
+	return 0;
+}
+
+/* Revision 1: kernels take 0 for "not loaded". The update trigger is ignored, updates are ours. */
+static int bios_sign_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = 1UL << 32;
+	return 0;
+}
+
+/* Locked with VMX off, as a firmware that offers none leaves it. */
+static int feature_control_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = FEATURE_CONTROL_LOCK;
+	return 0;
+}
+
+/* The ratio of a 100 MHz bus clock at which the TSC runs, in bits 15:8. */
+static int ratio_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = (uint64_t)((tsc_khz() / 100000U) & 0xFFU) << 8;
+	return 0;
+}
+
+static int mcg_status_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)vcpu;
+	(void)msr;
+	return val == 0U ? 0 : -EINVAL;
+}
+
+static int misc_enable_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)msr;
+	*val = vcpu->msrs->misc_enable | MISC_ENABLE_BTS_UNAVAILABLE | MISC_ENABLE_PEBS_UNAVAILABLE;
+	return 0;
+}
+
+/* Only fast strings can be seen to change: the other switches are for functions that are hidden. */
+static int misc_enable_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)msr;
+	vcpu->msrs->misc_enable = val & MISC_ENABLE_FAST_STRINGS;
+	return 0;
+}
+
+static int debugctl_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = vmcs_read(VMCS_GUEST_DEBUGCTL);
+	return 0;
+}
+
+/* Single-stepping on branches works; last-branch records and trace stores are not there. */
+static int debugctl_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)vcpu;
+	(void)msr;
+	if ((val & ~DEBUGCTL_BTF) != 0U)
+		return -EINVAL;
+	vmcs_write(VMCS_GUEST_DEBUGCTL, val);
+	return 0;
+}
+
+/* Every supervisor state component is hidden from CPUID, so that only 0 may be written. */
+static int xss_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)vcpu;
+	(void)msr;
+	return val == 0U ? 0 : -EINVAL;
+}
+
+static int arch_caps_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)vcpu;
+	(void)msr;
+	*val = arch_caps;
+	return 0;
+}
+
+static bool has_arch_caps(void)
+{
+	uint32_t r[4];
+
+	cpuid_count(0, 0, r);
+	if (r[0] < 7U)
+		return false;
+	cpuid_count(7, 0, r);
+	return (r[3] & CPUID_7_EDX_ARCH_CAP) != 0U;
+}
+
+static bool has_xsaves(void)
+{
+	return cap_has(CAP_XSAVES);
+}
+
+static int misc_boot(void)
+{
+	if (has_arch_caps())
+		arch_caps = msr_read(MSR_ARCH_CAPABILITIES) & ARCH_CAP_SHOWN;
+	return 0;
+}
+
+static void misc_vcpu_reset(struct vcpu *vcpu)
+{
+	vcpu->tsc_offset = 0;
+	vmcs_write(VMCS_TSC_OFFSET, 0);
+	if (has_xsaves())
+		msr_write(MSR_XSS, 0);
+}
+
+UNIT(vmsr_misc) = {
+	.name = "vmsr_misc",
+	.level = UNIT_CPU,
+	.boot = misc_boot,
+	.vcpu_reset = misc_vcpu_reset,
+};
+
+/* The VMCS's TSC offset serves reads of the TSC. */
+VMSR(tsc) = {.first = MSR_TSC, .last = MSR_TSC, .pass_read = true, .write = tsc_write};
+VMSR(platform_id) = {.first = MSR_PLATFORM_ID, .last = MSR_PLATFORM_ID, .read = read_zero};
+VMSR(feature_control) = {.first = MSR_FEATURE_CONTROL, .last = MSR_FEATURE_CONTROL,
+			 .read = feature_control_read};
+VMSR(tsc_adjust) = {.first = MSR_TSC_ADJUST, .last = MSR_TSC_ADJUST, .read = tsc_adjust_read,
+		    .write = tsc_adjust_write};
+VMSR(bios_updt_trig) = {.first = MSR_BIOS_UPDT_TRIG, .last = MSR_BIOS_UPDT_TRIG,
+			.write = write_ignored};
+VMSR(bios_sign_id) = {.first = MSR_BIOS_SIGN_ID, .last = MSR_BIOS_SIGN_ID, .read = bios_sign_read,
+		      .write = write_ignored};
+VMSR(platform_info) = {.first = MSR_PLATFORM_INFO, .last = MSR_PLATFORM_INFO, .read = ratio_read};
+VMSR(arch_capabilities) = {.first = MSR_ARCH_CAPABILITIES, .last = MSR_ARCH_CAPABILITIES,
+			   .read = arch_caps_read, .present = has_arch_caps};
+VMSR(mcg_cap) = {.first = MSR_MCG_CAP, .last = MSR_MCG_CAP, .read = read_zero};
+VMSR(mcg_status) = {.first = MSR_MCG_STATUS, .last = MSR_MCG_STATUS, .read = read_zero,
+		    .write = mcg_status_write};
+VMSR(perf_status) = {.first = MSR_PERF_STATUS, .last = MSR_PERF_STATUS, .read = ratio_read};
+VMSR(perf_ctl) = {.first = MSR_PERF_CTL, .last = MSR_PERF_CTL, .read = ratio_read,
+		  .write = write_ignored};
+VMSR(misc_enable) = {.first = MSR_MISC_ENABLE, .last = MSR_MISC_ENABLE, .read = misc_enable_read,
+		     .write = misc_enable_write};
+VMSR(debugctl) = {.first = MSR_DEBUGCTL, .last = MSR_DEBUGCTL, .read = debugctl_read,
+		  .write = debugctl_write};
+VMSR(xss) = {.first = MSR_XSS, .last = MSR_XSS, .read = read_zero, .write = xss_write,
+	     .present = has_xsaves};
