@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, cdrom: Path | None) -> None:
     print(f"boot: {why}", file=sys.stderr)
     spec = MachineSpec(cdrom=cdrom, disks=args.disk, cpus=args.cpus, memory_mb=args.mem,
                        model=args.model, ips=args.ips, extra=args.extra)
-    echo = None if args.quiet or args.interactive else sys.stdout.buffer
+    echo = None if args.quiet and not args.interactive else sys.stdout.buffer
     start = time.monotonic()
     with Session(machine, spec, args.log, echo) as session:
         try:

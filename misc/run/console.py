@@ -39,16 +39,12 @@ def _forward(session: Session) -> None:
             if leave or not data:
                 return
             session.send(typed.decode("utf-8", errors="replace"))
-        before = len(session.text)
-        running = session.pump(0)
-        sys.stdout.write(session.text[before:].replace("\n", "\r\n"))
-        sys.stdout.flush()
-        if not running:
+        if not session.pump(0):
             return
 
 
 def interact(session: Session) -> None:
-    """Connects the host's terminal to the serial console."""
+    """Connects the host's terminal to the serial console of a session that echoes to it."""
     if not sys.stdin.isatty():
         _forward(session)
         return

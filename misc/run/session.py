@@ -15,11 +15,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 from misc.run.machine import Machine, MachineSpec
 
 
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+CONTROL_BEGUN = re.compile(r"\x1b(\[[0-9;?]*)?$")
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
@@ -42,6 +44,7 @@ class Session:
         self.text = ""
         self._echo = echo
         self._seen = 0
+        self._partial = ""
         self._temporary = tempfile.TemporaryDirectory(prefix="acrn-run.")
         self.folder = Path(self._temporary.name)
         if log:
@@ -86,7 +89,8 @@ class Session:
 
     def machine_says(self) -> str:
         """Why the machine ended, in its own words."""
-        return self.machine.failure(self.folder) or self.output()[-600:].strip()
+        lines = [line for line in self.output().splitlines() if "warning:" not in line]
+        return self.machine.failure(self.folder) or "\n".join(lines[-10:])
 
     def pump(self, seconds: float) -> bool:
         """Takes what arrives within `seconds`; False once the machine has ended."""
@@ -100,12 +104,20 @@ class Session:
         if not data:
             self._wait_for_end()
             return False
-        self.text += data.decode("utf-8", errors="replace").replace("\r", "")
+        self._append(data.decode("utf-8", errors="replace"))
         for sink in (self._log, self._echo):
             if sink:
                 sink.write(data)
                 sink.flush()
         return True
+
+    def _append(self, arrived: str) -> None:
+        """Adds to the text without carriage returns and terminal control sequences."""
+        whole = self._partial + arrived
+        cut = CONTROL_BEGUN.search(whole)
+        end = cut.start() if cut else len(whole)
+        self._partial = whole[end:]
+        self.text += CONTROL.sub("", whole[:end])
 
     def _wait_for_end(self) -> None:
         try:
@@ -123,18 +135,24 @@ class Session:
         start, running = self._seen, True
         while True:
             found = wanted.search(self.text, start)
-            if found:
+            wrong = bad.search(self.text, start) if bad else None
+            if found and not (wrong and wrong.start() < found.start()):
                 self._seen = found.end()
                 return found
-            wrong = bad.search(self.text, start) if bad else None
             if wrong:
-                raise Ended(f"saw '{wrong.group(0)}' while waiting for '{pattern}'")
+                self._fail(f"saw '{wrong.group(0)}' while waiting for '{pattern}'")
             if not running:
-                raise Ended(f"the machine ended before '{pattern}'. {self.machine_says()}".strip())
+                self._fail(f"the machine ended before '{pattern}'. {self.machine_says()}")
             if time.monotonic() > deadline:
-                raise Ended(f"no '{pattern}' within {timeout:.0f} s. "
-                            f"{self.machine.failure(self.folder)}".strip())
+                self._fail(f"no '{pattern}' within {timeout:.0f} s. "
+                           f"{self.machine.failure(self.folder)}")
             running = self.pump(min(1.0, max(0.0, deadline - time.monotonic())))
+
+    def _fail(self, reason: str) -> NoReturn:
+        """Raises Ended, with the end of the console where nobody has seen it."""
+        self.pump(0.5)  # what follows a panic's first line tells more
+        tail = "" if self._echo else "\n".join(["", *self.text.splitlines()[-25:]])
+        raise Ended(f"{reason.strip()}{tail}")
 
     def wait_end(self, timeout: float) -> None:
         """Waits until the machine ends by itself; raises Ended if it does not in time."""

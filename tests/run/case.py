@@ -53,6 +53,9 @@ class TapResult(unittest.TextTestResult):
         if err:
             self._failed(subtest, err)
 
+    def printErrors(self) -> None:
+        """Nothing: each error was printed as it came."""
+
     def addSkip(self, test: unittest.TestCase, reason: str) -> None:
         super().addSkip(test, reason)
         self._line("ok", test, f" # SKIP {reason}")

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# The one way in: make help lists the targets.
+#   make [BOARD=bochs] [SCENARIO=shared] [RELEASE=y] [O=dir] [V=1] [TARGET]
+BOARD		?= bochs
+SCENARIO	?= shared
+RELEASE		?= n
+O		?= build
+override O	:= $(abspath $(O))
+PYTHON		:= /usr/bin/python3
+
+SELECTION	:= O=$(O) BOARD=$(BOARD) SCENARIO=$(SCENARIO) RELEASE=$(RELEASE)
+QUIET		:= --no-print-directory
+
+all: hypervisor devicemodel
+
+hypervisor:
+	+$(MAKE) $(QUIET) -C hypervisor $(SELECTION)
+
+devicemodel:
+	+$(MAKE) $(QUIET) -C devicemodel O=$(O)
+
+tests-unit:
+	+$(MAKE) $(QUIET) -C tests/unit O=$(O)
+
+setup:
+	@misc/setup/install.sh
+	@misc/guest/build-kernel.sh >/dev/null
+	@misc/run/fetch-bochs.sh >/dev/null
+
+# Each of these prepares the machine by itself, so that it works on a fresh one.
+run: setup
+	+@$(MAKE) $(QUIET) all
+	@$(PYTHON) misc/run/run.py -O $(O) $(if $(NONINTERACTIVE),--noninteractive) \
+		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
+
+test: setup
+	+@$(MAKE) $(QUIET) all tests-unit
+	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
+
+check:
+	@misc/setup/install.sh
+	@$(PYTHON) tests/check/check.py $(K)
+
+bench: setup
+	+@$(MAKE) $(QUIET) RELEASE=y all
+	@$(PYTHON) tests/bench/bench.py -O $(O)
+
+footprint:
+	@$(PYTHON) misc/footprint/footprint.py -O $(O)
+
+menuconfig:
+	@misc/config/menuconfig.sh $(BOARD) $(SCENARIO)
+
+clean:
+	rm -rf $(O)/hypervisor $(O)/devicemodel $(O)/tests $(O)/image
+
+help:
+	@cat misc/setup/help.txt
+
+.PHONY: all hypervisor devicemodel tests-unit setup run test check bench footprint menuconfig \
+	clean help
