@@ -12,9 +12,13 @@ has_package()
 	[ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# apt takes an unknown name for a pattern and answers for what it matches
+# (linux-source-6.1 for linux-source-6.12): the first line tells.
 has_candidate()
 {
-	apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+	apt-cache policy "$1" 2>/dev/null | {
+		read -r name && [ "$name" = "$1:" ] && grep -q '^  Candidate: [^(]'
+	}
 }
 
 # The lines of which no alternative is installed.
