@@ -122,7 +122,11 @@ def check_kernels(scenario: Scenario, _board: Board) -> Found:
         if not vm.kernel_tag:
             what = f"{vm.name} has no kernel"
             yield scenario.problem(where, what, "<kern_mod>Linux_bzImage</kern_mod> in <os_config>")
-        if vm.kernel_type == "KERNEL_RAWIMAGE" and (vm.load_addr is None or vm.entry_addr is None):
+        if vm.load_order == "SERVICE_VM" and vm.kernel_type != "KERNEL_BZIMAGE":
+            yield scenario.problem(os_config.find("kern_type"),
+                                   "the Service VM's kernel is not a bzImage",
+                                   "<kern_type>KERNEL_BZIMAGE</kern_type>")
+        elif vm.kernel_type == "KERNEL_RAWIMAGE" and (vm.load_addr is None or vm.entry_addr is None):
             what = f"the raw image of {vm.name} has no load or entry address"
             yield scenario.problem(where, what,
                                    "<kern_load_addr>0x100000</kern_load_addr> and "

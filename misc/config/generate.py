@@ -29,13 +29,15 @@ def generate(arguments: argparse.Namespace) -> None:
     if problems:
         raise ConfigError(problems)
     config = None if str(arguments.kconfig) == "none" else arguments.kconfig
-    values = read_kconfig(config, scenario, arguments.release)
+    values = read_kconfig(config, scenario, board, arguments.release)
     assign_affinity(scenario, values["MAX_PCPU_NUM"].value)
     connect_vuarts(scenario)
-    ignored = scenario.file.without_effect()
+    ignored = [f"<{name}> ({lines[0]})" for name, lines in scenario.file.without_effect().items()]
+    ignored += [f"PRE_LAUNCHED_VM {vm.name} ({vm.element.sourceline})" for vm in scenario.vms
+                if vm.load_order == "PRE_LAUNCHED_VM"]
     if ignored and not arguments.quiet:
-        names = ", ".join(f"<{name}> ({lines[0]})" for name, lines in ignored.items())
-        print(f"{arguments.scenario}: no effect yet (first on line): {names}", file=sys.stderr)
+        print(f"{arguments.scenario}: no effect yet (first on line): {', '.join(ignored)}",
+              file=sys.stderr)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, content in (
         ("config.h", config_h), ("config.mk", config_mk), ("vm_config.c", vm_config_c)

@@ -9,6 +9,7 @@ from typing import Optional
 
 import kconfiglib
 
+from board import Board
 from problems import ConfigError, Problem
 from scenario import Scenario, read_scenario
 
@@ -115,6 +116,21 @@ def _check_ranges(
     return problems
 
 
+def _check_board(kconf: kconfiglib.Kconfig, scenario: Scenario, board: Board) -> list[Problem]:
+    """The limits hold what the board is known to have."""
+    problems = []
+    for name, needed, what in (
+        ("MAX_IOAPIC_NUM", len(board.ioapic_lines), f"board {board.name} has {{}} I/O APICs"),
+        ("MAX_IOAPIC_LINES", max(board.ioapic_lines, default=0),
+         f"an I/O APIC of board {board.name} has {{}} lines"),
+    ):
+        if needed > int(kconf.syms[name].str_value):
+            element = scenario.file.root.find(f"hv/CAPACITIES/{name}")
+            where = scenario.file.root.find("hv") if element is None else element
+            problems.append(scenario.problem(where, what.format(needed), f"{name} {needed}"))
+    return problems
+
+
 def _check_needs(
     kconf: kconfiglib.Kconfig, scenario: Scenario, config: Optional[Path]
 ) -> list[Problem]:
@@ -144,7 +160,9 @@ def _check_needs(
     return problems
 
 
-def read_kconfig(config: Optional[Path], scenario: Scenario, release: bool) -> dict[str, Value]:
+def read_kconfig(
+    config: Optional[Path], scenario: Scenario, board: Board, release: bool
+) -> dict[str, Value]:
     """Every symbol's value, in the order of Kconfig.  Raises ConfigError."""
     kconf = _load(config)
     set_by = _apply_scenario(kconf, scenario)
@@ -152,7 +170,7 @@ def read_kconfig(config: Optional[Path], scenario: Scenario, release: bool) -> d
         kconf.syms["DEBUG"].set_value(0)
         set_by["DEBUG"] = "RELEASE=y"
     problems = _check_ranges(kconf, scenario, config, set_by)
-    problems += _check_needs(kconf, scenario, config)
+    problems += _check_needs(kconf, scenario, config) + _check_board(kconf, scenario, board)
     if problems:
         raise ConfigError(problems)
     values = {}

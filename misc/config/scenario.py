@@ -80,7 +80,6 @@ class Vm:
     flags: list[str]
     console_port: Optional[int]
     bvt_weight: int
-    priority: int
     vuarts: list[Vuart] = field(default_factory=list)
     affinity: int = 0  # bitmap, see assign_affinity()
 
@@ -180,7 +179,6 @@ def _read_vm(element: Element) -> Vm:
         flags=_flags(element, is_rt),
         console_port=COM_PORTS.get(text_of(element.find("console_vuart"))),
         bvt_weight=_number_or(element, "bvt_weight", 1) or 0,
-        priority=1 if text_of(element.find("priority")) == "PRIO_HIGH" else 0,
     )
 
 

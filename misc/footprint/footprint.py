@@ -36,8 +36,6 @@ SWITCHES = (
     (re.compile(r"debug/(console|shell|cmd\w*|dump|trace)\.o"), "CONFIG_DEBUG"),
     (re.compile(r"sched/bvt\.o"), "CONFIG_SCHED_BVT"),
     (re.compile(r"sched/noop\.o"), "CONFIG_SCHED_NOOP"),
-    (re.compile(r"sched/iorr\.o"), "CONFIG_SCHED_IORR"),
-    (re.compile(r"sched/prio\.o"), "CONFIG_SCHED_PRIO"),
 )
 
 

@@ -17,7 +17,7 @@ C_FILES = ("hypervisor/**/*.c", "devicemodel/**/*.c", "misc/**/*.c", "tests/**/*
 SPDX = "SPDX-License-Identifier: BSD-3-Clause"
 
 # No comment is possible in these, or the file is the licence itself.
-WITHOUT_SPDX = re.compile(r"LICENSE|.*\.(json|png|bin|gz|iso)|.*/corpus/.*|.*\.dsl\.expected")
+WITHOUT_SPDX = re.compile(r"LICENSE|misc/setup/help\.txt|.*\.(json|png|bin|gz|iso)|.*/corpus/.*|.*\.dsl\.expected")
 
 
 def spdx_line() -> Iterator[str]:

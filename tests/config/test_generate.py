@@ -3,6 +3,7 @@
 """Do right configurations give the right tables, and do these compile?"""
 
 import os
+import re
 import subprocess
 import tempfile
 import unittest
@@ -95,9 +96,9 @@ class Precedence(unittest.TestCase):
     """.config before the scenario, the scenario before Kconfig, RELEASE before all."""
 
     def test_config_overrides_the_scenario(self) -> None:
-        header = support.run_text(config="CONFIG_MAX_VM_NUM=5\nCONFIG_SCHED_PRIO=y\n")["config.h"]
+        header = support.run_text(config="CONFIG_MAX_VM_NUM=5\nCONFIG_SCHED_NOOP=y\n")["config.h"]
         self.assertEqual(value(header, "MAX_VM_NUM"), "5")
-        self.assertEqual(value(header, "SCHED_PRIO"), "1")
+        self.assertEqual(value(header, "SCHED_NOOP"), "1")
         self.assertIsNone(value(header, "SCHED_BVT"))
         self.assertIn("#define CONFIG_MAX_VM_NUM 5 /* .config */", header)
         self.assertIn("/* Kconfig */", header)
@@ -152,6 +153,17 @@ class Files(unittest.TestCase):
             self.assertEqual(result.returncode, 1)
             self.assertEqual(result.stderr.count("\n"), 1)
             self.assertIn("/nowhere.xml:1: cannot be read", result.stderr)
+
+
+class Documents(unittest.TestCase):
+    def test_every_element_with_an_effect_is_explained(self) -> None:
+        schema = (support.ROOT / "misc/config/schema/scenario.xsd").read_text()
+        document = (support.ROOT / "doc/configuration.md").read_text()
+        groups = {"acrn-config", "hv", "DEBUG_OPTIONS", "FEATURES", "MEMORY", "CAPACITIES",
+                  "MISC_CFG", "RDT", "epc_section", "mmio_resources"}
+        declared = re.findall(r'<xs:element name="([\w-]+)"([^>]*)>', schema)
+        names = {name for name, rest in declared if "cfg:ignored" not in rest} - groups
+        self.assertEqual([n for n in sorted(names) if f"<{n}>" not in document], [])
 
 
 @unittest.skipUnless(support.REFERENCE.is_dir(), "ACRN's own files are not here")

@@ -81,7 +81,8 @@ SCENARIO_MISTAKES = (
     ("<kern_mod>Linux_bzImage</kern_mod>", "", "<os_config>", "ACRN_Service_VM has no kernel"),
     ("KERNEL_BZIMAGE", "KERNEL_ZEPHYR", "KERNEL_ZEPHYR",
      "not one of KERNEL_BZIMAGE, KERNEL_RAWIMAGE, KERNEL_ELF"),
-    ("KERNEL_BZIMAGE", "KERNEL_RAWIMAGE", "<os_config>", "no load or entry address"),
+    ("KERNEL_BZIMAGE", "KERNEL_RAWIMAGE", "<kern_type>",
+     "the Service VM's kernel is not a bzImage; write <kern_type>KERNEL_BZIMAGE</kern_type>"),
     ("console=ttyS0", "a" * 2048, "<bootargs>", "at most 2047 printable ASCII"),
     ("console=ttyS0", "caf\u00e9", "<bootargs>", "printable ASCII"),
     ("COM Port 1", "COM1", ">COM1<", "not None, or COM Port 1, 2, 3 or 4; "
@@ -99,7 +100,7 @@ SCENARIO_MISTAKES = (
     ("/dev/ttyS0", "/dev/ttyS7", "/dev/ttyS7",
      "board bochs has no serial port /dev/ttyS7; write <SERIAL_CONSOLE>X</SERIAL_CONSOLE> "
      "with X of /dev/ttyS0, None"),
-    ("SCHED_BVT", "SCHED_CFS", "SCHED_CFS", "not one of SCHED_BVT"),
+    ("SCHED_BVT", "SCHED_CFS", "SCHED_CFS", "not SCHED_BVT or SCHED_NOOP"),
     ("<MAX_VM_NUM>16", "<MAX_VM_NUM>65", "<MAX_VM_NUM>65",
      "MAX_VM_NUM 65 is out of range; write a value from 1 to 64"),
     ("<MAX_VM_NUM>16", "<MAX_VM_NUM>1", '<vm id="1">',
@@ -127,6 +128,7 @@ SCENARIO_MISTAKES = (
 PRE_LAUNCHED_MISTAKES = (
     (MEMORY.format("0x10000000"), "", "pre-launched VM p has no memory"),
     (KERNEL, "", "p has no kernel"),
+    ("<kern_mod>", "<kern_type>KERNEL_RAWIMAGE</kern_type><kern_mod>", "no load or entry address"),
     ("0x10000000", "0x10001000", "is not aligned to 2 MB; write <start_hpa>0x10000000</start_hpa>"),
     ("0x10000000", "0x1fe00000", "is not all RAM on board bochs; write a part of 0x0-0x9efff, "
      "0x100000-0x1ffeffff"),
@@ -191,6 +193,16 @@ class WrongFiles(unittest.TestCase):
                 self.assertIn(old, BOARD)
                 text = BOARD.replace(old, new)
                 self.expect(support.problems(board=text), "board.xml", line_of(text, blamed), said)
+
+    def test_limits_below_what_the_board_has(self) -> None:
+        board = BOARD.replace("<gsi_number>24", "<gsi_number>150")
+        self.expect(support.problems(board=board), "scenario.xml",
+                    line_of(SHARED, "<MAX_IOAPIC_LINES>"),
+                    "an I/O APIC of board bochs has 150 lines; write MAX_IOAPIC_LINES 150")
+        ioapic = BOARD[BOARD.index("<ioapic "):BOARD.index("</ioapics>")]
+        self.expect(support.problems(board=BOARD.replace("</ioapics>", ioapic + "</ioapics>")),
+                    "scenario.xml", line_of(SHARED, "<MAX_IOAPIC_NUM>"),
+                    "board bochs has 2 I/O APICs; write MAX_IOAPIC_NUM 2")
 
     def test_config(self) -> None:
         for line, said in CONFIG_MISTAKES:

@@ -110,7 +110,6 @@ struct vm_config {
 	struct vm_os_config os;
 	struct vm_vuart_config vuart[VM_VUART_NUM]; /* 0..3 are COM1..COM4 */
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
-	uint8_t priority;			    /* 0 low, 1 high: SCHED_PRIO */
 };
 
 /* The scenario's VMs; slots from vm_config_count to CONFIG_MAX_VM_NUM are free for dynamic ones. */
