@@ -239,6 +239,21 @@ void pio_write32(uint16_t port, uint32_t v)
 	(void)port_access(port, 4, true, v);
 }
 
+uint8_t mmio_read8(const volatile void *addr)
+{
+	if (fake_mmio)
+		return (uint8_t)fake_mmio((uintptr_t)addr, false, 0);
+	return *(const volatile uint8_t *)addr;
+}
+
+void mmio_write8(volatile void *addr, uint8_t v)
+{
+	if (fake_mmio)
+		(void)fake_mmio((uintptr_t)addr, true, v);
+	else
+		*(volatile uint8_t *)addr = v;
+}
+
 uint32_t mmio_read32(const volatile void *addr)
 {
 	if (fake_mmio)

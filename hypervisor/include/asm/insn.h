@@ -73,6 +73,16 @@ static inline void pio_write32(uint16_t port, uint32_t v)
 	__asm__ volatile("outl %0, %1" ::"a"(v), "Nd"(port));
 }
 
+static inline uint8_t mmio_read8(const volatile void *addr)
+{
+	return *(const volatile uint8_t *)addr;
+}
+
+static inline void mmio_write8(volatile void *addr, uint8_t v)
+{
+	*(volatile uint8_t *)addr = v;
+}
+
 static inline uint32_t mmio_read32(const volatile void *addr)
 {
 	return *(const volatile uint32_t *)addr;

@@ -21,6 +21,14 @@ static inline void spin_lock(spinlock_t *l)
 		cpu_relax();
 }
 
+/* True: taken. */
+static inline bool spin_trylock(spinlock_t *l)
+{
+	uint32_t owner = atomic_read32(&l->owner);
+
+	return atomic_cmpxchg32(&l->next, owner, owner + 1U);
+}
+
 static inline void spin_unlock(spinlock_t *l)
 {
 	__atomic_store_n(&l->owner, l->owner + 1U, __ATOMIC_RELEASE);

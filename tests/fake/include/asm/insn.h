@@ -17,6 +17,8 @@ void pio_write8(uint16_t port, uint8_t v);
 void pio_write16(uint16_t port, uint16_t v);
 void pio_write32(uint16_t port, uint32_t v);
 
+uint8_t mmio_read8(const volatile void *addr);
+void mmio_write8(volatile void *addr, uint8_t v);
 uint32_t mmio_read32(const volatile void *addr);
 void mmio_write32(volatile void *addr, uint32_t v);
 

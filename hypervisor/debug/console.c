@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The serial console of a debug build: one line shared by the hypervisor's log and the console of
+ * one VM. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
+ * boot CPU (and whoever finds the transmitter empty) passes it on at the UART's pace; input comes
+ * by the UART's interrupt, or by the same timer. Log lines go between the guest's lines, not into
+ * them. A BREAK is the guest's too (Linux's SysRq).
+ *
+ * Locks: con.lock for the UART, only ever tried where it might be held, so that nobody waits for
+ * a whole service round; log_lock, a leaf, for the queue of log lines. con.lock before a vUART's.
+ */
+#include "asm/apic.h"
+#include "asm/insn.h"
+#include "hv/acpi.h"
+#include "hv/boot.h"
+#include "hv/console.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/pcpu.h"
+#include "hv/timer.h"
+#include "hv/unit.h"
+#include "hv/vuart.h"
+#include "lib/printf.h"
+
+#define LOG_QUEUE   32768U /* bytes */
+#define FAST_US	    1400U  /* 16 characters at 115200 baud */
+#define IDLE_US	    10000U
+#define FLUSH_SPINS 10000000U
+
+static struct {
+	spinlock_t lock;
+	struct pcpu *cpu; /* whose timer it is */
+	struct timer timer;
+	bool fast;		/* the timer is armed for the next FIFO's worth of output */
+	struct vuart *guest;	/* on the console, or NULL */
+	bool guest_mid_line;
+	bool log_mid_line;
+	bool lf_pending;
+	int rx_held; /* received, but the guest had no room for it yet */
+} con = {.rx_held = UART_RX_NONE};
+
+static spinlock_t log_lock;
+static char *log_queue;
+static uint32_t log_head;
+static volatile uint32_t log_count;
+static uint32_t log_lost;
+
+static int log_take(void)
+{
+	int c = -1;
+
+	spin_lock(&log_lock);
+	if (log_count != 0U) {
+		c = (uint8_t)log_queue[log_head];
+		log_head = (log_head + 1U) % LOG_QUEUE;
+		log_count--;
+	}
+	spin_unlock(&log_lock);
+	return c;
+}
+
+/* What goes out next, or -1. A guest that stopped amid a line gets its line broken for the log. */
+static int next_char(void)
+{
+	int c;
+
+	if (con.lf_pending) {
+		con.lf_pending = false;
+		return '\n';
+	}
+	if (con.log_mid_line || (!con.guest_mid_line && log_count != 0U)) {
+		c = log_take();
+		con.log_mid_line = c >= 0 && c != '\n';
+		return c;
+	}
+	c = (con.guest != NULL) ? vuart_take(con.guest) : -1;
+	if (c >= 0) {
+		con.guest_mid_line = c != '\n';
+		return c;
+	}
+	if (log_count == 0U)
+		return -1;
+	con.guest_mid_line = false;
+	con.lf_pending = true;
+	return '\r';
+}
+
+/* con.lock is held. True: the UART is full and more waits. */
+static bool transmit(void)
+{
+	uint32_t room = uart_tx_room();
+	int c = 0;
+
+	while (room != 0U) {
+		c = next_char();
+		if (c < 0)
+			return false;
+		uart_tx((uint8_t)c);
+		room--;
+	}
+	return true;
+}
+
+/* con.lock is held. What the guest has no room for stays in the UART, but for one character. */
+static void receive(void)
+{
+	for (uint32_t i = 0U; i < 64U; i++) {
+		if (con.rx_held == UART_RX_NONE)
+			con.rx_held = uart_rx();
+		if (con.rx_held == UART_RX_NONE)
+			return;
+		if (con.guest != NULL) {
+			if (con.rx_held == UART_RX_BREAK)
+				vuart_give_break(con.guest);
+			else if (!vuart_give(con.guest, (uint8_t)con.rx_held))
+				return;
+		}
+		con.rx_held = UART_RX_NONE;
+	}
+}
+
+/* A round of service on any CPU. The boot CPU then sees to the rest by its timer. */
+static void service(void)
+{
+	bool more;
+
+	if (!spin_trylock(&con.lock))
+		return;
+	more = transmit();
+	receive();
+	spin_unlock(&con.lock);
+	if (more && !con.fast && this_pcpu() == con.cpu) {
+		con.fast = true;
+		timer_arm(&con.timer, rdtsc() + us_to_tsc(FAST_US));
+	}
+}
+
+static void timer_fired(struct timer *t)
+{
+	bool more = true;
+
+	if (spin_trylock(&con.lock)) {
+		more = transmit();
+		receive();
+		spin_unlock(&con.lock);
+	}
+	con.fast = more;
+	timer_arm(t, rdtsc() + us_to_tsc(more ? FAST_US : IDLE_US));
+}
+
+static void uart_interrupt(uint8_t vector, void *arg)
+{
+	(void)vector;
+	(void)arg;
+	service();
+}
+
+/* log_lock is held. False: no room. */
+static bool enqueue(const char *line, uint32_t len)
+{
+	if (len > LOG_QUEUE - log_count)
+		return false;
+	for (uint32_t i = 0U; i < len; i++)
+		log_queue[(log_head + log_count + i) % LOG_QUEUE] = line[i];
+	log_count += len;
+	return true;
+}
+
+void console_log(const char *line, uint32_t len)
+{
+	char note[48];
+
+	spin_lock(&log_lock);
+	if (log_lost != 0U) {
+		int n = snprintf(note, sizeof(note), "[%u log lines lost]\r\n", log_lost);
+
+		log_lost = enqueue(note, (uint32_t)n) ? 0U : log_lost;
+	}
+	if (!enqueue(line, len))
+		log_lost++;
+	spin_unlock(&log_lock);
+	service();
+}
+
+/*
+ * boot/report.c is about to write to the UART itself: let what is queued out first. It may be a
+ * panic, on a CPU that holds any lock or stopped one that does, so a lock is not waited for long.
+ */
+static void flush(void)
+{
+	uint32_t spins = FLUSH_SPINS;
+	bool locked = false;
+
+	for (uint32_t i = 0U; i < 10000U && !locked; i++)
+		locked = spin_trylock(&con.lock);
+	while (spins-- != 0U && (log_count != 0U || con.lf_pending || con.guest_mid_line)) {
+		uint32_t room = uart_tx_room();
+		int c = 0;
+
+		while (room-- != 0U && c >= 0) {
+			c = next_char();
+			if (c >= 0)
+				uart_tx((uint8_t)c);
+		}
+		if (c < 0 && con.guest_mid_line && log_count == 0U) {
+			con.guest_mid_line = false;
+			uart_tx('\r');
+			con.lf_pending = true;
+		}
+	}
+	if (locked)
+		spin_unlock(&con.lock);
+}
+
+static void console_attach(struct vuart *u)
+{
+	spin_lock(&con.lock);
+	if (con.guest == NULL)
+		con.guest = u;
+	spin_unlock(&con.lock);
+}
+
+static void console_detach(struct vuart *u)
+{
+	spin_lock(&con.lock);
+	if (con.guest == u) {
+		con.guest = NULL;
+		con.guest_mid_line = false;
+	}
+	spin_unlock(&con.lock);
+}
+
+static void console_output(struct vuart *u)
+{
+	if (u == con.guest) {
+		service();
+		return;
+	}
+	/* Nobody looks at this VM's console: its text is gone, so that it need not wait. */
+	while (vuart_take(u) >= 0)
+		;
+}
+
+static const struct vuart_console console = {
+	.attach = console_attach,
+	.detach = console_detach,
+	.output = console_output,
+};
+
+static void route_interrupt(void)
+{
+	int vector = irq_alloc_vector();
+	uint32_t gsi = acpi_isa_gsi(uart_irq());
+
+	if (vector < 0)
+		return;
+	irq_register((uint8_t)vector, uart_interrupt, NULL);
+	if (ioapic_write_rte(gsi, (uint64_t)(uint8_t)vector |
+					  ((uint64_t)con.cpu->apic_id << IOAPIC_RTE_DEST_SHIFT)) != 0)
+		return;
+	uart_rx_irq_enable();
+}
+
+static int console_boot(void)
+{
+	if (!uart_start())
+		return 0;
+	con.cpu = this_pcpu();
+	log_queue = boot_alloc(LOG_QUEUE, 64U);
+	report_before = flush;
+	vuart_console = &console;
+	if (uart_irq() != 0U)
+		route_interrupt();
+	timer_init(&con.timer, timer_fired);
+	timer_fired(&con.timer);
+	return 0;
+}
+
+UNIT(console) = {
+	.name = "console",
+	.level = UNIT_CORE,
+	.boot = console_boot,
+};

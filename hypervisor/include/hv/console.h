@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HV_CONSOLE_H
+#define HV_CONSOLE_H
+
+#include "lib/types.h"
+
+/* debug/ only: the parts of the serial console. */
+
+/* uart.c: the physical 16550 in use, I/O ports or MMIO. The caller holds the console's lock. */
+bool uart_start(void);		/* FIFOs on, no interrupts; false: there is none */
+uint8_t uart_irq(void);		/* ISA interrupt, 0: polled */
+void uart_rx_irq_enable(void);
+uint32_t uart_tx_room(void);	/* characters it takes now without a wait */
+void uart_tx(uint8_t c);
+#define UART_RX_NONE  (-1)
+#define UART_RX_BREAK (-2)
+int uart_rx(void); /* a character, or one of the above */
+
+/* console.c: queue one line of the log, "\r\n" included, as a whole. Any CPU, any context. */
+void console_log(const char *line, uint32_t len);
+
+#endif

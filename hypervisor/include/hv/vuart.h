@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef HV_VUART_H
+#define HV_VUART_H
+
+#include "lib/types.h"
+
+struct vm;
+struct vuart;
+
+/*
+ * The virtual 16550s of a VM (VM_VUART_NUM at most, from its configuration). No character is lost:
+ * while the other end has no room the transmitter is not empty, and the guest waits.
+ */
+
+/*
+ * The console behind vUARTs of VUART_PEER_CONSOLE; debug/console.c sets it at boot. Where there is
+ * none (a release) such a vUART is not created, and the port is the machine's own.
+ */
+struct vuart_console {
+	void (*attach)(struct vuart *u); /* a VM with such a vUART has been created */
+	void (*detach)(struct vuart *u);
+	/* The guest sent something, or looks for room that is not there. Own CPU, no lock held. */
+	void (*output)(struct vuart *u);
+};
+extern const struct vuart_console *vuart_console;
+
+/* For the other end, any CPU: the next character the guest sent, or -1. */
+int vuart_take(struct vuart *u);
+
+/* The guest receives a character (or a break). False: no room, offer it again later. */
+bool vuart_give(struct vuart *u, uint8_t c);
+void vuart_give_break(struct vuart *u);
+
+#endif
