@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     text_checks.function_size,
     text_checks.function_layout,
     text_checks.config_conditionals,
+    text_checks.kconfig_symbols,
     text_checks.vmx_instructions,
     text_checks.unfinished,
     text_checks.project_alone,

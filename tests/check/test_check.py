@@ -26,6 +26,8 @@ GOOD = {
     "devicemodel/core/pio.c": HEAD + "#include <stddef.h>\n\nstatic int pio_in(const int *p)\n{\n"
                               "\treturn p == NULL ? 0 : *p;\n}\n\nint pio_read(int *p);\n"
                               "int pio_read(int *p)\n{\n\treturn pio_in(p);\n}\n",
+    "Kconfig": SPDX_SH + "config DEBUG\n\tbool\n",
+    "hypervisor/Makefile": SPDX_SH + "X-$(CONFIG_DEBUG) := y\n",
     "Makefile": SPDX_SH + ".PHONY: all run\nall: x.c\nrun: all\n",
     "doc/path-x.md": "<!-- SPDX-License-Identifier: BSD-3-Clause -->\n`vm_run()` `vmx_entry()`\n"
                      "`hypervisor/guest/vm.c` `hypervisor/{guest,vapic}/*.c` `make run`\n"
@@ -48,6 +50,9 @@ MISTAKES: tuple[tuple[str, str, str | tuple[str, str], str], ...] = (
      "hypervisor/guest/vm.c:1"),
     ("config_conditionals", "hypervisor/guest/vm.c", HEAD + "#ifdef CONFIG_A\n#endif\n" * 11,
      "hypervisor/guest/vm.c:7"),
+    ("kconfig_symbols", "hypervisor/guest/vm.c", ("\treturn a;", "\treturn CONFIG_GONE;"),
+     "hypervisor/guest/vm.c:11"),
+    ("kconfig_symbols", "Kconfig", SPDX_SH + "config DEBUG\nconfig UNUSED\n", "Kconfig:3"),
     ("vmx_instructions", "hypervisor/guest/vm.c", ("\treturn a;", '\t__asm__("vmread %0, %1");'),
      "hypervisor/guest/vm.c:11"),
     ("vmx_instructions", "hypervisor/boot/a.S", SPDX_C + "\tvmxon (%rax)\n",

@@ -76,6 +76,21 @@ def config_conditionals() -> Iterator[str]:
         yield from found
 
 
+def kconfig_symbols() -> Iterator[str]:
+    """A symbol of Kconfig does something, and a CONFIG_ name in the code is a symbol."""
+    defined = {match[1]: line_at(text_of(Path("Kconfig")), match.start()) for match in re.finditer(
+        r"^config (\w+)$", text_of(Path("Kconfig")), re.MULTILINE)}
+    used = set()
+    for path in sources("hypervisor/**/*", "devicemodel/**/*"):
+        for match in re.finditer(r"(?<!\w)CONFIG_(\w+)", code_of(path)):
+            used.add(match[1])
+            if match[1] not in defined and match[1] not in ("BOARD", "SCENARIO"):
+                where = f"{path}:{line_at(code_of(path), match.start())}"
+                yield f"{where}: Kconfig has no symbol {match[1]}"
+    for name in sorted(set(defined) - used):
+        yield f"Kconfig:{defined[name]}: nothing uses CONFIG_{name}"
+
+
 def vmx_instructions() -> Iterator[str]:
     """Only hypervisor/arch/x86/vmx executes VMX instructions, or the two inline accessors."""
     names = (r"vmxon|vmxoff|vmlaunch|vmresume|vmread|vmwrite|vmptrld|vmptrst|vmclear|invept"
