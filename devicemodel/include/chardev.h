@@ -17,13 +17,16 @@
 struct chardev;
 struct mevent_loop;
 
-/* Bytes arrived, on the loop's thread. Returns how many were taken. */
-typedef size_t (*chardev_rx_fn)(void *arg, const uint8_t *data, size_t len);
+/* Who reads the stream; both run on the loop's thread. */
+struct chardev_ops {
+	size_t (*room)(void *arg);	/* bytes that can be taken now */
+	void (*receive)(void *arg, const uint8_t *data, size_t len); /* len <= room */
+};
 
-/* NULL and one line in the log when the backend cannot be opened. */
-struct chardev *chardev_open(struct mevent_loop *loop, const char *spec, chardev_rx_fn rx,
-			     void *arg);
-/* Restores the terminal. No rx runs afterwards. */
+/* NULL and one line in the log when the backend cannot be opened. name is for the log. */
+struct chardev *chardev_open(struct mevent_loop *loop, const char *name, const char *spec,
+			     const struct chardev_ops *ops, void *arg);
+/* Restores the terminal. No callback runs afterwards. NULL is fine. */
 void chardev_close(struct chardev *dev);
 
 /*
@@ -32,10 +35,10 @@ void chardev_close(struct chardev *dev);
  */
 void chardev_write(struct chardev *dev, const uint8_t *data, size_t len);
 
-/* The receiver has room again (after it took less than it was given). Any thread. */
+/* The receiver, which had no room, has some again. Any thread. */
 void chardev_rx_ready(struct chardev *dev);
 
-/* Checks the grammar only: what chardev_open() would make of spec, or false. */
+/* Is spec of one of the forms above? Opens nothing. */
 bool chardev_spec_valid(const char *spec);
 
 #endif

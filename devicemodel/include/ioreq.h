@@ -8,8 +8,9 @@
 
 struct vm;
 
-/* Allocate the shared page; its address goes into CREATE_VM. */
 int ioreq_create(struct vm *vm);
+/* The page shared with the hypervisor (struct acrn_io_request_buffer), for CREATE_VM. */
+void *ioreq_page(const struct vm *vm);
 void ioreq_destroy(struct vm *vm);
 
 /*

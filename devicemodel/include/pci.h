@@ -8,6 +8,7 @@
 #ifndef DM_PCI_H
 #define DM_PCI_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <linux/pci_regs.h>
@@ -61,10 +62,8 @@ struct pci_ops {
 
 struct pci_bar {
 	enum pci_bar_type type;
-	bool prefetchable;
-	bool mapped;		/* its range is registered now */
+	bool mapped;		/* its range is registered, at mapped_at */
 	uint64_t size;		/* power of two */
-	uint64_t addr;		/* as programmed, size aligned */
 	uint64_t mapped_at;
 	struct pci_device *dev;
 };
@@ -73,17 +72,19 @@ struct pci_device {
 	struct vm *vm;
 	const struct pci_ops *ops;
 	void *priv;		/* the device's own */
-	uint8_t bus, slot, func;
-	char name[32];		/* "virtio-blk@0:3.0", for logs */
+	unsigned int bus, slot, func;
+	char name[40];		/* "virtio-blk@0:3.0", for logs */
 	struct pci_bar bar[PCI_BARS];
-	uint8_t cfg[PCI_CFG_SIZE];
+	uint8_t cfg[PCI_CFG_SIZE];	/* what the guest reads */
 	uint8_t wmask[PCI_CFG_SIZE];	/* bits the guest may write */
-	uint8_t cap_end;		/* next free byte for a capability */
-	uint8_t cap_last;		/* the last one's offset, 0 none */
-	uint8_t msi_cap, msix_cap, pcie_cap; /* offsets, 0 none */
+	unsigned int cap_end;		/* next free byte for a capability */
+	unsigned int cap_last;		/* offset of the last one, 0 none */
+	unsigned int msi_cap, msix_cap, pcie_cap; /* offsets, 0 none */
+	pthread_mutex_t irq_lock;	/* message registers, MSI-X table, INTx state */
 	struct msix *msix;
-	bool intx_level;	/* what the device drives, before the DISABLE bit */
-	bool intx_driven;	/* what the line was told */
+	bool intx_level;	/* what the device drives */
+	bool intx_line;		/* what reached the line: not with INTX_DISABLE */
+	uint8_t *reset_cfg;	/* cfg as init left it */
 };
 
 /* --- for init: identity, BARs, capabilities --- */
@@ -133,7 +134,10 @@ void pci_intx_add(struct pci_device *dev);
 
 bool pci_msi_enabled(const struct pci_device *dev);
 bool pci_msix_enabled(const struct pci_device *dev);
-/* Vector beyond the table, masked or disabled: kept pending or dropped, as the spec says. */
+/*
+ * Raise a vector. MSI-X: masked ones stay pending; both: dropped while the
+ * capability is disabled, or beyond the vectors the device has.
+ */
 void pci_msi_notify(struct pci_device *dev, unsigned int vector);
 void pci_msix_notify(struct pci_device *dev, unsigned int vector);
 /*

@@ -40,6 +40,16 @@
 #define VM_ACPI_BASE	  0xF2400ULL
 #define VM_ACPI_LIMIT	  0x100000ULL
 
+#define VM_MAX_SLOTS 64
+#define VM_COM_PORTS 4
+
+/* One "-s". */
+struct pci_slot {
+	unsigned int bus, slot, func;
+	char name[24];
+	const char *config;	/* what follows the name, or NULL */
+};
+
 /* What the command line asked for; filled by OPTION() parsers. */
 struct vm_config {
 	const char *name;	/* 1..15 characters */
@@ -49,11 +59,15 @@ struct vm_config {
 	const char *bootargs;	/* or NULL */
 	uint64_t cpu_affinity;	/* bitmap of pCPU ids, 0: as the hypervisor is configured */
 	bool debugexit;
+	struct pci_slot slots[VM_MAX_SLOTS];
+	unsigned int slot_count;
+	const char *com[VM_COM_PORTS];	/* chardev.h specs of com1..com4, or NULL */
 };
 
 struct gmem;
 struct hsm;
 struct io_space;
+struct ioreq;
 struct mevent_loop;
 struct pci_bus;
 struct platform;
@@ -71,7 +85,7 @@ struct vm {
 	struct pci_bus *pci;	    /* pci.h */
 	struct platform *platform;  /* platform.h */
 	struct power *power;	    /* power.h */
-	void *ioreq_page;	    /* struct acrn_io_request_buffer, shared with the hypervisor */
+	struct ioreq *ioreq;	    /* ioreq.h */
 };
 
 /*

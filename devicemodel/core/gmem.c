@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Guest memory: two pieces of address space, low RAM and high RAM, filled
+ * segment by segment from huge pages or plain memory, and mapped into the VM by
+ * the HSM. Created before any device thread, constant afterwards: no lock.
+ *
+ * Memory is never cleared here: the kernel hands out zeroed pages.
+ */
+#include "gmem.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "hsm.h"
+#include "log.h"
+#include "vm.h"
+
+struct gmem_region {
+	uint64_t gpa;
+	uint64_t size;
+	uint8_t *hva;
+	void *reserved; /* what mmap returned, for munmap */
+	size_t reserved_size;
+};
+
+struct gmem {
+	struct gmem_region low;
+	struct gmem_region high;
+};
+
+/*
+ * Take address space for size bytes, aligned to huge pages on both sides. It
+ * is inaccessible until the segments are placed in it.
+ */
+static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
+{
+	uintptr_t start;
+	void *p;
+
+	region->gpa = gpa;
+	region->size = size;
+	if (size == 0)
+		return 0;
+	region->reserved_size = size + GMEM_ALIGN;
+	p = mmap(NULL, region->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+		 -1, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	region->reserved = p;
+	start = ((uintptr_t)p + GMEM_ALIGN - 1) & ~(uintptr_t)(GMEM_ALIGN - 1);
+	region->hva = (uint8_t *)start;
+	return 0;
+}
+
+/* Huge pages where the pool has enough free ones for the segment, else plain memory. */
+static int place_segment(uint8_t *hva, uint64_t len)
+{
+	const int prot = PROT_READ | PROT_WRITE;
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+
+	if (mmap(hva, len, prot, flags | MAP_HUGETLB | (21 << MAP_HUGE_SHIFT), -1, 0) != MAP_FAILED)
+		return 0;
+	if (mmap(hva, len, prot, flags, -1, 0) == MAP_FAILED)
+		return -errno;
+	/* A hint: a kernel without transparent huge pages refuses, and that is fine. */
+	(void)madvise(hva, len, MADV_HUGEPAGE);
+	return 0;
+}
+
+static int fill(struct vm *vm, struct gmem_region *region)
+{
+	for (uint64_t off = 0; off < region->size; off += GMEM_SEGMENT) {
+		uint64_t left = region->size - off;
+		uint64_t len = left < GMEM_SEGMENT ? left : GMEM_SEGMENT;
+		int err = place_segment(region->hva + off, len);
+
+		if (err) {
+			log_err("cannot get %llu MB of memory for the VM: %s",
+				(unsigned long long)(len >> 20), strerror(-err));
+			return err;
+		}
+		err = hsm_map_ram(vm->hsm, region->gpa + off, region->hva + off, len);
+		if (err) {
+			log_err("cannot map guest memory 0x%llx-0x%llx: %s",
+				(unsigned long long)(region->gpa + off),
+				(unsigned long long)(region->gpa + off + len - 1), strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void release(struct gmem_region *region)
+{
+	if (region->reserved)
+		munmap(region->reserved, region->reserved_size);
+}
+
+int gmem_create(struct vm *vm, uint64_t size)
+{
+	struct gmem *gmem;
+	uint64_t low;
+	int err;
+
+	if (size == 0 || size > GMEM_MAX) {
+		log_err("memory size must be between 1 byte and %llu MB",
+			(unsigned long long)(GMEM_MAX >> 20));
+		return -EINVAL;
+	}
+	gmem = calloc(1, sizeof(*gmem));
+	if (!gmem)
+		return -ENOMEM;
+	size = (size + GMEM_ALIGN - 1) & ~(GMEM_ALIGN - 1);
+	low = size < VM_LOWMEM_LIMIT ? size : VM_LOWMEM_LIMIT;
+
+	vm->gmem = gmem;
+	err = reserve(&gmem->low, 0, low);
+	if (!err)
+		err = reserve(&gmem->high, VM_HIGHMEM_BASE, size - low);
+	if (err)
+		log_err("cannot reserve address space for guest memory: %s", strerror(-err));
+	if (!err)
+		err = fill(vm, &gmem->low);
+	if (!err)
+		err = fill(vm, &gmem->high);
+	if (err)
+		gmem_destroy(vm);
+	return err;
+}
+
+void gmem_destroy(struct vm *vm)
+{
+	struct gmem *gmem = vm->gmem;
+
+	if (!gmem)
+		return;
+	release(&gmem->low);
+	release(&gmem->high);
+	free(gmem);
+	vm->gmem = NULL;
+}
+
+uint64_t gmem_low_size(const struct vm *vm)
+{
+	return vm->gmem->low.size;
+}
+
+uint64_t gmem_high_size(const struct vm *vm)
+{
+	return vm->gmem->high.size;
+}
+
+void *gmem_ptr(const struct vm *vm, uint64_t gpa, uint64_t len)
+{
+	const struct gmem_region *region = gpa < VM_HIGHMEM_BASE ? &vm->gmem->low : &vm->gmem->high;
+	uint64_t off = gpa - region->gpa;
+
+	if (off >= region->size || len > region->size - off)
+		return NULL;
+	return region->hva + off;
+}

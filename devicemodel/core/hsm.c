@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The Linux HSM driver: every ioctl of the program is in this file. Stateless
+ * but for the descriptor, so no lock; the driver does its own.
+ */
+#include "hsm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+
+#define CREATE_TRIES	   10
+#define CREATE_INTERVAL_NS 500000000L
+
+struct hsm {
+	int fd;
+};
+
+int hsm_open(struct hsm **out)
+{
+	struct hsm *hsm = malloc(sizeof(*hsm));
+	int err;
+
+	if (!hsm)
+		return -ENOMEM;
+	hsm->fd = open("/dev/acrn_vhm", O_RDWR | O_CLOEXEC);
+	if (hsm->fd < 0)
+		hsm->fd = open("/dev/acrn_hsm", O_RDWR | O_CLOEXEC);
+	if (hsm->fd < 0) {
+		err = -errno;
+		log_err("cannot open /dev/acrn_hsm: %s%s", strerror(errno),
+			errno == ENOENT ? " (is this a Service VM with the HSM driver?)" : "");
+		free(hsm);
+		return err;
+	}
+	*out = hsm;
+	return 0;
+}
+
+void hsm_close(struct hsm *hsm)
+{
+	if (!hsm)
+		return;
+	close(hsm->fd);
+	free(hsm);
+}
+
+static int request(const struct hsm *hsm, unsigned long code, const void *payload)
+{
+	return ioctl(hsm->fd, code, payload) < 0 ? -errno : 0;
+}
+
+int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
+{
+	const struct timespec interval = {.tv_nsec = CREATE_INTERVAL_NS};
+	int err = -EINVAL;
+
+	for (int i = 0; i < CREATE_TRIES; i++) {
+		err = request(hsm, ACRN_IOCTL_CREATE_VM, req);
+		if (!err)
+			return 0;
+		nanosleep(&interval, NULL);
+	}
+	return err;
+}
+
+int hsm_destroy_vm(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_DESTROY_VM, NULL);
+}
+
+int hsm_start_vm(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_START_VM, NULL);
+}
+
+int hsm_pause_vm(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_PAUSE_VM, NULL);
+}
+
+int hsm_reset_vm(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_RESET_VM, NULL);
+}
+
+int hsm_set_vcpu_regs(struct hsm *hsm, const struct acrn_vcpu_regs *regs)
+{
+	return request(hsm, ACRN_IOCTL_SET_VCPU_REGS, regs);
+}
+
+int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
+{
+	struct acrn_vm_memmap map = {
+		.type = ACRN_MEMMAP_RAM,
+		.attr = ACRN_MEM_ACCESS_RWX | ACRN_MEM_TYPE_WB,
+		.user_vm_pa = gpa,
+		.len = len,
+	};
+
+	map.vma_base = (uint64_t)(uintptr_t)hva;
+	return request(hsm, ACRN_IOCTL_SET_MEMSEG, &map);
+}
+
+int hsm_inject_msi(struct hsm *hsm, uint64_t addr, uint64_t data)
+{
+	struct acrn_msi_entry msi = {.msi_addr = addr, .msi_data = data};
+
+	return request(hsm, ACRN_IOCTL_INJECT_MSI, &msi);
+}
+
+int hsm_set_irqline(struct hsm *hsm, uint32_t gsi, enum hsm_irq_op op)
+{
+	uint64_t arg = (uint64_t)op << 32 | gsi;
+
+	/* The one request whose argument is the value itself. */
+	return ioctl(hsm->fd, ACRN_IOCTL_SET_IRQLINE, arg) < 0 ? -errno : 0;
+}
+
+int hsm_create_ioreq_client(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_CREATE_IOREQ_CLIENT, NULL);
+}
+
+int hsm_destroy_ioreq_client(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_DESTROY_IOREQ_CLIENT, NULL);
+}
+
+int hsm_wait_ioreq(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_ATTACH_IOREQ_CLIENT, NULL);
+}
+
+int hsm_notify_ioreq(struct hsm *hsm, uint16_t vmid, uint32_t vcpu)
+{
+	struct acrn_ioreq_notify notify = {.vmid = vmid, .vcpu = vcpu};
+
+	return request(hsm, ACRN_IOCTL_NOTIFY_REQUEST_FINISH, &notify);
+}
+
+int hsm_clear_ioreq(struct hsm *hsm)
+{
+	return request(hsm, ACRN_IOCTL_CLEAR_VM_IOREQ, NULL);
+}
+
+int hsm_ioeventfd(struct hsm *hsm, const struct acrn_ioeventfd *req)
+{
+	return request(hsm, ACRN_IOCTL_IOEVENTFD, req);
+}
+
+int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req)
+{
+	return request(hsm, ACRN_IOCTL_IRQFD, req);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The I/O request loop, on the main thread. A vCPU that exits for a device of
+ * ours leaves its access in its slot of the shared page and stops; the HSM sets
+ * the slot to PROCESSING and wakes us; we serve it and tell the HSM, which sets
+ * COMPLETE and wakes the vCPU. The state is the HSM's to write: in polling mode
+ * the vCPU runs on the moment it sees COMPLETE, and a second writer could then
+ * complete its next request.
+ *
+ * No lock. The page is written by hypervisor and HSM only, never by the guest.
+ */
+#include "ioreq.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "hsm.h"
+#include "log.h"
+#include "mevent.h"
+#include "mmio.h"
+#include "pci.h"
+#include "pio.h"
+#include "power.h"
+#include "vm.h"
+
+#define PAGE_BYTES    4096
+#define KICK_RETRY_NS 5000000U
+
+struct ioreq {
+	struct acrn_io_request_buffer *page;
+	pthread_t thread;
+	atomic_bool waiting; /* the loop runs, and may be blocked in the driver */
+	struct mevent *retry;
+};
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+/*
+ * The signal may arrive between the loop's look at the power state and its call
+ * into the driver, and would then wake nobody: repeat until the loop has left.
+ */
+static void retry_kick(void *arg, unsigned int events)
+{
+	struct ioreq *ioreq = arg;
+
+	(void)events;
+	if (atomic_load(&ioreq->waiting))
+		pthread_kill(ioreq->thread, SIGUSR1);
+	else
+		mevent_timer_set(ioreq->retry, 0, 0);
+}
+
+int ioreq_create(struct vm *vm)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	struct ioreq *ioreq = calloc(1, sizeof(*ioreq));
+	void *page;
+
+	_Static_assert(sizeof(struct acrn_io_request_buffer) == PAGE_BYTES, "one page of slots");
+	if (!ioreq)
+		return -ENOMEM;
+	vm->ioreq = ioreq;
+	page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (page != MAP_FAILED)
+		ioreq->page = page;
+	ioreq->retry = mevent_add_timer(vm->loop, retry_kick, ioreq);
+	if (!ioreq->page || !ioreq->retry) {
+		ioreq_destroy(vm);
+		return -ENOMEM;
+	}
+	/* Without SA_RESTART the driver's wait ends when the signal comes. */
+	sigaction(SIGUSR1, &action, NULL);
+	return 0;
+}
+
+void ioreq_destroy(struct vm *vm)
+{
+	struct ioreq *ioreq = vm->ioreq;
+
+	if (!ioreq)
+		return;
+	mevent_delete(ioreq->retry, true);
+	if (ioreq->page)
+		munmap(ioreq->page, PAGE_BYTES);
+	free(ioreq);
+	vm->ioreq = NULL;
+}
+
+void *ioreq_page(const struct vm *vm)
+{
+	return vm->ioreq->page;
+}
+
+void ioreq_kick(struct vm *vm)
+{
+	struct ioreq *ioreq = vm->ioreq;
+
+	if (!atomic_load(&ioreq->waiting) || pthread_equal(ioreq->thread, pthread_self()))
+		return;
+	pthread_kill(ioreq->thread, SIGUSR1);
+	mevent_timer_set(ioreq->retry, KICK_RETRY_NS, KICK_RETRY_NS);
+}
+
+static bool valid_size(uint64_t size, unsigned int max)
+{
+	return size != 0 && size <= max && (size & (size - 1)) == 0;
+}
+
+static void serve_pio(struct vm *vm, struct acrn_pio_request *req)
+{
+	unsigned int size = (unsigned int)req->size;
+
+	if (!valid_size(req->size, 4) || req->address > UINT16_MAX)
+		req->value = UINT32_MAX;
+	else if (req->direction == ACRN_IOREQ_DIR_READ)
+		req->value = (uint32_t)io_space_read(vm->pio, req->address, size);
+	else
+		io_space_write(vm->pio, req->address, size, req->value);
+}
+
+static void serve_mmio(struct vm *vm, struct acrn_mmio_request *req)
+{
+	unsigned int size = (unsigned int)req->size;
+
+	if (!valid_size(req->size, 8))
+		req->value = UINT64_MAX;
+	else if (req->direction == ACRN_IOREQ_DIR_READ)
+		req->value = io_space_read(vm->mmio, req->address, size);
+	else
+		io_space_write(vm->mmio, req->address, size, req->value);
+}
+
+static void serve_pci(struct vm *vm, struct acrn_pci_request *req)
+{
+	unsigned int size = (unsigned int)req->size;
+
+	if (!valid_size(req->size, 4))
+		req->value = UINT32_MAX;
+	else if (req->direction == ACRN_IOREQ_DIR_READ)
+		req->value = pci_bus_read(vm, req->bus, req->dev, req->func, req->reg, size);
+	else
+		pci_bus_write(vm, req->bus, req->dev, req->func, req->reg, size, req->value);
+}
+
+static void serve(struct vm *vm, struct acrn_io_request *req)
+{
+	switch (req->type) {
+	case ACRN_IOREQ_TYPE_PORTIO:
+		serve_pio(vm, &req->reqs.pio_request);
+		break;
+	case ACRN_IOREQ_TYPE_MMIO:
+		serve_mmio(vm, &req->reqs.mmio_request);
+		break;
+	case ACRN_IOREQ_TYPE_PCICFG:
+		serve_pci(vm, &req->reqs.pci_request);
+		break;
+	default:
+		log_guest("I/O request of unknown type %u", req->type);
+		break;
+	}
+}
+
+/* The slot's state; the acquire pairs with the HSM's release of PROCESSING. */
+static uint32_t slot_state(const struct acrn_io_request *req)
+{
+	return __atomic_load_n(&req->processed, __ATOMIC_ACQUIRE);
+}
+
+static int serve_slots(struct vm *vm)
+{
+	struct acrn_io_request_buffer *page = vm->ioreq->page;
+
+	for (unsigned int vcpu = 0; vcpu < vm->vcpu_num; vcpu++) {
+		struct acrn_io_request *req = &page->req_slot[vcpu];
+		int err;
+
+		if (slot_state(req) != ACRN_IOREQ_STATE_PROCESSING || req->kernel_handled)
+			continue;
+		serve(vm, req);
+		/* The system call orders our result before the driver's COMPLETE. */
+		err = hsm_notify_ioreq(vm->hsm, vm->vmid, vcpu);
+		if (err) {
+			log_err("cannot complete the I/O request of vCPU %u: %s", vcpu,
+				strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
+
+int ioreq_loop(struct vm *vm)
+{
+	struct ioreq *ioreq = vm->ioreq;
+	int err = 0;
+
+	ioreq->thread = pthread_self();
+	atomic_store(&ioreq->waiting, true);
+	while (!err && power_pending(vm) == POWER_NONE) {
+		err = hsm_wait_ioreq(vm->hsm);
+		if (err == -EINTR)
+			err = 0;
+		else if (err)
+			log_err("waiting for I/O requests failed: %s", strerror(-err));
+		if (!err)
+			err = serve_slots(vm);
+	}
+	atomic_store(&ioreq->waiting, false);
+	return err;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Threads that run an event loop: the main loop's own, and those that devices
+ * ask for. Created and destroyed by the thread that starts and ends the VM.
+ */
+#include "iothread.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "mevent.h"
+
+struct iothread {
+	pthread_t thread;
+	struct mevent_loop *loop;
+};
+
+static void *main_of_thread(void *arg)
+{
+	struct iothread *thread = arg;
+
+	mevent_loop_run(thread->loop);
+	return NULL;
+}
+
+/* Signals are for the threads that wait for them (ioreq.c, main.c). */
+static int start(struct iothread *thread)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&thread->thread, NULL, main_of_thread, thread);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return err;
+}
+
+struct iothread *iothread_create(const char *name, const cpu_set_t *cpus)
+{
+	struct iothread *thread = calloc(1, sizeof(*thread));
+	int err;
+
+	if (!thread)
+		return NULL;
+	thread->loop = mevent_loop_create();
+	if (!thread->loop)
+		goto out_free;
+	err = start(thread);
+	if (err) {
+		log_err("cannot create thread %s: %s", name, strerror(err));
+		goto out_loop;
+	}
+	/* A name longer than the kernel takes, or CPUs that are gone, cost only themselves. */
+	(void)pthread_setname_np(thread->thread, name);
+	if (cpus && pthread_setaffinity_np(thread->thread, sizeof(*cpus), cpus) != 0)
+		log_warn("thread %s cannot run on the CPUs asked for", name);
+	return thread;
+
+out_loop:
+	mevent_loop_destroy(thread->loop);
+out_free:
+	free(thread);
+	return NULL;
+}
+
+struct mevent_loop *iothread_loop(struct iothread *thread)
+{
+	return thread->loop;
+}
+
+void iothread_destroy(struct iothread *thread)
+{
+	if (!thread)
+		return;
+	mevent_loop_stop(thread->loop);
+	pthread_join(thread->thread, NULL);
+	mevent_loop_destroy(thread->loop);
+	free(thread);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * acrn-dm: the device model of one User VM. This file is the table of contents:
+ * parse, create, boot, run, tear down. The main thread serves the guest's I/O
+ * requests; the thread "dm-events" runs the event loop of timers and
+ * descriptors, signals among them.
+ *
+ * Exit status: 0 the guest powered off or a signal ended it, 1 the VM could not
+ * be made or broke, 2 the command line is wrong, other: what the guest wrote to
+ * the debug exit port.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "iothread.h"
+#include "log.h"
+#include "mevent.h"
+#include "options.h"
+#include "power.h"
+#include "vm.h"
+
+#define DEFAULT_MEMORY (256ULL << 20)
+
+struct signals {
+	int fd;
+	struct vm *vm;
+};
+
+static void on_signal(void *arg, unsigned int events)
+{
+	struct signals *signals = arg;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(signals->fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	log_notice("%s: powering the VM off", strsignal((int)info.ssi_signo));
+	power_request(signals->vm, POWER_OFF, 0);
+}
+
+/* Before any thread exists, so that all inherit the mask. */
+static int block_signals(void)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run(struct vm *vm)
+{
+	struct signals signals = {.fd = block_signals(), .vm = vm};
+	struct iothread *events = iothread_create("dm-events", NULL);
+	struct mevent *ev;
+	int status = 1;
+
+	if (!events)
+		return 1;
+	vm->loop = iothread_loop(events);
+	if (vm_create(vm) == 0) {
+		ev = mevent_add(vm->loop, signals.fd, MEVENT_READ, on_signal, &signals);
+		if (ev && vm_boot(vm) == 0)
+			status = vm_run(vm);
+		mevent_delete(ev, true);
+		vm_destroy(vm);
+	}
+	iothread_destroy(events);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	static struct vm vm = {.cfg.mem_size = DEFAULT_MEMORY};
+
+	switch (options_parse(argc, argv, &vm.cfg)) {
+	case OPTIONS_DONE:
+		return 0;
+	case OPTIONS_ERROR:
+		return 2;
+	case OPTIONS_RUN:
+	default:
+		return run(&vm);
+	}
+}

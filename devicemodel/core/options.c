@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The command line. Options register themselves from the files they belong to;
+ * those of ACRN's that this program does not have are refused by name, so that
+ * a launch script fails at once and not in the guest. Main thread, before
+ * anything else runs.
+ */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "version.h"
+#include "vm.h"
+
+SECTION_DECLARE(dm_options, struct option_def);
+
+#define MAX_OPTIONS 64
+#define NAME_MAX_LEN 15U
+#define FIRST_LONG  256 /* getopt value of table[i] is FIRST_LONG + i */
+
+/*
+ * Options of ACRN's acrn-dm that are not here. Those at level OBSOLETE have no
+ * effect there either: scripts still carry them, so they are taken.
+ */
+#define OBSOLETE (-1)
+
+static const struct option_def absent[] = {
+	{.level = OBSOLETE, .short_name = 'A', .long_name = "acpi"},
+	{.level = OBSOLETE, .short_name = 'Y', .long_name = "mptgen"},
+	{.level = OBSOLETE, .short_name = 'i', .long_name = "ioc_node", .arg = "node"},
+	{.level = OBSOLETE, .short_name = 'G', .long_name = "gvtargs", .arg = "args"},
+	{.level = OBSOLETE, .long_name = "part_info", .arg = "file"},
+	{.level = OBSOLETE, .long_name = "pm_notify_channel", .arg = "channel"},
+	{.level = OBSOLETE, .long_name = "pm_by_vuart", .arg = "node"},
+	{.short_name = 'E', .long_name = "elf_file", .arg = "file"},
+	{.long_name = "ovmf", .arg = "file"},
+	{.long_name = "vsbl", .arg = "file"},
+	{.long_name = "lapic_pt"},
+	{.long_name = "rtvm"},
+	{.long_name = "virtio_poll", .arg = "ns"},
+	{.long_name = "virtio_msi"},
+	{.long_name = "acpidev_pt", .arg = "HID"},
+	{.long_name = "mmiodev_pt", .arg = "region"},
+	{.long_name = "vtpm2", .arg = "sock_path"},
+	{.long_name = "windows"},
+	{.long_name = "ssram", .arg = "regions"},
+	{.long_name = "intr_monitor", .arg = "settings"},
+	{.long_name = "cmd_monitor", .arg = "path"},
+	{.long_name = "logger_setting", .arg = "settings"},
+	{.long_name = "iasl", .arg = "path"},
+	{.long_name = "enable_trusty"},
+	{.long_name = "mac_seed", .arg = "seed"},
+};
+
+#define ABSENT_COUNT (sizeof(absent) / sizeof(absent[0]))
+
+static int compare_levels(const void *a, const void *b)
+{
+	const struct option_def *const *x = a;
+	const struct option_def *const *y = b;
+
+	return (*x)->level - (*y)->level;
+}
+
+static const struct option_def help_option = {
+	.level = 1,
+	.short_name = 'h',
+	.long_name = "help",
+	.help = "print this text",
+};
+OPTION(help_option);
+
+static const struct option_def version_option = {
+	.level = 2,
+	.short_name = 'v',
+	.long_name = "version",
+	.help = "print the version",
+};
+OPTION(version_option);
+
+/* All options, ours first, by level. Returns how many. */
+static size_t collect(const struct option_def *table[MAX_OPTIONS], size_t *ours)
+{
+	size_t count = 0;
+
+	SECTION_FOREACH(dm_options, struct option_def, it)
+	{
+		if (count < MAX_OPTIONS - ABSENT_COUNT)
+			table[count++] = *it;
+	}
+	qsort(table, count, sizeof(table[0]), compare_levels);
+	*ours = count;
+	for (size_t i = 0; i < ABSENT_COUNT; i++)
+		table[count++] = &absent[i];
+	return count;
+}
+
+static void print_help(const struct option_def *const table[], size_t ours)
+{
+	printf("Usage: acrn-dm [options] vm_name\n");
+	for (size_t i = 0; i < ours; i++) {
+		const struct option_def *opt = table[i];
+		char form[96] = "";
+		size_t len = 0;
+
+		if (opt->short_name)
+			len += (size_t)snprintf(form, sizeof(form), "-%c%s", opt->short_name,
+						opt->long_name ? ", " : "");
+		if (opt->long_name)
+			len += (size_t)snprintf(form + len, sizeof(form) - len, "--%s",
+						opt->long_name);
+		if (opt->arg)
+			snprintf(form + len, sizeof(form) - len, " %s", opt->arg);
+		printf("  %-52s %s\n", form, opt->help);
+	}
+}
+
+/* Option tables in getopt's form. */
+struct getopt_tables {
+	char shorts[2 + 2 * MAX_OPTIONS + 1];
+	struct option longs[MAX_OPTIONS + 1];
+};
+
+static void make_getopt_tables(const struct option_def *const table[], size_t count,
+			       struct getopt_tables *out)
+{
+	char *s = out->shorts;
+	struct option *l = out->longs;
+
+	*s++ = ':'; /* report a missing argument apart from an unknown option */
+	for (size_t i = 0; i < count; i++) {
+		if (table[i]->short_name) {
+			*s++ = table[i]->short_name;
+			if (table[i]->arg)
+				*s++ = ':';
+		}
+		if (table[i]->long_name) {
+			l->name = table[i]->long_name;
+			l->has_arg = table[i]->arg ? required_argument : no_argument;
+			l->flag = NULL;
+			l->val = FIRST_LONG + (int)i;
+			l++;
+		}
+	}
+	*s = '\0';
+	memset(l, 0, sizeof(*l));
+}
+
+static const struct option_def *find(const struct option_def *const table[], size_t count, int c)
+{
+	if (c >= FIRST_LONG)
+		return table[c - FIRST_LONG];
+	for (size_t i = 0; i < count; i++) {
+		if (table[i]->short_name == c)
+			return table[i];
+	}
+	return NULL;
+}
+
+static void report_bad_option(const struct option_def *const table[], size_t count, int c,
+			      const char *word)
+{
+	const struct option_def *opt = optopt ? find(table, count, optopt) : NULL;
+
+	if (c == ':' && opt)
+		log_err("%s needs an argument: %s", word, opt->arg);
+	else if (opt)
+		log_err("%s takes no argument", word);
+	else
+		log_err("unknown option %s; acrn-dm -h lists them", word);
+}
+
+static enum options_result parse_name(int argc, char **argv, struct vm_config *cfg)
+{
+	if (optind != argc - 1) {
+		if (optind == argc)
+			log_err("the name of the VM is missing: acrn-dm [options] vm_name");
+		else
+			log_err("\"%s\" and \"%s\": only one VM name, at the end", argv[optind],
+				argv[optind + 1]);
+		return OPTIONS_ERROR;
+	}
+	cfg->name = argv[optind];
+	if (cfg->name[0] == '\0' || strlen(cfg->name) > NAME_MAX_LEN) {
+		log_err("the VM name \"%s\" must have 1 to %u characters", cfg->name, NAME_MAX_LEN);
+		return OPTIONS_ERROR;
+	}
+	if (!cfg->kernel) {
+		log_err("no kernel: give one with -k");
+		return OPTIONS_ERROR;
+	}
+	return OPTIONS_RUN;
+}
+
+static void print_version(void)
+{
+	printf("acrn-dm %s\n", DM_VERSION);
+}
+
+/* What one option asks for; OPTIONS_RUN to go on. */
+static enum options_result apply(const struct option_def *opt, struct vm_config *cfg)
+{
+	if (opt->parse)
+		return opt->parse(cfg, optarg) ? OPTIONS_ERROR : OPTIONS_RUN;
+	if (opt->level == OBSOLETE) {
+		log_warn("option --%s has no effect any more", opt->long_name);
+		return OPTIONS_RUN;
+	}
+	log_err("option --%s of ACRN is not supported here", opt->long_name);
+	return OPTIONS_ERROR;
+}
+
+enum options_result options_parse(int argc, char **argv, struct vm_config *cfg)
+{
+	const struct option_def *table[MAX_OPTIONS];
+	struct getopt_tables getopt_tables;
+	enum options_result result = OPTIONS_RUN;
+	size_t ours;
+	size_t count = collect(table, &ours);
+
+	make_getopt_tables(table, count, &getopt_tables);
+	opterr = 0;
+	optind = 0; /* start anew; GNU getopt permutes, so the name may stand anywhere */
+	while (result == OPTIONS_RUN) {
+		const struct option_def *opt;
+		int c = getopt_long(argc, argv, getopt_tables.shorts, getopt_tables.longs, NULL);
+
+		if (c == -1)
+			return parse_name(argc, argv, cfg);
+		if (c == '?' || c == ':') {
+			report_bad_option(table, count, c, argv[optind - 1]);
+			return OPTIONS_ERROR;
+		}
+		opt = find(table, count, c);
+		if (opt == &help_option) {
+			print_help(table, ours);
+			return OPTIONS_DONE;
+		}
+		if (opt == &version_option) {
+			print_version();
+			return OPTIONS_DONE;
+		}
+		result = apply(opt, cfg);
+	}
+	return result;
+}

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The life of the User VM: create, boot, run, reset, destroy. Main thread only;
+ * the order of the steps is the contract with the hypervisor (a VM is reset and
+ * destroyed only when paused, started only when its requests have somewhere to
+ * go).
+ */
+#include "vm.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "acpi.h"
+#include "gmem.h"
+#include "hsm.h"
+#include "io_space.h"
+#include "ioreq.h"
+#include "load.h"
+#include "log.h"
+#include "pci.h"
+#include "platform.h"
+#include "power.h"
+
+#define PIO_LIMIT  0x10000ULL
+#define MMIO_LIMIT (1ULL << 52)
+
+static int create_in_hypervisor(struct vm *vm)
+{
+	struct acrn_vm_creation req = {.cpu_affinity = vm->cfg.cpu_affinity};
+	int err;
+
+	_Static_assert(sizeof(req.uuid) == 16, "the VM's name travels in the uuid");
+	strncpy((char *)&req.uuid, vm->cfg.name, sizeof(req.uuid) - 1);
+	req.ioreq_buf = (uint64_t)(uintptr_t)ioreq_page(vm);
+	err = hsm_create_vm(vm->hsm, &req);
+	if (err) {
+		log_err("the hypervisor refuses VM \"%s\" (%s): is the name in use, are the CPUs "
+			"its own, is a VM slot free?",
+			vm->cfg.name, strerror(-err));
+		return err;
+	}
+	vm->vmid = req.vmid;
+	vm->vcpu_num = req.vcpu_num;
+	if (vm->vcpu_num == 0 || vm->vcpu_num > VM_MAX_VCPUS) {
+		log_err("the hypervisor gave VM \"%s\" %u vCPUs; this takes 1 to %d", vm->cfg.name,
+			vm->vcpu_num, VM_MAX_VCPUS);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int vm_create(struct vm *vm)
+{
+	int err = power_create(vm);
+
+	if (!err)
+		err = ioreq_create(vm);
+	if (err) {
+		log_err("no memory");
+		goto out;
+	}
+	err = hsm_open(&vm->hsm);
+	if (!err)
+		err = create_in_hypervisor(vm);
+	if (!err)
+		err = gmem_create(vm, vm->cfg.mem_size);
+	if (err)
+		goto out;
+	vm->pio = io_space_create(PIO_LIMIT);
+	vm->mmio = io_space_create(MMIO_LIMIT);
+	if (!vm->pio || !vm->mmio) {
+		err = -ENOMEM;
+		goto out;
+	}
+	err = platform_create(vm);
+	if (!err)
+		err = pci_bus_create(vm);
+	if (err)
+		goto out;
+	err = hsm_create_ioreq_client(vm->hsm);
+	if (err)
+		log_err("cannot serve I/O requests: %s", strerror(-err));
+out:
+	if (err)
+		vm_destroy(vm);
+	return err;
+}
+
+int vm_boot(struct vm *vm)
+{
+	struct acrn_vcpu_regs regs;
+	int err;
+
+	err = acpi_load(vm);
+	if (!err)
+		err = load_bzimage(vm, &regs);
+	if (err)
+		return err;
+	err = hsm_set_vcpu_regs(vm->hsm, &regs);
+	if (!err)
+		err = hsm_start_vm(vm->hsm);
+	if (err)
+		log_err("cannot start the VM: %s", strerror(-err));
+	return err;
+}
+
+/* As the reset button: nothing of the guest's state survives but RAM and disks. */
+static int reset(struct vm *vm)
+{
+	int err = hsm_pause_vm(vm->hsm);
+
+	if (!err)
+		err = hsm_clear_ioreq(vm->hsm);
+	if (err)
+		goto out;
+	pci_bus_reset(vm);
+	platform_reset(vm);
+	err = hsm_reset_vm(vm->hsm);
+	if (err)
+		goto out;
+	power_reset_done(vm);
+	return vm_boot(vm);
+out:
+	log_err("cannot reset the VM: %s", strerror(-err));
+	return err;
+}
+
+int vm_run(struct vm *vm)
+{
+	for (;;) {
+		int err = ioreq_loop(vm);
+
+		if (!err && power_pending(vm) == POWER_RESET)
+			err = reset(vm);
+		if (power_pending(vm) == POWER_OFF)
+			return power_status(vm);
+		if (err)
+			return 1;
+	}
+}
+
+/*
+ * The VM is paused first: devices may then be torn down, and DMA into guest
+ * memory ends with them, before that memory goes.
+ */
+void vm_destroy(struct vm *vm)
+{
+	if (vm->vcpu_num != 0)
+		(void)hsm_pause_vm(vm->hsm);
+	pci_bus_destroy(vm);
+	platform_destroy(vm);
+	if (vm->vcpu_num != 0) {
+		(void)hsm_destroy_ioreq_client(vm->hsm);
+		(void)hsm_destroy_vm(vm->hsm);
+		vm->vcpu_num = 0;
+	}
+	hsm_close(vm->hsm);
+	vm->hsm = NULL;
+	gmem_destroy(vm);
+	io_space_destroy(vm->pio);
+	io_space_destroy(vm->mmio);
+	vm->pio = NULL;
+	vm->mmio = NULL;
+	ioreq_destroy(vm);
+	power_destroy(vm);
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The options that say what the VM is: memory, CPUs, software. Parsers only;
+ * options.c calls them.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu_map.h"
+#include "log.h"
+#include "options.h"
+#include "vm.h"
+
+#define ARG_MAX_LEN 1023U
+
+static int take_string(const char *option, const char *arg, const char **out)
+{
+	if (arg[0] == '\0' || strlen(arg) > ARG_MAX_LEN) {
+		log_err("%s takes 1 to %u characters", option, ARG_MAX_LEN);
+		return -EINVAL;
+	}
+	*out = arg;
+	return 0;
+}
+
+/* N with B, K, M or G behind it; a bare number below 1048576 is in MB. */
+static int parse_memory(struct vm_config *cfg, const char *arg)
+{
+	static const char units[] = "bkmg";
+	unsigned long long number;
+	unsigned int shift = 0;
+	char *end;
+
+	errno = 0;
+	number = strtoull(arg, &end, 0);
+	if (end == arg || arg[0] == '-' || errno)
+		goto bad;
+	if (*end == '\0') {
+		shift = number < 1ULL << 20 ? 20 : 0;
+	} else {
+		const char *unit = strchr(units, *end | 0x20);
+
+		if (!unit || end[1] != '\0')
+			goto bad;
+		shift = 10U * (unsigned int)(unit - units);
+	}
+	if (number == 0 || number > UINT64_MAX >> shift)
+		goto bad;
+	cfg->mem_size = number << shift;
+	return 0;
+bad:
+	log_err("-m %s: memory is a number with B, K, M or G behind it, as 512M", arg);
+	return -EINVAL;
+}
+
+static const struct option_def memory_option = {
+	.level = 10,
+	.short_name = 'm',
+	.long_name = "memsize",
+	.arg = "N{B,K,M,G}",
+	.help = "memory of the VM, default 256M",
+	.parse = parse_memory,
+};
+OPTION(memory_option);
+
+static int parse_kernel(struct vm_config *cfg, const char *arg)
+{
+	return take_string("-k", arg, &cfg->kernel);
+}
+
+static const struct option_def kernel_option = {
+	.level = 20,
+	.short_name = 'k',
+	.long_name = "kernel",
+	.arg = "file",
+	.help = "Linux kernel (bzImage)",
+	.parse = parse_kernel,
+};
+OPTION(kernel_option);
+
+static int parse_ramdisk(struct vm_config *cfg, const char *arg)
+{
+	return take_string("-r", arg, &cfg->ramdisk);
+}
+
+static const struct option_def ramdisk_option = {
+	.level = 30,
+	.short_name = 'r',
+	.long_name = "ramdisk",
+	.arg = "file",
+	.help = "initial ramdisk",
+	.parse = parse_ramdisk,
+};
+OPTION(ramdisk_option);
+
+static int parse_bootargs(struct vm_config *cfg, const char *arg)
+{
+	return take_string("-B", arg, &cfg->bootargs);
+}
+
+static const struct option_def bootargs_option = {
+	.level = 40,
+	.short_name = 'B',
+	.long_name = "bootargs",
+	.arg = "string",
+	.help = "command line of the kernel",
+	.parse = parse_bootargs,
+};
+OPTION(bootargs_option);
+
+/* Local APIC ids of the Service VM, to the hypervisor's bitmap of CPUs. */
+static int parse_cpu_affinity(struct vm_config *cfg, const char *arg)
+{
+	const char *at = arg;
+	uint64_t bitmap = 0;
+
+	for (;;) {
+		char *end;
+		unsigned long id = strtoul(at, &end, 10);
+		int cpu;
+
+		if (end == at || *at < '0' || *at > '9' || (*end != '\0' && *end != ',')) {
+			log_err("--cpu_affinity %s: the form is a list of local APIC ids, as 0,2",
+				arg);
+			return -EINVAL;
+		}
+		cpu = cpu_map_from_apic_id(id);
+		if (cpu < 0 || cpu > 63) {
+			log_err("--cpu_affinity %s: no CPU has the local APIC id %lu", arg, id);
+			return -EINVAL;
+		}
+		if (bitmap & 1ULL << cpu) {
+			log_err("--cpu_affinity %s: %lu is there twice", arg, id);
+			return -EINVAL;
+		}
+		bitmap |= 1ULL << cpu;
+		if (*end == '\0')
+			break;
+		at = end + 1;
+	}
+	cfg->cpu_affinity = bitmap;
+	return 0;
+}
+
+static const struct option_def affinity_option = {
+	.level = 50,
+	.long_name = "cpu_affinity",
+	.arg = "id,id,...",
+	.help = "CPUs of the VM, one vCPU each, by local APIC id",
+	.parse = parse_cpu_affinity,
+};
+OPTION(affinity_option);
