@@ -26,7 +26,7 @@ from misc.run.image import ServiceVm, build_kernel, make_cdrom, make_disk
 from misc.run.machine import TOP, MachineSpec
 from misc.run.session import Session
 
-__all__ = ["Boot", "MachineSpec", "Module", "ServiceVm", "TargetTest"]
+__all__ = ["Boot", "MachineSpec", "Module", "ServiceVm", "Session", "TargetTest"]
 
 BROKEN = r"Kernel panic|\bBUG: |\bWARNING: "
 IPS = MachineSpec.ips

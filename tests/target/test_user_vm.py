@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""acrn-dm launches a Linux User VM: end to end, on an ext4 disk under an ext4 disk."""
+
+from pathlib import Path
+
+from tests.run.target import BROKEN, ServiceVm, Session, TargetTest
+
+DM = ("acrn-dm -m 96M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/user.img "
+      "-k /data/bzImage -r /data/user.cpio")
+
+# 64 MB of something that is not all the same, and its checksum, read back from the disk.
+WRITE = """\
+for i in $(seq 32); do cat /bin/busybox; done | head -c 67108864 >/data/big
+sync
+echo 3 >/proc/sys/vm/drop_caches
+md5sum /data/big >/data/sum
+cat /data/sum
+"""
+
+# Each boot of the machine takes the next step.
+WRITE_THEN_READ = f"""\
+if [ ! -e /data/written ]; then
+	{DM} -B "console=ttyS0 quiet acrn.test=/bin/write" vm1 && touch /data/written
+else
+	{DM} -B "console=ttyS0 quiet acrn.test=/bin/read" vm1
+	echo "read: acrn-dm ended with status $?"
+fi
+"""
+
+REBOOT = """\
+[ -e /data/again ] && echo second boot && exit 0
+touch /data/again
+sync
+echo first boot
+sleep 1
+reboot -f
+"""
+
+KILL_AND_RESTART = f"""\
+{DM} -B "console=ttyS0 quiet" vm1 </dev/null >/data/first.log 2>&1 &
+tries=200
+until grep -q 'user-vm: up' /data/first.log || [ $tries = 0 ]; do
+	sleep 0.5
+	tries=$((tries - 1))
+done
+echo "first VM: $(grep -c 'user-vm: up' /data/first.log)"
+kill -9 $!
+wait $!
+echo "killed: $?"
+{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1
+"""
+
+
+class UserVm(TargetTest):
+    """A User VM with a console and a disk."""
+
+    LIMIT = 600
+
+    def script(self, name: str, text: str) -> Path:
+        """A shell script in the test's folder."""
+        path = self.folder / name
+        path.write_text(f"#!/bin/sh\n{text}", encoding="ascii")
+        path.chmod(0o755)
+        return path
+
+    def boot(self, launch: str, kernel_args: str = "quiet", cpus: int = 1,
+             **user_scripts: str) -> Session:
+        """Boots a Service VM that runs `launch`, with scripts in the User VM's /bin."""
+        files = [(self.script(name, text), f"/bin/{name}") for name, text in user_scripts.items()]
+        vm = ServiceVm(self.hypervisor, self.kernel, self.acrn_dm, user_files=files,
+                       kernel_args=f"console=ttyS0 {kernel_args}",
+                       launch=self.script("launch.sh", launch))
+        return self.boot_service_vm(vm, cpus=cpus)
+
+    def test_disk_survives_reboot(self) -> None:
+        # Is what the User VM wrote still there after both VMs and the machine have restarted?
+        session = self.boot(WRITE_THEN_READ, "quiet acrn.after=reboot",
+                            write=WRITE, read="cd /\nmd5sum -c /data/sum\n")
+        session.expect(r"^[0-9a-f]{32}  /data/big", 300, BROKEN)
+        session.expect(r"launch ended with status 0\n(.*\n)*.*service-vm: reboot", 60, BROKEN)
+        session.expect(r"service-vm: up", 120, BROKEN)
+        session.expect(r"/data/big: OK", 120, BROKEN)
+        session.expect(r"read: acrn-dm ended with status 0", 60, BROKEN)
+
+    def test_reboot(self) -> None:
+        # Does reboot in the User VM restart it, with its disk, in the same acrn-dm?
+        session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/again" vm1',
+                            again=REBOOT)
+        session.expect("^first boot", 240, BROKEN)
+        session.expect("^second boot", 120, BROKEN + "|launch ended")
+        session.expect("launch ended with status 0", 60, BROKEN)
+
+    def test_clean_log(self) -> None:
+        # Does either kernel complain about the platform it is shown?
+        session = self.boot(f'echo launching\n{DM} -B "console=ttyS0 acrn.test=/bin/hello" vm1',
+                            "loglevel=7", hello="echo hello from the User VM\n")
+        session.expect("^launching", 300)
+        split = len(session.text)
+        session.expect("^hello from the User VM", 240, BROKEN)
+        session.expect("launch ended with status 0", 60, BROKEN)
+        self.assertNotRegex(session.text, r"WARNING:|BUG:")
+        self.assertNotRegex(session.text[split:], r"ACPI.*(Error|Warning|BIOS bug)")
+
+    def test_two_cpus(self) -> None:
+        # Do two processors serve the Service VM and the User VM?
+        session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1', cpus=2,
+                            hello="echo hello from $(nproc) CPUs\n")
+        session.expect(r"service-vm: up, \S+, 2 CPUs", 240, BROKEN)
+        session.expect(r"^hello from \d CPUs", 240, BROKEN)
+        session.expect("launch ended with status 0", 60, BROKEN)
+
+    def test_killed_acrn_dm(self) -> None:
+        # What if acrn-dm is killed: does its VM go, and can the next one start?
+        session = self.boot(KILL_AND_RESTART, hello="echo hello from the second\n")
+        session.expect("^first VM: 1", 300, BROKEN)
+        session.expect("^killed: 137", 60, BROKEN)
+        session.expect("^hello from the second", 240, BROKEN)
+        session.expect("launch ended with status 0", 60, BROKEN)
