@@ -184,7 +184,7 @@ static void blk_kick(struct virtio_dev *dev, struct queue *q)
 	do {
 		while (queue_ready(q)) {
 			/* Fewer are in flight than the ring has entries: a slot is free. */
-			uint64_t busy = atomic_load_explicit(&blk->busy, memory_order_relaxed);
+			uint64_t busy = atomic_load_explicit(&blk->busy, memory_order_acquire);
 			struct blk_req *req = &blk->req[__builtin_ctzll(~busy)];
 
 			if (queue_pop(q, &c, req->iov, CHAIN_MAX) > 0)

@@ -194,8 +194,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
 	(void)state;
-	fake_io_reset();
+	fake_io_gate(false);
 	destroy(&disks[0]);
+	fake_io_reset();
 	guest_destroy();
 	return 0;
 }
