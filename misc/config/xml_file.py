@@ -40,9 +40,10 @@ def _parse(path: Path) -> Element:
     try:
         root = etree.fromstring(path.read_bytes(), parser)
     except OSError as error:
-        raise ConfigError(
-            [Problem(str(path), 1, f"cannot be read ({error.strerror})", "the path of a file")]
-        ) from error
+        there = sorted(p.stem for p in path.parent.glob("*.xml"))
+        write = " or ".join(there) if there else "the path of a file"
+        what = f"cannot be read ({error.strerror})"
+        raise ConfigError([Problem(str(path), 1, what, write)]) from error
     except etree.XMLSyntaxError as error:
         line = error.lineno or 1
         what = "is not well-formed XML: " + " ".join((error.msg or "").split())

@@ -57,7 +57,8 @@ REPORTS: tuple[Check, ...] = (
 def _as_test(check: Check) -> Callable[[unittest.TestCase], None]:
     def test(self: unittest.TestCase) -> None:
         found = list(check())
-        self.assertFalse(found, "\n" + "\n".join(found))
+        if found:
+            self.fail("\n" + "\n".join(found))
 
     test.__doc__ = check.__doc__
     return test
