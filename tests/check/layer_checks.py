@@ -50,6 +50,12 @@ OWNERS = {
 UPWARDS = {
     # An NMI that hits root mode is the guest's as often as not, and only vcpu.c can hand it on.
     ("hypervisor/arch/x86/cpu/exception.c", "hv/vcpu.h"),
+    # Each CPU enters VMX operation as it starts.
+    ("hypervisor/arch/x86/cpu/pcpu.c", "hv/vmcs.h"),
+    # A panic stops all CPUs, whoever found the broken invariant.
+    ("hypervisor/lib/panic.c", "hv/cpu.h"),
+    ("hypervisor/lib/panic.c", "hv/irq.h"),
+    ("hypervisor/lib/panic.c", "hv/pcpu.h"),
 }
 
 
