@@ -123,9 +123,9 @@ struct PACKED madt_lapic_nmi {
 	uint8_t lint;
 };
 
-#define MADT_PCAT_COMPAT      1U
-#define MADT_LEVEL_HIGH	      0x0dU
-#define MADT_ALL_PROCESSORS   0xffU
+#define MADT_PCAT_COMPAT    1U
+#define MADT_LEVEL_HIGH	    0x0dU
+#define MADT_ALL_PROCESSORS 0xffU
 
 struct PACKED mcfg {
 	struct header header;
@@ -188,10 +188,8 @@ static void seal(void *table, const char *signature, uint8_t revision, size_t le
 static struct gas io_port(uint16_t port, uint8_t bits)
 {
 	/* access size: 1 byte, 2 word, 3 dword */
-	return (struct gas){.space = 1,
-			    .bit_width = bits,
-			    .access_size = bits == 8 ? 1 : 2,
-			    .address = port};
+	return (struct gas) {
+		.space = 1, .bit_width = bits, .access_size = bits == 8 ? 1 : 2, .address = port};
 }
 
 static uint32_t write_dsdt(struct vm *vm, struct area *area)

@@ -12,17 +12,17 @@
 
 #define DEPTH 16U
 
-#define OP_NAME	       0x08
-#define OP_BYTE	       0x0a
-#define OP_WORD	       0x0b
-#define OP_DWORD       0x0c
-#define OP_STRING      0x0d
-#define OP_QWORD       0x0e
-#define OP_SCOPE       0x10
-#define OP_BUFFER      0x11
-#define OP_PACKAGE     0x12
-#define OP_EXT	       0x5b
-#define OP_EXT_DEVICE  0x82
+#define OP_NAME	      0x08
+#define OP_BYTE	      0x0a
+#define OP_WORD	      0x0b
+#define OP_DWORD      0x0c
+#define OP_STRING     0x0d
+#define OP_QWORD      0x0e
+#define OP_SCOPE      0x10
+#define OP_BUFFER     0x11
+#define OP_PACKAGE    0x12
+#define OP_EXT	      0x5b
+#define OP_EXT_DEVICE 0x82
 
 /* Address space descriptors: types, and flags that fix both ends of the range. */
 #define SPACE_MEMORY 0

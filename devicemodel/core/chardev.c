@@ -31,13 +31,13 @@ struct chardev {
 	const char *name;
 	const struct chardev_ops *ops;
 	void *arg;
-	int in_fd, out_fd;	/* -1: nobody there; the same but for stdio */
-	int keep_fd;		/* pty: our side of the slave, so that the master never hangs up */
-	struct mevent *in_ev;	/* reading, and writing where the descriptor is one */
-	struct mevent *out_ev;	/* stdio: waits for room */
+	int in_fd, out_fd;     /* -1: nobody there; the same but for stdio */
+	int keep_fd;	       /* pty: our side of the slave, so that the master never hangs up */
+	struct mevent *in_ev;  /* reading, and writing where the descriptor is one */
+	struct mevent *out_ev; /* stdio: waits for room */
 	struct mevent *listen_ev;
 	int listen_fd;
-	bool rx_stopped;	/* the receiver had no room */
+	bool rx_stopped; /* the receiver had no room */
 	bool tx_waits;
 	bool is_stdio;
 	bool raw;
@@ -222,7 +222,8 @@ static bool pollable(int fd)
 {
 	struct stat st;
 
-	return isatty(fd) || (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
+	return isatty(fd) ||
+	       (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
 }
 
 static int open_stdio(struct chardev *dev)

@@ -12,12 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MADT_PATH	"/sys/firmware/acpi/tables/APIC"
-#define MADT_MAX	16384U
-#define MADT_ENTRIES	44U
-#define TYPE_LAPIC	0
-#define TYPE_X2APIC	9
-#define FLAG_ENABLED	1U
+#define MADT_PATH    "/sys/firmware/acpi/tables/APIC"
+#define MADT_MAX     16384U
+#define MADT_ENTRIES 44U
+#define TYPE_LAPIC   0
+#define TYPE_X2APIC  9
+#define FLAG_ENABLED 1U
 
 struct entry {
 	bool is_cpu;
@@ -38,9 +38,9 @@ static struct entry decode(const uint8_t *at, size_t len)
 	struct entry entry = {0};
 
 	if (at[0] == TYPE_LAPIC && len >= 8)
-		entry = (struct entry){true, at[3], read32(at + 4)};
+		entry = (struct entry) {true, at[3], read32(at + 4)};
 	else if (at[0] == TYPE_X2APIC && len >= 16)
-		entry = (struct entry){true, read32(at + 4), read32(at + 8)};
+		entry = (struct entry) {true, read32(at + 4), read32(at + 8)};
 	return entry;
 }
 

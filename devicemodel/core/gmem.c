@@ -44,8 +44,8 @@ static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 	if (size == 0)
 		return 0;
 	region->reserved_size = size + GMEM_ALIGN;
-	p = mmap(NULL, region->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-		 -1, 0);
+	p = mmap(NULL, region->reserved_size, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	region->reserved = p;

@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "log.h"
+
 struct io_range {
 	uint64_t base;
 	uint64_t last;
@@ -83,8 +85,11 @@ static int insert(struct io_space *space, struct io_range *range)
 {
 	size_t at = search(space, range->base);
 
-	if (at < space->count && space->ranges[at]->base <= range->last)
+	if (at < space->count && space->ranges[at]->base <= range->last) {
+		log_guest("%s at 0x%llx would overlap %s", range->name,
+			  (unsigned long long)range->base, space->ranges[at]->name);
 		return -EEXIST;
+	}
 	if (space->count == space->room) {
 		size_t room = space->room ? 2 * space->room : 32;
 		struct io_range **bigger = realloc(space->ranges, room * sizeof(struct io_range *));

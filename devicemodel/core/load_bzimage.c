@@ -28,12 +28,12 @@
 #define CMDLINE_LIMIT 0x10000ULL
 #define HIGH_KERNEL   0x100000ULL
 
-#define SECTOR		   512U
-#define MAGIC_HDRS	   0x53726448U
-#define BOOT_FLAG	   0xaa55U
-#define MIN_PROTOCOL	   0x0206U /* cmdline_size; what follows is checked by version */
-#define PROTOCOL_INIT_SIZE 0x020aU
-#define LOADER_UNDEFINED   0xffU
+#define SECTOR		    512U
+#define MAGIC_HDRS	    0x53726448U
+#define BOOT_FLAG	    0xaa55U
+#define MIN_PROTOCOL	    0x0206U /* cmdline_size; what follows is checked by version */
+#define PROTOCOL_INIT_SIZE  0x020aU
+#define LOADER_UNDEFINED    0xffU
 #define DEFAULT_SETUP_SECTS 4U
 
 #define CS_SELECTOR 0x10U
@@ -102,12 +102,14 @@ static int place_kernel(struct kernel *kernel, uint64_t top)
 
 	if (align == 0 || (align & (align - 1)) != 0 || align > VM_LOWMEM_LIMIT)
 		return bad_kernel(kernel, "kernel_alignment is not a power of two");
-	if (hdr->relocatable_kernel && (gpa < HIGH_KERNEL || gpa > top || top - gpa < kernel->init_size))
+	if (hdr->relocatable_kernel &&
+	    (gpa < HIGH_KERNEL || gpa > top || top - gpa < kernel->init_size))
 		gpa = (HIGH_KERNEL + align - 1) & ~(align - 1);
 	if (gpa < HIGH_KERNEL)
 		return bad_kernel(kernel, "it wants to be loaded below 1 MB");
 	if (gpa > top || kernel->init_size > top - gpa) {
-		log_err("%s needs %llu MB of memory at %llu MB to unpack itself; the VM has %llu MB",
+		log_err("%s needs %llu MB of memory at %llu MB to unpack itself; the VM has %llu "
+			"MB",
 			kernel->path, (unsigned long long)(kernel->init_size >> 20),
 			(unsigned long long)(gpa >> 20), (unsigned long long)(top >> 20));
 		return -ENOSPC;

@@ -252,8 +252,8 @@ struct mevent *mevent_add_timer(struct mevent_loop *loop, mevent_fn fn, void *ar
 
 static struct timespec to_timespec(uint64_t ns)
 {
-	return (struct timespec){.tv_sec = (time_t)(ns / 1000000000U),
-				 .tv_nsec = (long)(ns % 1000000000U)};
+	return (struct timespec) {.tv_sec = (time_t)(ns / 1000000000U),
+				  .tv_nsec = (long)(ns % 1000000000U)};
 }
 
 int mevent_timer_set(struct mevent *ev, uint64_t first_ns, uint64_t interval_ns)

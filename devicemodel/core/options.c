@@ -18,9 +18,9 @@
 
 SECTION_DECLARE(dm_options, struct option_def);
 
-#define MAX_OPTIONS 64
+#define MAX_OPTIONS  64
 #define NAME_MAX_LEN 15U
-#define FIRST_LONG  256 /* getopt value of table[i] is FIRST_LONG + i */
+#define FIRST_LONG   256 /* getopt value of table[i] is FIRST_LONG + i */
 
 /*
  * Options of ACRN's acrn-dm that are not here. Those at level OBSOLETE have no

@@ -7,16 +7,16 @@
 
 struct vm;
 
-#define ACPI_SCI_IRQ 9U
-#define ACPI_PM1_EVENT_PORT 0x400U
+#define ACPI_SCI_IRQ	      9U
+#define ACPI_PM1_EVENT_PORT   0x400U
 #define ACPI_PM1_CONTROL_PORT 0x404U
-#define ACPI_SMI_PORT 0xb2U
-#define ACPI_SMI_ENABLE 0xa0U
-#define ACPI_SMI_DISABLE 0xa1U
-#define ACPI_RESET_PORT 0xcf9U
-#define ACPI_RESET_VALUE 0x0eU
-#define ACPI_S5_TYPE 5U
-#define ACPI_CMOS_CENTURY 0x32U
+#define ACPI_SMI_PORT	      0xb2U
+#define ACPI_SMI_ENABLE	      0xa0U
+#define ACPI_SMI_DISABLE      0xa1U
+#define ACPI_RESET_PORT	      0xcf9U
+#define ACPI_RESET_VALUE      0x0eU
+#define ACPI_S5_TYPE	      5U
+#define ACPI_CMOS_CENTURY     0x32U
 
 /*
  * Write all tables into guest memory at VM_ACPI_BASE, the RSDP first. Devices

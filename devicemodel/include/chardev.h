@@ -19,7 +19,7 @@ struct mevent_loop;
 
 /* Who reads the stream; both run on the loop's thread. */
 struct chardev_ops {
-	size_t (*room)(void *arg);	/* bytes that can be taken now */
+	size_t (*room)(void *arg); /* bytes that can be taken now */
 	void (*receive)(void *arg, const uint8_t *data, size_t len); /* len <= room */
 };
 

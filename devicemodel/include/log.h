@@ -10,7 +10,12 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
-enum log_level { LOG_LEVEL_ERROR = 1, LOG_LEVEL_WARNING = 2, LOG_LEVEL_NOTICE = 3, LOG_LEVEL_INFO = 4 };
+enum log_level {
+	LOG_LEVEL_ERROR = 1,
+	LOG_LEVEL_WARNING = 2,
+	LOG_LEVEL_NOTICE = 3,
+	LOG_LEVEL_INFO = 4
+};
 
 void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -27,14 +32,14 @@ void log_set_raw(bool raw);
 
 /* A guest did something wrong: each place reports its first eight times. */
 #define LOG_GUEST_LIMIT 8U
-#define log_guest(...)                                                                            \
-	do {                                                                                      \
-		static atomic_uint log_guest_seen;                                                \
-		if (atomic_load_explicit(&log_guest_seen, memory_order_relaxed) <                 \
-		    LOG_GUEST_LIMIT) {                                                            \
-			atomic_fetch_add_explicit(&log_guest_seen, 1U, memory_order_relaxed);     \
-			log_line(LOG_LEVEL_WARNING, __VA_ARGS__);                                 \
-		}                                                                                 \
+#define log_guest(...)                                                                             \
+	do {                                                                                       \
+		static atomic_uint log_guest_seen;                                                 \
+		if (atomic_load_explicit(&log_guest_seen, memory_order_relaxed) <                  \
+		    LOG_GUEST_LIMIT) {                                                             \
+			atomic_fetch_add_explicit(&log_guest_seen, 1U, memory_order_relaxed);      \
+			log_line(LOG_LEVEL_WARNING, __VA_ARGS__);                                  \
+		}                                                                                  \
 	} while (0)
 
 #endif

@@ -12,11 +12,11 @@
 struct vm_config;
 
 struct option_def {
-	int level;		/* place in the help text, unique */
-	char short_name;	/* or 0 */
-	const char *long_name;	/* or NULL */
-	const char *arg;	/* what the help calls the argument; NULL: takes none */
-	const char *help;	/* one line */
+	int level;	       /* place in the help text, unique */
+	char short_name;       /* or 0 */
+	const char *long_name; /* or NULL */
+	const char *arg;       /* what the help calls the argument; NULL: takes none */
+	const char *help;      /* one line */
 	/*
 	 * arg is a string of main()'s argv: it lives as long as the program and
 	 * must not be changed. A parser that refuses says why in one log line
@@ -29,9 +29,9 @@ struct option_def {
 
 /* What options_parse() asks the caller to do. */
 enum options_result {
-	OPTIONS_RUN,	/* cfg is complete */
-	OPTIONS_DONE,	/* -h or -v printed: exit 0 */
-	OPTIONS_ERROR,	/* the fault is logged: exit 2 */
+	OPTIONS_RUN,   /* cfg is complete */
+	OPTIONS_DONE,  /* -h or -v printed: exit 0 */
+	OPTIONS_ERROR, /* the fault is logged: exit 2 */
 };
 
 enum options_result options_parse(int argc, char **argv, struct vm_config *cfg);

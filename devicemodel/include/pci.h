@@ -29,14 +29,14 @@ struct vm;
 enum pci_bar_type { PCI_BAR_NONE, PCI_BAR_IO, PCI_BAR_MEM32, PCI_BAR_MEM64, PCI_BAR_MEM64_HIGH };
 
 struct pci_ops {
-	const char *name;	/* as in "-s slot,name,config" */
+	const char *name; /* as in "-s slot,name,config" */
 	/*
 	 * config is what follows the name, or NULL; it must not be changed. On
 	 * error say why in one line, free what was made, return a negative
 	 * errno; deinit is not called then.
 	 */
 	int (*init)(struct pci_device *dev, const char *config);
-	void (*deinit)(struct pci_device *dev);	/* flush and free; may be NULL */
+	void (*deinit)(struct pci_device *dev); /* flush and free; may be NULL */
 	void (*reset)(struct pci_device *dev);	/* as after power-on; may be NULL */
 
 	/* Accesses inside a BAR that pci_msix_add() did not take. May be NULL without BARs. */
@@ -62,8 +62,8 @@ struct pci_ops {
 
 struct pci_bar {
 	enum pci_bar_type type;
-	bool mapped;		/* its range is registered, at mapped_at */
-	uint64_t size;		/* power of two */
+	bool mapped;   /* its range is registered, at mapped_at */
+	uint64_t size; /* power of two */
 	uint64_t mapped_at;
 	struct pci_device *dev;
 };
@@ -71,27 +71,27 @@ struct pci_bar {
 struct pci_device {
 	struct vm *vm;
 	const struct pci_ops *ops;
-	void *priv;		/* the device's own */
+	void *priv; /* the device's own */
 	unsigned int bus, slot, func;
-	char name[40];		/* "virtio-blk@0:3.0", for logs */
+	char name[40]; /* "virtio-blk@0:3.0", for logs */
 	struct pci_bar bar[PCI_BARS];
-	uint8_t cfg[PCI_CFG_SIZE];	/* what the guest reads */
-	uint8_t wmask[PCI_CFG_SIZE];	/* bits the guest may write */
-	unsigned int cap_end;		/* next free byte for a capability */
-	unsigned int cap_last;		/* offset of the last one, 0 none */
+	uint8_t cfg[PCI_CFG_SIZE];		  /* what the guest reads */
+	uint8_t wmask[PCI_CFG_SIZE];		  /* bits the guest may write */
+	unsigned int cap_end;			  /* next free byte for a capability */
+	unsigned int cap_last;			  /* offset of the last one, 0 none */
 	unsigned int msi_cap, msix_cap, pcie_cap; /* offsets, 0 none */
-	pthread_mutex_t irq_lock;	/* message registers, MSI-X table, INTx state */
+	pthread_mutex_t irq_lock;		  /* message registers, MSI-X table, INTx state */
 	struct msix *msix;
-	bool intx_level;	/* what the device drives */
-	bool intx_line;		/* what reached the line: not with INTX_DISABLE */
-	uint8_t *reset_cfg;	/* cfg as init left it */
+	bool intx_level;    /* what the device drives */
+	bool intx_line;	    /* what reached the line: not with INTX_DISABLE */
+	uint8_t *reset_cfg; /* cfg as init left it */
 };
 
 /* --- for init: identity, BARs, capabilities --- */
 
 /* class_code is class << 16 | subclass << 8 | programming interface. */
 void pci_cfg_set_ids(struct pci_device *dev, uint16_t vendor, uint16_t device, uint32_t class_code,
-		 uint8_t revision);
+		     uint8_t revision);
 void pci_cfg_set_subsystem(struct pci_device *dev, uint16_t vendor, uint16_t device);
 
 /* Host byte order, aligned; writes set the value the guest reads, not the mask. */
@@ -150,16 +150,16 @@ void pci_intx_set(struct pci_device *dev, bool level);
 
 /* --- the bus --- */
 
-int pci_bus_create(struct vm *vm);	/* make and init the devices -s asked for */
+int pci_bus_create(struct vm *vm); /* make and init the devices -s asked for */
 void pci_bus_destroy(struct vm *vm);
 void pci_bus_reset(struct vm *vm);
 void pci_bus_dsdt(struct vm *vm, struct aml *aml);
 
 /* One configuration access; nobody there reads all ones. reg < 4096. */
 uint32_t pci_bus_read(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
-			     unsigned int reg, unsigned int size);
+		      unsigned int reg, unsigned int size);
 void pci_bus_write(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
-			  unsigned int reg, unsigned int size, uint32_t value);
+		   unsigned int reg, unsigned int size, uint32_t value);
 
 /* GSI of a slot's pin (1..4): fixed, 16..23, what the _PRT says. */
 unsigned int pci_intx_gsi(unsigned int slot, unsigned int pin);

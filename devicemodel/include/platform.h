@@ -13,11 +13,11 @@ struct vm;
 
 struct platform_ops {
 	const char *name;
-	int level;	/* order of init, reset and dsdt; unique */
+	int level; /* order of init, reset and dsdt; unique */
 	/* *priv is the device's own; leave it NULL where it does not exist in this VM. */
 	int (*init)(struct vm *vm, void **priv);
-	void (*deinit)(struct vm *vm, void *priv);	/* or NULL */
-	void (*reset)(struct vm *vm, void *priv);	/* or NULL */
+	void (*deinit)(struct vm *vm, void *priv);		  /* or NULL */
+	void (*reset)(struct vm *vm, void *priv);		  /* or NULL */
 	void (*dsdt)(struct vm *vm, void *priv, struct aml *aml); /* in \_SB, or NULL */
 };
 

@@ -25,20 +25,20 @@
  *  0x0100000000  high RAM: what -m asks for beyond 2 GB
  *  0x4000000000  PCI MMIO, 64-bit BARs, up to 0x8000000000
  */
-#define VM_LOWMEM_LIMIT	  0x80000000ULL
-#define VM_MMIO32_BASE	  0x80000000ULL
-#define VM_MMIO32_LIMIT	  0xE0000000ULL
-#define VM_ECAM_BASE	  0xE0000000ULL
-#define VM_ECAM_SIZE	  0x10000000ULL
-#define VM_IOAPIC_BASE	  0xFEC00000ULL
-#define VM_LAPIC_BASE	  0xFEE00000ULL
-#define VM_HIGHMEM_BASE	  0x100000000ULL
-#define VM_MMIO64_BASE	  0x4000000000ULL
-#define VM_MMIO64_LIMIT	  0x8000000000ULL
-#define VM_IO_BASE	  0x2000U
-#define VM_IO_LIMIT	  0x10000U
-#define VM_ACPI_BASE	  0xF2400ULL
-#define VM_ACPI_LIMIT	  0x100000ULL
+#define VM_LOWMEM_LIMIT 0x80000000ULL
+#define VM_MMIO32_BASE	0x80000000ULL
+#define VM_MMIO32_LIMIT 0xE0000000ULL
+#define VM_ECAM_BASE	0xE0000000ULL
+#define VM_ECAM_SIZE	0x10000000ULL
+#define VM_IOAPIC_BASE	0xFEC00000ULL
+#define VM_LAPIC_BASE	0xFEE00000ULL
+#define VM_HIGHMEM_BASE 0x100000000ULL
+#define VM_MMIO64_BASE	0x4000000000ULL
+#define VM_MMIO64_LIMIT 0x8000000000ULL
+#define VM_IO_BASE	0x2000U
+#define VM_IO_LIMIT	0x10000U
+#define VM_ACPI_BASE	0xF2400ULL
+#define VM_ACPI_LIMIT	0x100000ULL
 
 #define VM_MAX_SLOTS 64
 #define VM_COM_PORTS 4
@@ -47,21 +47,21 @@
 struct pci_slot {
 	unsigned int bus, slot, func;
 	char name[24];
-	const char *config;	/* what follows the name, or NULL */
+	const char *config; /* what follows the name, or NULL */
 };
 
 /* What the command line asked for; filled by OPTION() parsers. */
 struct vm_config {
-	const char *name;	/* 1..15 characters */
-	uint64_t mem_size;	/* bytes */
-	const char *kernel;	/* path of a bzImage, or NULL */
-	const char *ramdisk;	/* path, or NULL */
-	const char *bootargs;	/* or NULL */
-	uint64_t cpu_affinity;	/* bitmap of pCPU ids, 0: as the hypervisor is configured */
+	const char *name;      /* 1..15 characters */
+	uint64_t mem_size;     /* bytes */
+	const char *kernel;    /* path of a bzImage, or NULL */
+	const char *ramdisk;   /* path, or NULL */
+	const char *bootargs;  /* or NULL */
+	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
 	bool debugexit;
 	struct pci_slot slots[VM_MAX_SLOTS];
 	unsigned int slot_count;
-	const char *com[VM_COM_PORTS];	/* chardev.h specs of com1..com4, or NULL */
+	const char *com[VM_COM_PORTS]; /* chardev.h specs of com1..com4, or NULL */
 };
 
 struct gmem;
@@ -75,17 +75,17 @@ struct power;
 
 struct vm {
 	struct vm_config cfg;
-	unsigned int vcpu_num;	    /* set by vm_create(), 1..VM_MAX_VCPUS */
-	uint16_t vmid;		    /* relative to the Service VM */
-	struct hsm *hsm;	    /* hsm.h */
-	struct gmem *gmem;	    /* gmem.h */
-	struct io_space *pio;	    /* pio.h */
-	struct io_space *mmio;	    /* mmio.h */
-	struct mevent_loop *loop;   /* mevent.h: the main event loop, its own thread */
-	struct pci_bus *pci;	    /* pci.h */
-	struct platform *platform;  /* platform.h */
-	struct power *power;	    /* power.h */
-	struct ioreq *ioreq;	    /* ioreq.h */
+	unsigned int vcpu_num;	   /* set by vm_create(), 1..VM_MAX_VCPUS */
+	uint16_t vmid;		   /* relative to the Service VM */
+	struct hsm *hsm;	   /* hsm.h */
+	struct gmem *gmem;	   /* gmem.h */
+	struct io_space *pio;	   /* pio.h */
+	struct io_space *mmio;	   /* mmio.h */
+	struct mevent_loop *loop;  /* mevent.h: the main event loop, its own thread */
+	struct pci_bus *pci;	   /* pci.h */
+	struct platform *platform; /* platform.h */
+	struct power *power;	   /* power.h */
+	struct ioreq *ioreq;	   /* ioreq.h */
 };
 
 /*

@@ -14,11 +14,11 @@
 #include "pio.h"
 #include "vm.h"
 
-#define BAR_REG(i)	  (PCI_BASE_ADDRESS_0 + 4U * (i))
-#define IO_FLAG_BITS	  0x3U
-#define MEM_FLAG_BITS	  0xfU
-#define MIN_MEM_SIZE	  4096U
-#define MIN_IO_SIZE	  4U
+#define BAR_REG(i)    (PCI_BASE_ADDRESS_0 + 4U * (i))
+#define IO_FLAG_BITS  0x3U
+#define MEM_FLAG_BITS 0xfU
+#define MIN_MEM_SIZE  4096U
+#define MIN_IO_SIZE   4U
 
 static uint64_t bar_io_read(void *arg, uint64_t offset, unsigned int size)
 {
@@ -83,8 +83,8 @@ static void map(struct pci_bar *bar, uint64_t addr)
 	else if (addr > UINT16_MAX)
 		return;
 	else
-		err = pio_register(dev->vm, dev->name, (uint16_t)addr, (uint32_t)bar->size, &bar_ops,
-				   bar);
+		err = pio_register(dev->vm, dev->name, (uint16_t)addr, (uint32_t)bar->size,
+				   &bar_ops, bar);
 	if (err)
 		return;
 	bar->mapped = true;
@@ -156,7 +156,7 @@ bool pci_bar_write_reg(struct pci_device *dev, unsigned int reg, unsigned int si
 		break;
 	case PCI_BAR_MEM32:
 	case PCI_BAR_MEM64:
-		mask = (uint32_t)~(dev->bar[i].size - 1) & ~MEM_FLAG_BITS;
+		mask = (uint32_t) ~(dev->bar[i].size - 1) & ~MEM_FLAG_BITS;
 		break;
 	case PCI_BAR_MEM64_HIGH:
 		mask = (uint32_t)(~(dev->bar[i - 1].size - 1) >> 32);

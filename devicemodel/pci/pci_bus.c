@@ -222,7 +222,7 @@ int pci_bus_create(struct vm *vm)
 
 	if (!bus)
 		return -ENOMEM;
-	bus->next = (struct pci_windows){VM_IO_BASE, VM_MMIO32_BASE, VM_MMIO64_BASE};
+	bus->next = (struct pci_windows) {VM_IO_BASE, VM_MMIO32_BASE, VM_MMIO64_BASE};
 	pthread_mutex_init(&bus->intx_lock, NULL);
 	vm->pci = bus;
 	err = mmio_register(vm, "ecam", VM_ECAM_BASE, VM_ECAM_SIZE, &ecam_ops, vm);

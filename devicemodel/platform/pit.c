@@ -19,14 +19,14 @@
 #include "platform.h"
 #include "vm.h"
 
-#define PIT_PORT     0x40
-#define SPKR_PORT    0x61
-#define PIT_HZ	     1193182ULL
-#define CHANNELS     3U
-#define REG_CONTROL  3U
-#define IRQ0_GSI     2U /* the MADT says 0 is at pin 2; the hypervisor feeds the PIC too */
-#define FULL_COUNT   0x10000U
-#define MIN_PERIOD   100000U /* ns: no guest gets more than 10,000 interrupts a second */
+#define PIT_PORT    0x40
+#define SPKR_PORT   0x61
+#define PIT_HZ	    1193182ULL
+#define CHANNELS    3U
+#define REG_CONTROL 3U
+#define IRQ0_GSI    2U /* the MADT says 0 is at pin 2; the hypervisor feeds the PIC too */
+#define FULL_COUNT  0x10000U
+#define MIN_PERIOD  100000U /* ns: no guest gets more than 10,000 interrupts a second */
 
 #define ACCESS_LATCH 0U
 #define ACCESS_LOW   1U
@@ -39,16 +39,16 @@
 #define SPKR_OUT     0x20U
 
 struct channel {
-	uint64_t start;	    /* when the count was loaded, ns */
-	uint32_t reload;    /* 1..0x10000; 0: not loaded since the mode was set */
+	uint64_t start;	 /* when the count was loaded, ns */
+	uint32_t reload; /* 1..0x10000; 0: not loaded since the mode was set */
 	uint8_t mode;
 	uint8_t access;
 	bool bcd;
 	bool gate;
-	bool write_high;    /* the next byte written is the high one */
+	bool write_high; /* the next byte written is the high one */
 	bool read_high;
 	bool status_latched;
-	uint8_t low_byte;   /* written, waiting for the high one */
+	uint8_t low_byte; /* written, waiting for the high one */
 	uint8_t status;
 	unsigned int latched; /* bytes of latch to be read */
 	uint16_t latch;

@@ -53,7 +53,7 @@ static void event_write(void *arg, uint64_t offset, unsigned int size, uint64_t 
 		uint64_t at = offset + i;
 		uint8_t byte = (uint8_t)(value >> (8 * i));
 
-		pm->event[at] &= (uint8_t)~(byte & clear[at]);
+		pm->event[at] &= (uint8_t) ~(byte & clear[at]);
 		if (at >= PM1_ENABLE)
 			pm->event[at] = byte & set[at];
 	}
@@ -148,7 +148,8 @@ static int pm_init(struct vm *vm, void **priv)
 	if (!pm)
 		return -ENOMEM;
 	pm_reset(vm, pm);
-	err = pio_register(vm, "pm1a event", ACPI_PM1_EVENT_PORT, sizeof(pm->event), &event_ops, pm);
+	err = pio_register(vm, "pm1a event", ACPI_PM1_EVENT_PORT, sizeof(pm->event), &event_ops,
+			   pm);
 	if (!err)
 		err = pio_register(vm, "pm1a control", ACPI_PM1_CONTROL_PORT, 2, &control_ops, pm);
 	if (!err)

@@ -59,17 +59,17 @@ enum {
 #define D_VRT	      0x80U
 #define HOUR_PM	      0x80U
 #define ALARM_ANY     0xc0U
-#define UIP_NS	      244000U	    /* before each second's update */
+#define UIP_NS	      244000U /* before each second's update */
 #define MIN_PERIOD_NS (1000000000U / 8192U)
 
 struct rtc {
 	pthread_mutex_t lock;
 	struct vm *vm;
-	struct mevent *tick;	 /* each second: update ended, alarm */
+	struct mevent *tick; /* each second: update ended, alarm */
 	struct mevent *periodic;
 	uint8_t index;
-	uint8_t reg[REGS];	 /* those of the time only while B_SET stops the clock */
-	int64_t offset;		 /* guest's time less ours, s */
+	uint8_t reg[REGS]; /* those of the time only while B_SET stops the clock */
+	int64_t offset;	   /* guest's time less ours, s */
 };
 
 static int64_t now(const struct rtc *rtc)
@@ -136,8 +136,8 @@ static void take_time(struct rtc *rtc)
 
 static bool is_time(unsigned int index)
 {
-	return (index <= REG_YEAR && (index & 1) == 0) || index == REG_DAY ||
-	       index == REG_YEAR || index == REG_CENTURY;
+	return (index <= REG_YEAR && (index & 1) == 0) || index == REG_DAY || index == REG_YEAR ||
+	       index == REG_CENTURY;
 }
 
 static void set_line(struct rtc *rtc, bool level)

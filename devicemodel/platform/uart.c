@@ -23,11 +23,11 @@
 #include "pio.h"
 #include "vm.h"
 
-#define PORTS	   8U
-#define FIFO_BYTES 16U
-#define MODEM_LINES (UART_MSR_DCD | UART_MSR_RI | UART_MSR_DSR | UART_MSR_CTS)
-#define FIFO_ENABLED 0xc0U /* of IIR */
-#define DIVISOR_RESET 12U  /* 9600 baud */
+#define PORTS	      8U
+#define FIFO_BYTES    16U
+#define MODEM_LINES   (UART_MSR_DCD | UART_MSR_RI | UART_MSR_DSR | UART_MSR_CTS)
+#define FIFO_ENABLED  0xc0U /* of IIR */
+#define DIVISOR_RESET 12U   /* 9600 baud */
 
 struct uart {
 	pthread_mutex_t lock;
@@ -36,8 +36,8 @@ struct uart {
 	uint16_t port;
 	unsigned int irq;
 	bool irq_level;
-	bool thre;	/* "transmitter empty" waits to be seen */
-	bool overrun;	/* in loopback only */
+	bool thre;    /* "transmitter empty" waits to be seen */
+	bool overrun; /* in loopback only */
 	uint8_t ier, lcr, mcr, msr, scr, fcr;
 	uint16_t divisor;
 	uint8_t fifo[FIFO_BYTES];
@@ -247,7 +247,8 @@ static void write_locked(struct uart *uart, unsigned int reg, uint8_t value)
 		break;
 	case UART_IER:
 		if (dlab) {
-			uart->divisor = (uint16_t)((uart->divisor & 0xffU) | value << 8);
+			uart->divisor =
+				(uint16_t)((uart->divisor & 0xffU) | (unsigned int)value << 8);
 			break;
 		}
 		/* Enabling the interrupt with the transmitter empty raises it. */

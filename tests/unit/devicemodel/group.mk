@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How the device model's files are compiled for unit tests.
+CPPFLAGS_devicemodel := -D_GNU_SOURCE -Idevicemodel/include -Idevicemodel/platform \
+	-Idevicemodel/pci -Itests/unit/devicemodel -Itests/fake/include -I$(OUT)/gen
+CFLAGS_devicemodel := -std=c11
+
+# options.c prints the version; the tests have their own.
+$(OUT)/gen/version.h:
+	@mkdir -p $(@D)
+	@echo '#define DM_VERSION "test"' > $@
+$(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
