@@ -10,7 +10,6 @@
 #include "asm/cpuregs.h"
 #include "asm/vmx_insn.h"
 #include "hv/mm.h"
-#include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
 #include "hv/vcpuid.h"
@@ -183,12 +182,6 @@ uint64_t vcpuid_efer_allowed(struct vcpu *vcpu)
 uint64_t vcpuid_xcr0_allowed(struct vcpu *vcpu)
 {
 	return vcpu->vm->vcpuid->xcr0_allowed;
-}
-
-/* Leaf 0x15 has 32 bits for the crystal's Hz. */
-uint32_t vcpuid_tsc_per_crystal(void)
-{
-	return tsc_khz() / 4000000U + 1U;
 }
 
 static int vcpuid_boot(void)

@@ -174,16 +174,20 @@ static void build_xsave(struct vm_vcpuid *t)
 	}
 }
 
-/* The TSC's clock, so that a kernel need not measure it: 0x15, 0x16 and ACRN's 0x40000010. */
+/*
+ * The TSC's clock, so that a kernel need not measure it: 0x15, 0x16 and ACRN's 0x40000010. Kernels
+ * take the crystal of 0x15 for the clock of the LAPIC timer too, and the virtual one counts TSC
+ * ticks: so the crystal is the TSC itself. One above 4.29 GHz does not fit and is left unsaid.
+ */
 static void build_clock(struct vm_vcpuid *t)
 {
-	uint32_t ratio = vcpuid_tsc_per_crystal();
+	uint64_t hz = (uint64_t)tsc_khz() * 1000U;
 	uint32_t mhz = tsc_khz() / 1000U;
 	uint32_t *r = set_leaf(t, 0x15, VCPUID_PLAIN);
 
 	r[EAX] = 1;
-	r[EBX] = ratio;
-	r[ECX] = (uint32_t)((uint64_t)tsc_khz() * 1000U / ratio);
+	r[EBX] = 1;
+	r[ECX] = hz <= UINT32_MAX ? (uint32_t)hz : 0U;
 	r = set_leaf(t, 0x16, VCPUID_PLAIN);
 	r[EAX] = mhz;
 	r[EBX] = mhz;

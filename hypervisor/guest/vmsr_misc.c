@@ -12,6 +12,7 @@
 #include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
+#include "hv/vm.h"
 #include "hv/vmsr.h"
 
 #define CPUID_7_EDX_ARCH_CAP BIT32(29)
@@ -185,16 +186,25 @@ static int misc_boot(void)
 
 static void misc_vcpu_reset(struct vcpu *vcpu)
 {
-	vcpu->tsc_offset = 0;
-	vmcs_write(VMCS_TSC_OFFSET, 0);
+	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
 	if (has_xsaves())
 		msr_write(MSR_XSS, 0);
+}
+
+/* An INIT leaves the time stamp counter alone; a reset of the machine does not. */
+static void misc_vm_reset(struct vm *vm)
+{
+	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
+		vm->vcpus[i]->tsc_offset = 0;
+		vm->vcpus[i]->msrs->tsc_adjust = 0;
+	}
 }
 
 UNIT(vmsr_misc) = {
 	.name = "vmsr_misc",
 	.level = UNIT_CPU,
 	.boot = misc_boot,
+	.vm_reset = misc_vm_reset,
 	.vcpu_reset = misc_vcpu_reset,
 };
 

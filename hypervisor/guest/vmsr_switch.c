@@ -109,7 +109,11 @@ static void msrs_vcpu_deinit(struct vcpu *vcpu)
 /* The vCPU's state is in the processor by now, so its reset goes there. */
 static void msrs_vcpu_reset(struct vcpu *vcpu)
 {
-	*vcpu->msrs = (struct vcpu_msrs){.pat = PAT_POWER_ON, .misc_enable = 1U};
+	*vcpu->msrs = (struct vcpu_msrs){
+		.pat = PAT_POWER_ON,
+		.misc_enable = 1U,
+		.tsc_adjust = vcpu->msrs->tsc_adjust, /* outlives an INIT */
+	};
 	msrs_switch_in(vcpu);
 }
 

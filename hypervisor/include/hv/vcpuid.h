@@ -15,12 +15,6 @@ uint64_t vcpuid_cr4_allowed(struct vcpu *vcpu);
 uint64_t vcpuid_efer_allowed(struct vcpu *vcpu);
 uint64_t vcpuid_xcr0_allowed(struct vcpu *vcpu);
 
-/*
- * TSC ticks in one tick of the virtual LAPIC timer before its divider: leaf 0x15 gives the guest
- * this clock as the crystal, which is what kernels take the timer to run at.
- */
-uint32_t vcpuid_tsc_per_crystal(void);
-
 /* Leaves below the start of each CPUID range (0, 0x40000000, 0x80000000) kept in a table. */
 #define VCPUID_RANGES 3U
 #define VCPUID_LEAVES 32U

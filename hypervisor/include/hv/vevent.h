@@ -11,13 +11,17 @@ struct vcpu;
  * vcpu_inject*() of vcpu.h. Own CPU, VMCS loaded.
  */
 
-/* An exit came while `info` (valid VMCS_IDT_VECTORING_INFO) was being delivered: deliver it again. */
-void vevent_idt_vectoring(struct vcpu *vcpu, uint32_t info);
+/*
+ * Called first for the exits that can cut the delivery of an event to the guest: if one was cut, it
+ * will be delivered again.
+ */
+void vevent_idt_vectoring(struct vcpu *vcpu);
 
 /*
- * Before VM entry, when REQ_EXCEPTION, REQ_NMI or REQ_REINJECT is set: write the entry event.
- * Runs before vintr->inject, which leaves a valid VMCS_ENTRY_INTR_INFO alone.
+ * Before VM entry, for the bits REQ_EXCEPTION, REQ_NMI and REQ_REINJECT of `reqs` (already taken
+ * out of vcpu->requests): write the entry event. Runs before vintr->inject, which leaves a valid
+ * VMCS_ENTRY_INTR_INFO alone.
  */
-void vevent_prepare(struct vcpu *vcpu);
+void vevent_prepare(struct vcpu *vcpu, uint64_t reqs);
 
 #endif

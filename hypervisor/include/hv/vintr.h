@@ -7,9 +7,11 @@
 struct vm;
 struct vcpu;
 
+#define VINTR_DEST_ALL 0xFFFFFFFFU
+
 /* A message to local APICs: what IOAPIC pins, MSIs and IPIs have in common. */
 struct vintr_msg {
-	uint32_t dest;
+	uint32_t dest; /* the sender has widened an 8-bit physical broadcast to VINTR_DEST_ALL */
 	bool logical;
 	bool level;    /* trigger mode */
 	bool redirect; /* lowest priority or redirection hint: one of the destinations */
@@ -30,6 +32,9 @@ struct vintr_ops {
 	void (*deliver)(struct vm *vm, const struct vintr_msg *msg);
 	/* A legacy line (8259 numbering, 0-15) changed; any CPU. */
 	void (*pic_line)(struct vm *vm, uint32_t pin, bool high);
+	/* MOV from and to CR8 where they exit (no TPR shadow): bits 7:4 of the TPR. Own CPU. */
+	uint64_t (*cr8)(struct vcpu *vcpu);
+	void (*set_cr8)(struct vcpu *vcpu, uint64_t val);
 };
 
 /* MSI address and data (SDM 3A 11.11) of this VM; -EINVAL when it is not an interrupt message. */
@@ -37,7 +42,8 @@ int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data);
 
 /*
  * Drive a GSI of the VM: its IOAPIC pin and, below 16, the PIC pin (GSI 2 is PIC line 0).
- * op as HC_SET_IRQLINE: 0 high, 1 low, 2 rising pulse, 3 falling pulse. -EINVAL.
+ * op as HC_SET_IRQLINE: 0 high, 1 low, 2 rising pulse, 3 falling pulse. High means asserted,
+ * whatever polarity the guest chose for the pin: a virtual line has no voltage. -EINVAL.
  */
 #define GSI_SET_HIGH	  0U
 #define GSI_SET_LOW	  1U
