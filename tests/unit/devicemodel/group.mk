@@ -1,7 +1,7 @@
-# SPDX-License-Identifier: BSD-3-Clause
+# SPDX-License-I$(TOP)/dentifier: BSD-3-Clause
 # How the device model's files are compiled for unit tests.
-CPPFLAGS_devicemodel := -D_GNU_SOURCE -Idevicemodel/include -Idevicemodel/platform \
-	-Idevicemodel/pci -Itests/unit/devicemodel -Itests/fake/include -I$(OUT)/gen
+CPPFLAGS_devicemodel := -D_GNU_SOURCE -I$(TOP)/devicemodel/include -I$(TOP)/devicemodel/platform \
+	-I$(TOP)/devicemodel/pci -I$(TOP)/tests/unit/devicemodel -I$(TOP)/tests/fake/include -I$(OUT)/gen
 CFLAGS_devicemodel := -std=c11
 
 # options.c prints the version; the tests have their own.
