@@ -1,4 +1,4 @@
-# SPDX-License-I$(TOP)/dentifier: BSD-3-Clause
+# SPDX-License-Identifier: BSD-3-Clause
 # How the device model's files are compiled for unit tests.
 CPPFLAGS_devicemodel := -D_GNU_SOURCE -I$(TOP)/devicemodel/include -I$(TOP)/devicemodel/platform \
 	-I$(TOP)/devicemodel/pci -I$(TOP)/tests/unit/devicemodel -I$(TOP)/tests/fake/include -I$(OUT)/gen
