@@ -7,8 +7,9 @@
  */
 #include "asm/cpuregs.h"
 #include "asm/insn.h"
+#include "hv/cpu.h"
 #include "hv/log.h"
-#include "hv/pcpu.h"
+#include "hv/unit.h"
 #include "hv/vcpu.h"
 #include "hv/vevent.h"
 #include "hv/vm.h"
@@ -200,7 +201,7 @@ static void exception_nmi_exit(struct vcpu *vcpu)
 	uint32_t info = vmcs_read32(VMCS_EXIT_INTR_INFO);
 
 	if (INTR_INFO_TYPE(info) == INTR_TYPE_NMI) {
-		smp_call_serve();
+		nmi_exit();
 		return;
 	}
 	if (INTR_INFO_VECTOR(info) == EXC_MC)
@@ -216,6 +217,13 @@ static void triple_fault_exit(struct vcpu *vcpu)
 	vcpu->vm->on_triple_fault(vcpu);
 }
 
+static void vevent_vcpu_reset(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vmcs_write(VMCS_EXCEPTION_BITMAP, BIT32(EXC_DB) | BIT32(EXC_AC) | BIT32(EXC_MC));
+}
+
+UNIT(vevent) = {.name = "vevent", .level = UNIT_CPU, .vcpu_reset = vevent_vcpu_reset};
 VMEXIT(EXIT_EXCEPTION_NMI, exception_nmi_exit);
 VMEXIT(EXIT_NMI_WINDOW, nmi_window_exit);
 VMEXIT(EXIT_TRIPLE_FAULT, triple_fault_exit);

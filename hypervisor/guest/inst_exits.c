@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Instructions that exit and need little: cache write-back, and those of features that CPUID hides
+ * from every guest, which fault as on a processor without them.  Own CPU, no lock.
+ */
+#include "asm/insn.h"
+#include "hv/log.h"
+#include "hv/vcpu.h"
+#include "hv/vm.h"
+#include "hv/vmexit.h"
+
+/*
+ * The guest may have memory a device reads past the caches, so they are really written back. INVD
+ * would throw away other guests' data: it writes back too, as it may at any moment before anyway.
+ */
+static void cache_exit(struct vcpu *vcpu)
+{
+	cpu_wbinvd();
+	vcpu_skip(vcpu);
+}
+
+static void hidden_exit(struct vcpu *vcpu)
+{
+	vcpu_inject_ud(vcpu);
+}
+
+/* Hardware task switches are not emulated: no guest since the 386's days asks for one. */
+static void task_switch_exit(struct vcpu *vcpu)
+{
+	pr_warn("VM%u vCPU%u: hardware task switches are not supported: #GP", vcpu->vm->id,
+		vcpu->id);
+	vcpu_inject_gp(vcpu);
+}
+
+VMEXIT(EXIT_INVD, cache_exit);
+VMEXIT(EXIT_WBINVD, cache_exit);
+VMEXIT(EXIT_TASK_SWITCH, task_switch_exit);
+VMEXIT(EXIT_GETSEC, hidden_exit);
+VMEXIT(EXIT_RDPMC, hidden_exit);
+VMEXIT(EXIT_MONITOR, hidden_exit);
+VMEXIT(EXIT_MWAIT, hidden_exit);
+VMEXIT(EXIT_VMCLEAR, hidden_exit);
+VMEXIT(EXIT_VMLAUNCH, hidden_exit);
+VMEXIT(EXIT_VMPTRLD, hidden_exit);
+VMEXIT(EXIT_VMPTRST, hidden_exit);
+VMEXIT(EXIT_VMREAD, hidden_exit);
+VMEXIT(EXIT_VMRESUME, hidden_exit);
+VMEXIT(EXIT_VMWRITE, hidden_exit);
+VMEXIT(EXIT_VMXOFF, hidden_exit);
+VMEXIT(EXIT_VMXON, hidden_exit);
+VMEXIT(EXIT_INVEPT, hidden_exit);
+VMEXIT(EXIT_INVVPID, hidden_exit);
