@@ -3,6 +3,11 @@
  * Does virtio-blk do what a driver asks, for two disks at once, and nothing it may not? The
  * real transport, ring, device and backend on real files; the test is guest and driver.
  */
+// links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/core/log.c
+// links: devicemodel/backend/block.c devicemodel/backend/block_config.c
+// links: tests/unit/devicemodel/fake_io.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/fake_pci.c
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -136,19 +141,13 @@ static void offer(struct disk *d, unsigned int slot, uint32_t type, uint64_t sec
 {
 	struct virtio_blk_outhdr hdr = {.type = type, .sector = sector};
 	uint64_t at = request_at(d, slot), table = at + 64;
-	uint16_t n = 0;
 
 	memcpy(guest_at(at, sizeof(hdr)), &hdr, sizeof(hdr));
 	*status_at(d, slot) = 0xEE;
-	ring_desc_at(table, n, at, sizeof(hdr), N, (uint16_t)(n + 1));
-	n++;
-	if (len != 0) {
-		ring_desc_at(table, n, data, len, N | data_flags, (uint16_t)(n + 1));
-		n++;
-	}
-	ring_desc_at(table, n, at + 1000, 1, W, 0);
-	n++;
-	ring_desc(&d->ring, slot, table, n * 16U, VRING_DESC_F_INDIRECT, 0);
+	ring_desc_at(table, 0, at, sizeof(hdr), N, len != 0 ? 1 : 2);
+	ring_desc_at(table, 1, data, len, N | data_flags, 2);
+	ring_desc_at(table, 2, at + 1000, 1, W, 0);
+	ring_desc(&d->ring, slot, table, 48, VRING_DESC_F_INDIRECT, 0);
 	ring_offer(&d->ring, (uint16_t)slot);
 }
 

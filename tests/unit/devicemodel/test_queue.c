@@ -3,6 +3,8 @@
  * Can a guest make the ring code hand out memory that is not its own, loop, or lose a request?
  * The real queue.c, chain.c and virtio.c over a fake guest; the test is the driver.
  */
+// links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

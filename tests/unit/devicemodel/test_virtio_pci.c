@@ -1,216 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Does the transport show a driver what virtio 1.2 section 4.1 says, and does it stand what a
- * hostile driver writes? The real pci_modern.c, virtio.c and queue.c, a device made for the test
- * and a fake PCI core.
+ * Do the registers do what virtio 1.2 section 4.1.4.3 says, and do they stand what a hostile
+ * driver writes? The real pci_modern.c, virtio.c and queue.c over a fake PCI core.
  */
+// links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_modern.c devicemodel/core/log.c
+// links: tests/unit/devicemodel/fake_virtio.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/fake_pci.c
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
-#include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#include "fake_guest.h"
-#include "fake_pci.h"
-#include "log.h"
-#include "pci_modern.h"
-
-#define QUEUES	  3U
-#define QUEUE_MAX 64U
-#define FEATURE	  5U /* the one of its own that the device offers */
-
-#define BAR_NOTIFY 2U
-#define BAR	   4U
-#define ISR	   0x1000U
-#define CONFIG	   0x2000U
-#define NOTIFY	   0x3000U
-
-#define ACK	 VIRTIO_CONFIG_S_ACKNOWLEDGE
-#define DRIVER	 VIRTIO_CONFIG_S_DRIVER
-#define FEAT_OK	 VIRTIO_CONFIG_S_FEATURES_OK
-#define DRV_OK	 VIRTIO_CONFIG_S_DRIVER_OK
-#define RESET_ME VIRTIO_CONFIG_S_NEEDS_RESET
-
-static struct fake_pci fake;
-static struct virtio_dev *dev;
-static const uint8_t config_bytes[5] = {0x11, 0x22, 0x33, 0x44, 0x55};
-static unsigned int kicks[QUEUES], stops, destroys;
-static uint64_t config_written;
-
-static int test_create(struct virtio_dev *d, const char *config)
-{
-	if (config != NULL && strcmp(config, "bad") == 0)
-		return -22;
-	dev = d;
-	d->offered = VIRTIO_FEATURE(FEATURE);
-	d->config = config_bytes;
-	d->config_len = sizeof(config_bytes);
-	return 0;
-}
-
-static void test_destroy(struct virtio_dev *d)
-{
-	(void)d;
-	destroys++;
-}
-
-static void test_kick(struct virtio_dev *d, struct queue *q)
-{
-	(void)d;
-	kicks[q->index]++;
-}
-
-static void test_stop(struct virtio_dev *d)
-{
-	(void)d;
-	stops++;
-}
-
-static void test_config_write(struct virtio_dev *d, uint64_t offset, unsigned int size,
-			      uint64_t value)
-{
-	(void)d;
-	config_written = offset << 48 | (uint64_t)size << 32 | value;
-}
-
-static const struct virtio_ops test_device = {
-	.id = 42,
-	.class_code = 0xFF0000,
-	.queues = QUEUES,
-	.queue_max = QUEUE_MAX,
-	.create = test_create,
-	.destroy = test_destroy,
-	.kick = test_kick,
-	.stop = test_stop,
-	.config_write = test_config_write,
-};
-
-VIRTIO_DEVICE("virtio-test", test_device);
-
-static uint64_t get(uint64_t offset, unsigned int size)
-{
-	return pci_modern_bar_read(&fake.pci, BAR, offset, size);
-}
-
-static void put(uint64_t offset, unsigned int size, uint64_t value)
-{
-	pci_modern_bar_write(&fake.pci, BAR, offset, size, value);
-}
-
-static uint8_t status(void)
-{
-	return (uint8_t)get(VIRTIO_PCI_COMMON_STATUS, 1);
-}
-
-static void set_status(uint8_t value)
-{
-	put(VIRTIO_PCI_COMMON_STATUS, 1, value);
-}
-
-static void accept(uint64_t features)
-{
-	for (unsigned int sel = 0; sel < 2; sel++) {
-		put(VIRTIO_PCI_COMMON_GFSELECT, 4, sel);
-		put(VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> (sel * 32)));
-	}
-}
-
-static void negotiate(void)
-{
-	set_status(0);
-	set_status(ACK | DRIVER);
-	accept(VIRTIO_FEATURE(VIRTIO_F_VERSION_1));
-	set_status(ACK | DRIVER | FEAT_OK);
-	assert_int_equal(status(), ACK | DRIVER | FEAT_OK);
-}
-
-static void aim_queue(unsigned int i, const struct ring *r)
-{
-	put(VIRTIO_PCI_COMMON_Q_SELECT, 2, i);
-	put(VIRTIO_PCI_COMMON_Q_SIZE, 2, r->size);
-	put(VIRTIO_PCI_COMMON_Q_DESCLO, 8, r->desc);
-	put(VIRTIO_PCI_COMMON_Q_AVAILLO, 4, (uint32_t)r->avail);
-	put(VIRTIO_PCI_COMMON_Q_AVAILHI, 4, r->avail >> 32);
-	put(VIRTIO_PCI_COMMON_Q_USEDLO, 4, (uint32_t)r->used);
-	put(VIRTIO_PCI_COMMON_Q_USEDHI, 4, r->used >> 32);
-}
-
-static int set_up(void **state)
-{
-	(void)state;
-	log_set_level(LOG_LEVEL_ERROR);
-	guest_create();
-	memset(kicks, 0, sizeof(kicks));
-	fake.add_error = 0;
-	return fake_pci_create(&fake, "virtio-test", NULL);
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	fake_pci_destroy(&fake);
-	guest_destroy();
-	return 0;
-}
-
-/* What if init fails, early or late? Nothing may be left behind (the sanitizer counts). */
-static void test_init_errors(void **state)
-{
-	struct fake_pci other = {.add_error = -28};
-	unsigned int before = destroys;
-
-	(void)state;
-	assert_int_equal(fake_pci_create(&other, "virtio-test", NULL), -28);
-	assert_int_equal(destroys, before + 1);
-	other.add_error = 0;
-	assert_int_equal(fake_pci_create(&other, "virtio-test", "bad"), -22);
-	assert_int_equal(destroys, before + 1);
-	dev = fake.pci.priv;
-}
-
-/* Does a driver find the device and all five structures, the cheap doorbell first? */
-static void test_capabilities(void **state)
-{
-	static const struct {
-		uint8_t type, bar;
-		uint32_t offset, length;
-	} want[] = {
-		{VIRTIO_PCI_CAP_COMMON_CFG, BAR, 0, 0x38},
-		{VIRTIO_PCI_CAP_ISR_CFG, BAR, ISR, 1},
-		{VIRTIO_PCI_CAP_NOTIFY_CFG, BAR_NOTIFY, 0, 4 * QUEUES},
-		{VIRTIO_PCI_CAP_NOTIFY_CFG, BAR, NOTIFY, 4 * QUEUES},
-		{VIRTIO_PCI_CAP_DEVICE_CFG, BAR, CONFIG, sizeof(config_bytes)},
-		{VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0},
-	};
-	unsigned int found = 0;
-
-	(void)state;
-	assert_int_equal(pci_cfg_get16(&fake.pci, PCI_VENDOR_ID), 0x1AF4);
-	assert_int_equal(pci_cfg_get16(&fake.pci, PCI_DEVICE_ID), 0x1040 + 42);
-	assert_int_equal(pci_cfg_get8(&fake.pci, PCI_REVISION_ID), 1);
-	assert_int_equal(fake.vectors, QUEUES + 1);
-	assert_int_equal(fake.pci.bar[0].type, PCI_BAR_NONE);
-	assert_int_equal(fake.pci.bar[BAR_NOTIFY].type, PCI_BAR_IO);
-	for (unsigned int at = fake.pci.cfg[PCI_CAPABILITY_LIST]; at != 0;
-	     at = fake.pci.cfg[at + 1]) {
-		struct virtio_pci_notify_cap cap;
-
-		memcpy(&cap, &fake.pci.cfg[at], sizeof(cap));
-		if (cap.cap.cap_vndr != PCI_CAP_ID_VNDR)
-			continue;
-		assert_true(found < 6);
-		assert_int_equal(cap.cap.cfg_type, want[found].type);
-		assert_int_equal(cap.cap.bar, want[found].bar);
-		assert_int_equal(cap.cap.offset, want[found].offset);
-		assert_int_equal(cap.cap.length, want[found].length);
-		if (cap.cap.cfg_type == VIRTIO_PCI_CAP_NOTIFY_CFG)
-			assert_int_equal(cap.notify_off_multiplier, 4);
-		found++;
-	}
-	assert_int_equal(found, 6);
-}
+#include "fake_virtio.h"
 
 /*
  * What does each register do at each width? Its own width works, every other access reads all
@@ -324,7 +127,7 @@ static void test_features(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		set_status(0);
 		set_status(ACK | DRIVER);
-		accept(cases[i].accept);
+		accept_features(cases[i].accept);
 		/* There is no third word. */
 		put(VIRTIO_PCI_COMMON_GFSELECT, 4, 2);
 		put(VIRTIO_PCI_COMMON_GF, 4, 0xFFFFFFFF);
@@ -334,7 +137,7 @@ static void test_features(void **state)
 		/* Without it the driver cannot go on, and with it the features are fixed. */
 		set_status(ACK | DRIVER | FEAT_OK | DRV_OK);
 		assert_int_equal((status() & DRV_OK) != 0, cases[i].ok);
-		accept(0);
+		accept_features(0);
 		assert_int_equal(dev->accepted, cases[i].ok ? cases[i].accept : 0);
 	}
 }
@@ -512,111 +315,27 @@ static void test_interrupts(void **state)
 	assert_int_equal(fake.msix_count[3], 1);
 }
 
-/* What if the configuration space is read at its end, or written? */
-static void test_config(void **state)
-{
-	(void)state;
-	assert_int_equal(get(CONFIG, 1), 0x11);
-	assert_int_equal(get(CONFIG + 1, 2), 0x3322);
-	assert_int_equal(get(CONFIG, 4), 0x44332211);
-	assert_int_equal(get(CONFIG, 8), 0x5544332211);
-	assert_int_equal(get(CONFIG + 4, 4), 0x55);
-	assert_int_equal(get(CONFIG + 5, 8), 0);
-	assert_int_equal(get(CONFIG + 0xFFF, 8), 0);
-	put(CONFIG + 3, 2, 0xAABB);
-	assert_int_equal(config_written, 3ULL << 48 | 2ULL << 32 | 0xAABB);
-	config_written = 0;
-	put(CONFIG + 4, 2, 0xAABB);
-	put(CONFIG + 0xFFE, 2, 0xAABB);
-	assert_int_equal(config_written, 0);
-}
-
-static unsigned int window_cap(void)
-{
-	unsigned int at = fake.pci.cfg[PCI_CAPABILITY_LIST];
-
-	while (fake.pci.cfg[at] != PCI_CAP_ID_VNDR ||
-	       fake.pci.cfg[at + 3] != VIRTIO_PCI_CAP_PCI_CFG)
-		at = fake.pci.cfg[at + 1];
-	return at;
-}
-
-static void aim(uint8_t bar, uint32_t offset, uint32_t length)
-{
-	unsigned int cap = window_cap();
-
-	/* What the generic code stores for the guest, if the mask lets it. */
-	assert_int_equal(fake.pci.wmask[cap + 4], 0xFF);
-	assert_int_equal(fake.pci.wmask[cap + 8] & fake.pci.wmask[cap + 15], 0xFF);
-	pci_cfg_set8(&fake.pci, cap + 4, bar);
-	pci_cfg_set32(&fake.pci, cap + 8, offset);
-	pci_cfg_set32(&fake.pci, cap + 12, length);
-}
-
-/* Does the window in configuration space reach the registers, and nothing else? */
-static void test_window(void **state)
-{
-	static const struct {
-		uint8_t bar;
-		uint32_t offset, length;
-	} bad[] = {
-		{BAR, 0, 0},	       {BAR, 0, 3}, {BAR, 0, 8},
-		{BAR, 0, 0xFFFFFFFF},  {BAR, 2, 4}, {BAR, 0x4000, 1},
-		{BAR, 0xFFFFFFFC, 4},  {0, 0, 4},   {1, 0, 4},
-		{BAR_NOTIFY, 0x10, 1}, {6, 0, 4},   {0xFF, 0, 4},
-	};
-	unsigned int data = window_cap() + 16;
-	uint32_t value = 0;
-
-	(void)state;
-	aim(BAR, VIRTIO_PCI_COMMON_NUMQ, 2);
-	assert_true(pci_modern_cfg_read(&fake.pci, data, 4, &value));
-	assert_int_equal(value, QUEUES);
-	aim(BAR, VIRTIO_PCI_COMMON_Q_SELECT, 2);
-	assert_true(pci_modern_cfg_write(&fake.pci, data, 2, 0xFFFF0002));
-	assert_int_equal(get(VIRTIO_PCI_COMMON_Q_SELECT, 2), 2);
-	assert_false(pci_modern_cfg_write(&fake.pci, data, 1, 1)); /* narrower than the window */
-	assert_int_equal(get(VIRTIO_PCI_COMMON_Q_SELECT, 2), 2);
-	assert_false(pci_modern_cfg_read(&fake.pci, data + 1, 1, &value));
-	assert_false(pci_modern_cfg_read(&fake.pci, 0, 4, &value));
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		aim(bad[i].bar, bad[i].offset, bad[i].length);
-		assert_false(pci_modern_cfg_read(&fake.pci, data, 4, &value));
-		assert_false(pci_modern_cfg_write(&fake.pci, data, 4, 0));
-	}
-}
-
-/* What of the rest of the BARs? All ones, and writes go nowhere. */
-static void test_elsewhere(void **state)
-{
-	(void)state;
-	for (unsigned int bar = 0; bar < 6; bar++)
-		if (bar != BAR)
-			assert_int_equal(pci_modern_bar_read(&fake.pci, bar, 0, 4), 0xFFFFFFFF);
-	for (uint64_t offset = NOTIFY; offset < NOTIFY + 0x1000; offset += 4)
-		assert_int_equal(get(offset, 4), 0xFFFFFFFF);
-	put(ISR, 1, 0xFF);
-	pci_modern_bar_write(&fake.pci, 0, 0x14, 1, 0xFF);
-	assert_int_equal(status(), 0);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_init_errors, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_capabilities, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_every_register, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_no_such_queue, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_features, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_status, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_live_ring, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_bad_ring, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_doorbells, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_interrupts, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_config, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(test_elsewhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_every_register, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_no_such_queue, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_features, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_status, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_reset, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_live_ring, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_bad_ring, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_doorbells, fake_virtio_set_up,
+						fake_virtio_tear_down),
+		cmocka_unit_test_setup_teardown(test_interrupts, fake_virtio_set_up,
+						fake_virtio_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
