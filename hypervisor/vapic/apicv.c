@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * APICv: which parts of a virtual local APIC the processor runs by itself (SDM 3C chapter 30), as
+ * far as this machine has them: TPR shadow, APIC-access page or x2APIC virtualisation, register
+ * virtualisation, virtual-interrupt delivery, posted interrupts.  Sets the VMCS controls for that
+ * in the vCPU's reset hook and whenever the guest changes the mode of its APIC, and serves the
+ * exits APICv causes.  One lock per VM guards who may use the x2APIC MSRs without an exit; it is
+ * taken inside of nothing.
+ */
+#include "lib/errno.h"
+#include "asm/msr.h"
+#include "asm/vmx_insn.h"
+#include "hv/caps.h"
+#include "hv/ept.h"
+#include "hv/inst.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/vioapic.h"
+#include "hv/vmexit.h"
+#include "hv/vmcs.h"
+#include "hv/vmsr.h"
+#include "vapic.h"
+
+struct apicv apicv;
+
+/* Exit qualification of an APIC access, SDM 3C table 28-6. */
+#define ACCESS_OFFSET(q) ((q)&0xFFFU)
+#define ACCESS_TYPE(q)	 (((q) >> 12) & 0xFU)
+#define ACCESS_READ	 0U
+#define ACCESS_WRITE	 1U
+#define ACCESS_FETCH	 2U
+
+static void posted_in_root(uint8_t vector, void *arg)
+{
+	/* The vCPU was not in the guest; its REQ_EVENT makes it look at what is posted. */
+	(void)vector;
+	(void)arg;
+}
+
+void apicv_boot(void)
+{
+	apicv.tpr_shadow = cap_has(CAP_TPR_SHADOW);
+	apicv.apic_access = cap_has(CAP_APIC_ACCESS);
+	apicv.x2apic = cap_has(CAP_X2APIC_VIRT);
+	apicv.regs = cap_has(CAP_APIC_REGS);
+	apicv.vid = cap_has(CAP_VINTR_DELIVERY);
+	apicv.posted = cap_has(CAP_POSTED_INTR);
+	if (apicv.posted)
+		irq_register(VECTOR_POSTED, posted_in_root, NULL);
+}
+
+/* MSRs of registers that the processor reads from the page, or writes, in x2APIC mode. */
+static void x2apic_msrs_open(struct vm *vm, bool open)
+{
+	static const struct {
+		uint16_t first, last;
+	} readable[] = {
+		{0x802U, 0x803U}, {0x80DU, 0x80DU}, {0x80FU, 0x828U},
+		{0x830U, 0x830U}, {0x832U, 0x838U}, {0x83EU, 0x83EU},
+	};
+
+	for (uint32_t i = 0; apicv.regs && i < ARRAY_SIZE(readable); i++) {
+		for (uint32_t msr = readable[i].first; msr <= readable[i].last; msr++)
+			vmsr_intercept(vm, msr, !open, true);
+	}
+	vmsr_intercept(vm, MSR_X2APIC_FIRST + APIC_TPR / 16U, !open, !open);
+	if (apicv.vid) {
+		vmsr_intercept(vm, MSR_X2APIC_FIRST + APIC_PPR / 16U, !open, true);
+		vmsr_intercept(vm, MSR_X2APIC_FIRST + APIC_EOI / 16U, true, !open);
+		vmsr_intercept(vm, MSR_X2APIC_FIRST + APIC_SELF_IPI / 16U, true, !open);
+	}
+}
+
+/*
+ * An MSR that does not exit is virtual only on a vCPU with x2APIC virtualisation on; on another one
+ * the guest would reach the machine's own LAPIC. The bitmap is the VM's: so it opens when the last
+ * vCPU that has run otherwise changes to x2APIC mode, and closes before one runs in another mode.
+ */
+static void count_others(struct vlapic *v)
+{
+	struct vapic_vm *vv = vapic_vm(v->vcpu->vm);
+	bool other = v->mode != VLAPIC_X2APIC;
+
+	if (!apicv.x2apic || other == v->counted)
+		return;
+	spin_lock(&vv->lock);
+	v->counted = other;
+	vv->others = other ? vv->others + 1U : vv->others - 1U;
+	if (vv->open != (vv->others == 0U)) {
+		vv->open = !vv->open;
+		x2apic_msrs_open(v->vcpu->vm, vv->open);
+	}
+	spin_unlock(&vv->lock);
+}
+
+void apicv_vm_reset(struct vm *vm)
+{
+	struct vapic_vm *vv = vapic_vm(vm);
+
+	spin_lock(&vv->lock);
+	if (vv->open)
+		x2apic_msrs_open(vm, false);
+	vv->open = false;
+	vv->others = 0U;
+	spin_unlock(&vv->lock);
+}
+
+/* Controls that follow the APIC's mode; own CPU, VMCS loaded. */
+void apicv_mode_changed(struct vlapic *v)
+{
+	uint32_t old = vmcs_read32(VMCS_PROC_CTRL2);
+	uint32_t now = old & ~(PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS);
+
+	count_others(v);
+	if (!apicv.tpr_shadow)
+		return;
+	if (v->mode == VLAPIC_X2APIC && apicv.x2apic)
+		now |= PROC2_X2APIC | (apicv.regs ? PROC2_APIC_REGS : 0U);
+	else if (v->mode == VLAPIC_XAPIC && v->access_page)
+		now |= PROC2_APIC_ACCESS | (apicv.regs ? PROC2_APIC_REGS : 0U);
+	if (now != old)
+		vmcs_write(VMCS_PROC_CTRL2, now);
+}
+
+/* The page whose accesses exit, or are virtual, must be mapped in EPT like memory. */
+static bool map_access_page(struct vm *vm)
+{
+	struct vapic_vm *vv = vapic_vm(vm);
+	hpa_t hpa;
+	bool mapped;
+
+	if (!apicv.apic_access || !vv->access_page) {
+		/* Every access must be an EPT violation. */
+		if (ept_lookup(&vm->ept, GPA(APIC_DEFAULT_BASE), &hpa, NULL, NULL) == 0) {
+			(void)ept_unmap(&vm->ept, GPA(APIC_DEFAULT_BASE), PAGE_SIZE);
+			ept_flush(&vm->ept);
+		}
+		return false;
+	}
+	spin_lock(&vv->lock);
+	mapped = ept_lookup(&vm->ept, GPA(APIC_DEFAULT_BASE), &hpa, NULL, NULL) == 0 &&
+		 hpa.v == ptr_hpa(vv->access_page).v;
+	if (!mapped)
+		mapped = ept_map(&vm->ept, GPA(APIC_DEFAULT_BASE), ptr_hpa(vv->access_page),
+				 PAGE_SIZE, EPT_READ | EPT_WRITE | EPT_MT_WB) == 0;
+	spin_unlock(&vv->lock);
+	return mapped;
+}
+
+void apicv_setup(struct vlapic *v)
+{
+	struct vcpu *vcpu = v->vcpu;
+
+	v->tpr_threshold = 0U;
+	v->access_page = map_access_page(vcpu->vm);
+	if (!apicv.tpr_shadow) {
+		vmcs_proc_ctrl(vcpu, PROC_CR8_LOAD_EXIT | PROC_CR8_STORE_EXIT, 0U);
+		return;
+	}
+	vmcs_proc_ctrl(vcpu, PROC_TPR_SHADOW, PROC_CR8_LOAD_EXIT | PROC_CR8_STORE_EXIT);
+	vmcs_write(VMCS_VIRTUAL_APIC, ptr_hpa(v->regs).v);
+	vmcs_write(VMCS_TPR_THRESHOLD, 0U);
+	if (v->access_page)
+		vmcs_write(VMCS_APIC_ACCESS, ptr_hpa(vapic_vm(vcpu->vm)->access_page).v);
+	if (apicv.vid) {
+		vmcs_write(VMCS_PROC_CTRL2, vmcs_read(VMCS_PROC_CTRL2) | PROC2_VINTR_DELIVERY);
+		vmcs_write(VMCS_GUEST_INTR_STATUS, 0U);
+		v->eoi_dirty = true;
+		apicv_write_vmcs(v);
+	}
+	if (apicv.posted) {
+		vmcs_write(VMCS_PIN_CTRL, vmcs_read(VMCS_PIN_CTRL) | PIN_POSTED_INTR);
+		vmcs_write(VMCS_PI_VECTOR, VECTOR_POSTED);
+		vmcs_write(VMCS_PI_DESC, ptr_hpa(&v->pi).v);
+	}
+	apicv_mode_changed(v);
+}
+
+void apicv_write_vmcs(struct vlapic *v)
+{
+	if (v->rvi != 0U) {
+		uint64_t status = vmcs_read(VMCS_GUEST_INTR_STATUS);
+
+		if ((status & 0xFFU) < v->rvi)
+			vmcs_write(VMCS_GUEST_INTR_STATUS, (status & 0xFF00U) | v->rvi);
+		v->rvi = 0U;
+	}
+	if (unlikely(v->eoi_dirty)) {
+		for (uint32_t i = 0; i < 4U; i++)
+			vmcs_write(VMCS_EOI_EXIT0 + 2U * i, v->eoi_map[i]);
+		v->eoi_dirty = false;
+	}
+}
+
+void apicv_set_svi(int vector)
+{
+	uint64_t svi = vector < 0 ? 0U : (uint64_t)vector;
+
+	vmcs_write(VMCS_GUEST_INTR_STATUS,
+		   (vmcs_read(VMCS_GUEST_INTR_STATUS) & 0xFFU) | (svi << 8));
+}
+
+/*
+ * A running guest takes what is posted without an exit. Whether it runs is not certain here: so its
+ * request is set too, and it is woken if it sleeps; the interrupt, should it arrive in root mode or
+ * in another vCPU's guest, does nothing.
+ */
+void apicv_notify(struct vcpu *vcpu)
+{
+	(void)atomic_or64(&vcpu->requests, REQ_EVENT);
+	sched_wake(&vcpu->thread);
+	if (vcpu->thread.state == THREAD_RUNNING)
+		lapic_send_ipi(vcpu->pcpu->apic_id, VECTOR_POSTED);
+}
+
+static void apic_access_exit(struct vcpu *vcpu)
+{
+	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
+	uint32_t type = ACCESS_TYPE(qual);
+
+	if (likely(type == ACCESS_READ || type == ACCESS_WRITE)) {
+		inst_emulate(vcpu, GPA(APIC_DEFAULT_BASE + ACCESS_OFFSET(qual)),
+			     type == ACCESS_WRITE);
+		return;
+	}
+	pr_warn("VM%u vCPU%u: its APIC page as code, stack or table (access type %u)", vcpu->vm->id,
+		vcpu->id, type);
+	if (type == ACCESS_FETCH)
+		vcpu_inject_gp(vcpu);
+	else /* an event could not be delivered, and the fault for that could not either */
+		vcpu->vm->on_triple_fault(vcpu);
+}
+
+/* Trap-like: the page has the value already and RIP is behind the instruction. */
+static void apic_write_exit(struct vcpu *vcpu)
+{
+	uint32_t offset = (uint32_t)vmcs_read(VMCS_EXIT_QUALIFICATION) & 0xFF0U;
+
+	(void)vlapic_write(vcpu, offset, vlapic_reg(vcpu->vlapic, offset));
+}
+
+/* Trap-like: the processor has done the EOI itself, the vIOAPIC has not seen it. */
+static void virtual_eoi_exit(struct vcpu *vcpu)
+{
+	vioapic_eoi(vcpu->vm, (uint8_t)vmcs_read(VMCS_EXIT_QUALIFICATION));
+}
+
+/* Trap-like: the guest's TPR fell, a waiting interrupt may go. */
+static void tpr_threshold_exit(struct vcpu *vcpu)
+{
+	vcpu_request_self(vcpu, REQ_EVENT);
+}
+
+VMEXIT(EXIT_APIC_ACCESS, apic_access_exit);
+VMEXIT(EXIT_APIC_WRITE, apic_write_exit);
+VMEXIT(EXIT_VIRTUAL_EOI, virtual_eoi_exit);
+VMEXIT(EXIT_TPR_THRESHOLD, tpr_threshold_exit);

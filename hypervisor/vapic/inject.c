@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The way of a virtual interrupt into the guest, on the vCPU's CPU before VM entry.  With
+ * virtual-interrupt delivery the processor does it and only needs to be told the highest request;
+ * without, the highest vector above the processor priority is injected as the entry's event, if the
+ * guest can take one now, or else the interrupt window or the TPR threshold makes it exit when it
+ * can.  An interrupt of the vPIC (ExtINT) goes by injection in both cases.  Takes no lock itself.
+ */
+#include "asm/cpuregs.h"
+#include "asm/vmx_insn.h"
+#include "hv/vmexit.h"
+#include "hv/vmcs.h"
+#include "vapic.h"
+
+/*
+ * The vPIC's output is high and reaches this vCPU: through LINT0 of the boot CPU in virtual wire
+ * mode or past its switched-off LAPIC, or by an ExtINT message of the vIOAPIC.
+ */
+static bool extint_pending(const struct vlapic *v)
+{
+	const struct vpic *pic = v->vcpu->vm->vpic;
+
+	if (!pic || likely(!pic->output))
+		return false;
+	if (v->extint_msg != 0U)
+		return true;
+	if (!vlapic_is_bsp(v))
+		return false;
+	return v->mode == VLAPIC_OFF ||
+	       (vlapic_reg(v, APIC_LVT_LINT0) & (APIC_LVT_MASKED | APIC_LVT_DM_MASK)) ==
+		       APIC_DM_EXTINT << 8;
+}
+
+/* The guest can take an interrupt with the coming entry, and nothing else is to be injected. */
+static bool can_inject(void)
+{
+	return (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0U &&
+	       (vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) ==
+		       0U &&
+	       (vmcs_read32(VMCS_ENTRY_INTR_INFO) & INTR_INFO_VALID) == 0U;
+}
+
+static void inject_vector(uint8_t vector)
+{
+	vmcs_write(VMCS_ENTRY_INTR_INFO, INTR_INFO_VALID | (INTR_TYPE_EXTERNAL << 8) | vector);
+}
+
+/* Only the TPR keeps `irr` back: have an exit when it falls below that class. */
+static void set_tpr_threshold(struct vlapic *v, int irr)
+{
+	uint32_t tpr = vlapic_reg(v, APIC_TPR) >> 4, threshold = 0;
+
+	if (irr >= 0 && ((uint32_t)irr >> 4) <= tpr)
+		threshold = (uint32_t)irr >> 4;
+	if (threshold != v->tpr_threshold) {
+		vmcs_write(VMCS_TPR_THRESHOLD, threshold);
+		v->tpr_threshold = (uint8_t)threshold;
+	}
+}
+
+void vapic_inject(struct vcpu *vcpu)
+{
+	struct vlapic *v = vcpu->vlapic;
+	bool extint = extint_pending(v), more = false;
+	int vector = -1;
+
+	vlapic_irr_sync(v);
+	if (apicv.vid) {
+		apicv_write_vmcs(v);
+	} else {
+		int irr = vlapic_irr_top(v);
+
+		vector = vlapic_deliverable(v, irr);
+		if (apicv.tpr_shadow)
+			set_tpr_threshold(v, irr);
+	}
+	if (extint || vector >= 0) {
+		more = !can_inject();
+		if (!more && extint) {
+			atomic_set32(&v->extint_msg, 0U);
+			inject_vector(vpic_ack(vcpu->vm));
+			more = vector >= 0 || extint_pending(v);
+		} else if (!more) {
+			vlapic_irr_to_isr(v, (uint8_t)vector);
+			inject_vector((uint8_t)vector);
+		}
+	}
+	vmcs_proc_ctrl(vcpu, more ? PROC_INTR_WINDOW : 0U, more ? 0U : PROC_INTR_WINDOW);
+}
+
+bool vapic_pending(struct vcpu *vcpu)
+{
+	struct vlapic *v = vcpu->vlapic;
+
+	vlapic_irr_sync(v);
+	return vlapic_deliverable(v, vlapic_irr_top(v)) >= 0 || extint_pending(v);
+}
+
+static void intr_window_exit(struct vcpu *vcpu)
+{
+	vmcs_proc_ctrl(vcpu, 0U, PROC_INTR_WINDOW);
+	vcpu_request_self(vcpu, REQ_EVENT);
+}
+
+VMEXIT(EXIT_INTR_WINDOW, intr_window_exit);

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Physical interrupt lines of the VM that owns the machine's devices (vm->config says which pins
+ * its virtual UARTs use instead).  A physical pin is open while the guest has the virtual pin, or
+ * the vPIC's, unmasked.  The host's LAPIC is told EOI at once, so a level pin is masked when it
+ * fires and opened again when the guest ends the interrupt; an edge is passed on as a pulse.
+ * Hooks of the vIOAPIC and vPIC call here on any CPU; fires come on the pCPU the pin is aimed at.
+ * One lock, inside of which only the physical IOAPIC's is taken.
+ */
+#include "lib/errno.h"
+#include "lib/kconfig.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/unit.h"
+#include "hv/vioapic.h"
+#include "vapic.h"
+
+#define MAX_GSIS (CONFIG_MAX_IOAPIC_NUM * CONFIG_MAX_IOAPIC_LINES)
+
+/* One physical pin. */
+struct pt_pin {
+	struct vm *vm;
+	uint32_t gsi;
+	int16_t vector;	 /* host vector, 0: none yet */
+	bool level;	 /* how the pin is programmed */
+	bool in_service; /* level: fired, masked, and the guest has not ended it */
+	uint64_t rte;	 /* what the pin holds */
+	bool kept;	 /* the hypervisor's own, or emulated for the VM: never passed */
+};
+
+struct vm_ptirq {
+	spinlock_t lock;
+	uint32_t count;
+	struct pt_pin pin[MAX_GSIS];
+};
+
+/* There is one owner of the machine's lines. */
+static struct vm_ptirq ptirq;
+
+static uint32_t gsi_of_pic_pin(uint32_t pin)
+{
+	return pin == 0U ? 2U : pin; /* as vintr_set_gsi() has it */
+}
+
+/* The vPIC pin this GSI drives is unmasked. */
+static bool pic_wants(const struct vm *vm, uint32_t gsi, bool *level)
+{
+	uint32_t pin = gsi == 2U ? 0U : gsi;
+
+	if (gsi >= 16U || gsi == 0U || !vm->vpic || (vpic_unmasked(vm) & BIT32(pin)) == 0U)
+		return false;
+	*level = vpic_is_level(vm, pin);
+	return true;
+}
+
+/* Where to aim: the pCPU of the vCPU the guest means; the boot CPU when that is not one vCPU. */
+static uint32_t target_of(struct vm *vm, uint64_t rte)
+{
+	uint32_t dest = (uint32_t)(rte >> IOAPIC_RTE_DEST_SHIFT);
+	const struct vcpu *vcpu = NULL;
+
+	if ((rte & IOAPIC_RTE_LOGICAL) == 0U) {
+		vcpu = vcpu_by_apic_id(vm, dest);
+	} else {
+		for (uint16_t i = 0; i < vm->vcpu_count && !vcpu; i++) {
+			if (vlapic_icr_logical(vm->vcpus[i], dest))
+				vcpu = vm->vcpus[i];
+		}
+	}
+	return (vcpu ? vcpu : vm->vcpus[0])->pcpu->apic_id;
+}
+
+static void fired(uint8_t vector, void *arg)
+{
+	struct pt_pin *p = arg;
+	struct vm *vm = p->vm;
+	bool level;
+
+	(void)vector;
+	spin_lock(&ptirq.lock);
+	level = p->level;
+	if (level) {
+		ioapic_mask(p->gsi);
+		p->rte |= IOAPIC_RTE_MASKED;
+		p->in_service = true;
+	}
+	spin_unlock(&ptirq.lock);
+	(void)vintr_set_gsi(vm, p->gsi, level ? GSI_SET_HIGH : GSI_RISING_PULSE);
+}
+
+/* Make the physical pin what the virtual ones ask for; called with the lock held. */
+static void program(struct pt_pin *p)
+{
+	uint64_t guest = vioapic_rte(p->vm, p->gsi), rte;
+	bool by_ioapic = (guest & IOAPIC_RTE_MASKED) == 0U, level = false;
+	bool by_pic = !by_ioapic && pic_wants(p->vm, p->gsi, &level);
+
+	if (p->vector == 0) {
+		int v;
+
+		if (!by_ioapic && !by_pic)
+			return;
+		v = irq_alloc_vector();
+		if (v < 0) {
+			pr_err("no host vector left for interrupt line %u", p->gsi);
+			return;
+		}
+		p->vector = (int16_t)v;
+		irq_register((uint8_t)v, fired, p);
+	}
+	if (by_pic)
+		rte = level ? IOAPIC_RTE_LEVEL | IOAPIC_RTE_LOW_ACTIVE : 0U;
+	else
+		rte = guest & (IOAPIC_RTE_LEVEL | IOAPIC_RTE_LOW_ACTIVE);
+	p->level = (rte & IOAPIC_RTE_LEVEL) != 0U;
+	rte |= (uint64_t)(uint16_t)p->vector |
+	       ((uint64_t)target_of(p->vm, guest) << IOAPIC_RTE_DEST_SHIFT);
+	if ((!by_ioapic && !by_pic) || (p->level && p->in_service))
+		rte |= IOAPIC_RTE_MASKED;
+	if (rte != p->rte) {
+		p->rte = rte;
+		(void)ioapic_write_rte(p->gsi, rte);
+	}
+}
+
+static struct pt_pin *pin_of(struct vm *vm, uint32_t gsi)
+{
+	if (gsi >= ptirq.count || ptirq.pin[gsi].kept || ptirq.pin[gsi].vm != vm)
+		return NULL;
+	return &ptirq.pin[gsi];
+}
+
+static void changed(struct vm *vm, uint32_t gsi)
+{
+	struct pt_pin *p = pin_of(vm, gsi);
+	bool left;
+
+	if (!p)
+		return;
+	spin_lock(&ptirq.lock);
+	program(p);
+	left = p->in_service && !p->level; /* the guest will never end it as a level interrupt */
+	p->in_service = p->in_service && p->level;
+	spin_unlock(&ptirq.lock);
+	if (left)
+		(void)vintr_set_gsi(vm, gsi, GSI_SET_LOW);
+}
+
+static void rte_changed(struct vm *vm, uint32_t gsi, uint64_t old_rte, uint64_t new_rte)
+{
+	(void)old_rte;
+	(void)new_rte; /* may be older than what another vCPU wrote meanwhile */
+	changed(vm, gsi);
+}
+
+static void pic_changed(struct vm *vm, uint32_t pin)
+{
+	changed(vm, gsi_of_pic_pin(pin));
+}
+
+/* The guest has ended the interrupt: a line that is still asserted fires at once. */
+static void ended(struct vm *vm, uint32_t gsi)
+{
+	struct pt_pin *p = pin_of(vm, gsi);
+
+	if (!p || !p->in_service)
+		return;
+	(void)vintr_set_gsi(vm, gsi, GSI_SET_LOW);
+	spin_lock(&ptirq.lock);
+	p->in_service = false;
+	program(p);
+	spin_unlock(&ptirq.lock);
+}
+
+static void pic_ended(struct vm *vm, uint32_t pin)
+{
+	ended(vm, gsi_of_pic_pin(pin));
+}
+
+static const struct vioapic_hooks ioapic_hooks = {.rte_changed = rte_changed, .eoi = ended};
+static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_ended};
+
+/* Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. */
+static bool is_kept(const struct vm *vm, uint32_t gsi)
+{
+	if (IS_ENABLED(CONFIG_DEBUG) && board_config.console.type != SERIAL_NONE &&
+	    board_config.console.irq == gsi)
+		return true;
+	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
+		if (vm->config->vuart[i].type == VUART_LEGACY && vm->config->vuart[i].irq == gsi)
+			return true;
+	}
+	return false;
+}
+
+static void ptirq_vm_reset(struct vm *vm)
+{
+	if (vm->ptirq != &ptirq)
+		return;
+	spin_lock(&ptirq.lock);
+	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
+		struct pt_pin *p = &ptirq.pin[gsi];
+
+		p->in_service = false;
+		if ((p->rte & IOAPIC_RTE_MASKED) == 0U)
+			ioapic_mask(gsi);
+		p->rte |= IOAPIC_RTE_MASKED;
+	}
+	spin_unlock(&ptirq.lock);
+}
+
+static void ptirq_vm_deinit(struct vm *vm)
+{
+	if (vm->ptirq != &ptirq)
+		return;
+	ptirq_vm_reset(vm);
+	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
+		struct pt_pin *p = &ptirq.pin[gsi];
+
+		if (p->vector != 0)
+			irq_free_vector((uint8_t)p->vector);
+		p->vector = 0;
+		p->vm = NULL;
+	}
+	ptirq.count = 0U;
+	vm->ptirq = NULL;
+}
+
+static int ptirq_vm_init(struct vm *vm)
+{
+	if (vm->load_order != SERVICE_VM || vm->vintr != &vlapic_vintr_ops)
+		return 0;
+	if (ptirq.count != 0U)
+		return -EBUSY;
+	ptirq.count = MIN(MIN(ioapic_gsi_count(), vioapic_gsi_count(vm)), (uint32_t)MAX_GSIS);
+	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
+		struct pt_pin *p = &ptirq.pin[gsi];
+
+		p->vm = vm;
+		p->gsi = gsi;
+		p->vector = 0;
+		p->rte = IOAPIC_RTE_MASKED;
+		p->in_service = false;
+		p->kept = is_kept(vm, gsi);
+	}
+	vm->ptirq = &ptirq;
+	vioapic_set_hooks(vm, &ioapic_hooks);
+	vm->vpic->hooks = &pic_hooks;
+	return 0;
+}
+
+UNIT(ptirq) = {
+	.name = "ptirq",
+	.level = UNIT_INTR + 1U,
+	.vm_init = ptirq_vm_init,
+	.vm_reset = ptirq_vm_reset,
+	.vm_deinit = ptirq_vm_deinit,
+};
