@@ -59,14 +59,12 @@ static uint64_t bar_addr(const struct pci_device *dev, unsigned int i)
 
 static void unmap(struct pci_bar *bar)
 {
-	struct vm *vm = bar->dev->vm;
-
 	if (!bar->mapped)
 		return;
 	if (bar->type == PCI_BAR_IO)
-		pio_unregister(vm, (uint16_t)bar->mapped_at);
+		pio_unregister(bar->dev->vm, (uint16_t)bar->mapped_at);
 	else
-		mmio_unregister(vm, bar->mapped_at);
+		mmio_unregister(bar->dev->vm, bar->mapped_at);
 	bar->mapped = false;
 }
 

@@ -123,7 +123,7 @@ static void update_modem(struct uart *uart)
 			lines |= UART_MSR_DCD;
 	}
 	/* Deltas are four bits below their lines; RI's is of its trailing edge. */
-	uart->msr |= (uint8_t)((old ^ lines) & (MODEM_LINES & ~UART_MSR_RI)) >> 4;
+	uart->msr = (uint8_t)(uart->msr | ((old ^ lines) & (MODEM_LINES & ~UART_MSR_RI)) >> 4);
 	if ((old & ~lines) & UART_MSR_RI)
 		uart->msr |= UART_MSR_TERI;
 	uart->msr = (uint8_t)((uart->msr & UART_MSR_ANY_DELTA) | lines);

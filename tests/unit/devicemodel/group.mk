@@ -9,3 +9,12 @@ $(OUT)/gen/version.h:
 	@mkdir -p $(@D)
 	@echo '#define DM_VERSION "test"' > $@
 $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
+
+# The device model but for virtio, main() and the HSM: what dm_machine.h starts.
+SET_devicemodel_machine := \
+	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c mevent.c iothread.c \
+		ioreq.c power.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
+		chardev.c) \
+	$(patsubst $(TOP)/%,%,$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \
+		$(TOP)/devicemodel/platform/*.c)) \
+	tests/fake/fake_hsm.c tests/unit/devicemodel/dm_machine.c
