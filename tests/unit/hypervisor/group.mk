@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# How the hypervisor's files are compiled for unit tests: over the fake machine's instructions,
+# which stand first among the headers, with the configuration of the shared scenario.
+CPPFLAGS_hypervisor := -DUNIT_TEST -D_GNU_SOURCE -I$(TOP)/tests/fake/include \
+	-I$(TOP)/tests/unit/hypervisor -I$(TOP)/hypervisor/include -I$(OUT)/gen-hv
+CFLAGS_hypervisor := -std=gnu11
+
+# The fake processor, its log and its memory: what most tests link.
+SET_hypervisor_machine := $(addprefix tests/fake/,fake_machine.c fake_log.c fake_pool.c fake_time.c)
+
+$(OUT)/gen-hv/config.h: $(TOP)/configs/boards/bochs.xml $(TOP)/configs/scenarios/bochs/shared.xml \
+		$(TOP)/Kconfig
+	@mkdir -p $(@D)
+	$(Q)/usr/bin/python3 $(TOP)/misc/config/generate.py --quiet --out $(@D) \
+		--board $(TOP)/configs/boards/bochs.xml \
+		--scenario $(TOP)/configs/scenarios/bochs/shared.xml
+$(OUT)/links.mk: $(OUT)/gen-hv/config.h
