@@ -10,10 +10,17 @@ struct vcpu;
 /*
  * Copies between the hypervisor and guest memory. They copy, once; nobody keeps a pointer into
  * guest memory. -EFAULT when a byte is not mapped in the VM's EPT or a right is missing (what came
- * before it has been copied), or when it is not RAM of the guest.
+ * before it has been copied), or when it is not memory: mapped other than write-back, and not RAM
+ * of the machine's memory map. A device mapped 1:1 into the guest is never touched.
  */
 int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len);
 int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len);
+
+/*
+ * Atomically replace the 8 (wide) or 4 bytes at gpa, aligned, if they are still `old`. -EAGAIN: they
+ * are not; -EFAULT as above.
+ */
+int gmem_update64(struct vm *vm, gpa_t gpa, uint64_t old, uint64_t new, bool wide);
 
 #define GMEM_WRITE BIT32(0)
 #define GMEM_FETCH BIT32(1)
@@ -32,9 +39,27 @@ struct gmem_fault {
  */
 int gmem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa,
 		   struct gmem_fault *fault);
+
+/*
+ * Copies by linear address, at most a page long; a write that would fault in its second page writes
+ * nothing. `access` is GMEM_FETCH, GMEM_SYSTEM or 0. Where no memory is, the fault is #GP(0).
+ */
 int gmem_read_gva(struct vcpu *vcpu, gva_t gva, void *buf, size_t len, uint32_t access,
 		  struct gmem_fault *fault);
 int gmem_write_gva(struct vcpu *vcpu, gva_t gva, const void *buf, size_t len,
 		   struct gmem_fault *fault);
+
+/*
+ * The linear address of [offset, offset+len) in segment `seg` (0-5: ES CS SS DS FS GS), with the
+ * checks of its mode (SDM 3A 5.3-5.5, 1 3.3.7.1). -EFAULT fills *fault: #GP(0), or #SS(0) for SS.
+ */
+#define GMEM_SEG_ES 0U
+#define GMEM_SEG_CS 1U
+#define GMEM_SEG_SS 2U
+#define GMEM_SEG_DS 3U
+#define GMEM_SEG_FS 4U
+#define GMEM_SEG_GS 5U
+int gmem_seg_linear(uint32_t seg, uint64_t offset, uint32_t len, uint32_t access, gva_t *gva,
+		    struct gmem_fault *fault);
 
 #endif
