@@ -22,6 +22,9 @@ devicemodel:
 tests-unit:
 	+$(MAKE) $(QUIET) -C tests/unit O=$(O)
 
+tests-guest:
+	+$(MAKE) $(QUIET) -C tests/target/guest O=$(O)
+
 setup:
 	@misc/setup/install.sh
 	@misc/guest/build-kernel.sh >/dev/null
@@ -34,7 +37,7 @@ run: setup
 		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
 
 test: setup
-	+@$(MAKE) $(QUIET) all tests-unit
+	+@$(MAKE) $(QUIET) all tests-unit tests-guest
 	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
 
 check:
@@ -42,7 +45,8 @@ check:
 	@$(PYTHON) tests/check/check.py $(K)
 
 bench: setup
-	+@$(MAKE) $(QUIET) RELEASE=y all
+	+@$(MAKE) $(QUIET) tests-guest
+	+@$(MAKE) $(QUIET) hypervisor O=$(O)/release RELEASE=y
 	@$(PYTHON) tests/bench/bench.py -O $(O)
 
 footprint:
@@ -57,5 +61,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel tests-unit setup run test check bench footprint menuconfig \
+.PHONY: all hypervisor devicemodel tests-unit tests-guest setup run test check bench footprint menuconfig \
 	clean help

@@ -22,7 +22,7 @@ from pathlib import Path
 from misc.guest.mkimage import Boot, Module, make_cd
 from misc.guest.mkinitramfs import make as make_initramfs
 from misc.run.choose import choose
-from misc.run.image import ServiceVm, build_kernel, make_cdrom, make_disk
+from misc.run.image import KERNEL_TAG, ServiceVm, build_kernel, make_cdrom, make_disk
 from misc.run.machine import TOP, MachineSpec
 from misc.run.session import Session
 
@@ -102,6 +102,20 @@ class TargetTest(unittest.TestCase):
         if vm.launch or vm.disk_files:
             spec.disks = [make_disk(vm, self.folder)]
         return self.start(spec, machine)
+
+    def guest(self, name: str) -> Path:
+        """A test guest of tests/target/guest: a bzImage."""
+        return self.output / "tests" / "guest" / f"{name}.bzimage"
+
+    def boot_bare_guest(self, name: str, **machine_options: object) -> Session:
+        """Boots a test guest on the bare machine."""
+        cdrom = make_cd(self.folder / "bare.iso", Boot(self.guest(name), protocol="linux"))
+        return self.start(MachineSpec(cdrom=cdrom, **machine_options))  # type: ignore
+
+    def boot_guest(self, name: str, hv_args: str = "", **machine_options: object) -> Session:
+        """Boots a test guest as the Service VM."""
+        module = Module(self.guest(name), KERNEL_TAG)
+        return self.boot_hypervisor([module], hv_args, **machine_options)  # type: ignore
 
     def boot_hypervisor(self, modules: list[Module], hv_args: str = "", multiboot: int = 2,
                         machine: str = "bochs", **machine_options: object) -> Session:

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * What does an operation cost a VM? Each is done many times between two RDTSC;
+ * minimum and median are printed, less what the empty pair costs. In Bochs one
+ * instruction is one tick, and VM exits themselves cost nothing: what is seen is
+ * the software's instructions. The console is quiet while something is measured.
+ */
+#include <stddef.h>
+
+#include "guest.h"
+
+#define ROUNDS	     10000U
+#define SLOW_ROUNDS  200U
+#define IPI_VECTOR   0x40U
+#define TIMER_VECTOR 0x41U
+#define DEADLINE_MODE (2U << 17)
+#define DEADLINE     5000U /* ticks */
+#define IOAPIC	     0xfec00000UL
+#define PIC_MASK     0x21U
+#define UNKNOWN_CALL 0x12345UL
+
+static uint32_t samples[ROUNDS];
+static uint64_t tsc_adjust;
+
+static void op_empty(void)
+{
+}
+
+static void op_cpuid(void)
+{
+	uint32_t regs[4];
+
+	cpuid(0x80000000U, 0U, regs);
+}
+
+static void op_vmcall(void)
+{
+	uint64_t result = 0U;
+
+	__asm__ volatile("vmcall" : "+a"(result) : "r"(UNKNOWN_CALL) : "r8", "memory");
+}
+
+static void op_pio(void)
+{
+	(void)in8(PIC_MASK);
+}
+
+static void op_pci(void)
+{
+	(void)in32(0xcfcU);
+}
+
+static void op_rdmsr(void)
+{
+	(void)rdmsr(MSR_TSC_ADJUST);
+}
+
+static void op_wrmsr(void)
+{
+	wrmsr(MSR_TSC_ADJUST, tsc_adjust);
+}
+
+static void op_deadline(void)
+{
+	wrmsr(MSR_TSC_DEADLINE, UINT64_MAX);
+}
+
+static void op_eoi(void)
+{
+	wrmsr(X2APIC(APIC_EOI), 0U);
+}
+
+static void op_mmio(void)
+{
+	(void)mmio_read32(IOAPIC);
+}
+
+/* From the write to behind the handler's IRET, with interrupts on. */
+static void op_self_ipi(void)
+{
+	uint32_t before = interrupts;
+
+	wrmsr(X2APIC(APIC_SELF_IPI), IPI_VECTOR);
+	while (interrupts == before)
+		;
+}
+
+static void op_icr_self_ipi(void)
+{
+	uint32_t before = interrupts;
+
+	wrmsr(X2APIC(APIC_ICR), (1UL << 18) | IPI_VECTOR);
+	while (interrupts == before)
+		;
+}
+
+static void op_hlt_wake(void)
+{
+	uint32_t before = interrupts;
+
+	__asm__ volatile("cli");
+	wrmsr(MSR_TSC_DEADLINE, rdtsc() + DEADLINE);
+	while (interrupts == before)
+		__asm__ volatile("sti; hlt; cli" : : : "memory");
+	__asm__ volatile("sti");
+}
+
+struct operation {
+	const char *name; /* key of bench.json */
+	void (*run)(void);
+	uint32_t rounds;
+};
+
+static const struct operation operations[] = {
+	{"empty", op_empty, ROUNDS},
+	{"cpuid", op_cpuid, ROUNDS},
+	{"vmcall", op_vmcall, ROUNDS},
+	{"pio_hv", op_pio, ROUNDS},
+	{"pci_cfg_hv", op_pci, ROUNDS},
+	{"rdmsr", op_rdmsr, ROUNDS},
+	{"wrmsr", op_wrmsr, ROUNDS},
+	{"tsc_deadline", op_deadline, ROUNDS},
+	{"x2apic_eoi", op_eoi, ROUNDS},
+	{"mmio_hv", op_mmio, ROUNDS},
+	{"self_ipi", op_self_ipi, ROUNDS},
+	{"icr_self_ipi", op_icr_self_ipi, ROUNDS},
+	{"hlt_wake", op_hlt_wake, SLOW_ROUNDS},
+};
+
+static void sift(uint32_t start, uint32_t end)
+{
+	for (uint32_t child; (child = 2U * start + 1U) < end; start = child) {
+		uint32_t saved = samples[start];
+
+		if (child + 1U < end && samples[child + 1U] > samples[child])
+			child++;
+		if (saved >= samples[child])
+			return;
+		samples[start] = samples[child];
+		samples[child] = saved;
+	}
+}
+
+static void sort(uint32_t count)
+{
+	for (uint32_t i = count / 2U; i > 0U; i--)
+		sift(i - 1U, count);
+	for (uint32_t end = count - 1U; end > 0U; end--) {
+		uint32_t largest = samples[0];
+
+		samples[0] = samples[end];
+		samples[end] = largest;
+		sift(0U, end);
+	}
+}
+
+static void measure(const struct operation *op)
+{
+	for (uint32_t i = 0U; i < op->rounds; i++) {
+		uint64_t start = rdtsc();
+
+		op->run();
+		samples[i] = (uint32_t)(rdtsc() - start);
+	}
+	sort(op->rounds);
+	print("bench %s %u %u\n", op->name, samples[0], samples[op->rounds / 2U]);
+}
+
+/* VMCALL is an invalid opcode on the bare machine: bit 31 of CPUID.1:ECX tells. */
+static bool hypervisor_present(void)
+{
+	uint32_t regs[4];
+
+	cpuid(1U, 0U, regs);
+	return (regs[2] >> 31) != 0U;
+}
+
+void guest_main(const void *boot_params)
+{
+	(void)boot_params;
+	print("bench start %lu\n", rdtsc());
+	idt_init();
+	if (!x2apic_init()) {
+		print("bench needs an x2APIC\n");
+		machine_off();
+	}
+	out8(PIC_MASK, 0xffU);
+	out8(0xa1U, 0xffU);
+	wrmsr(X2APIC(APIC_LVT_TIMER), DEADLINE_MODE | TIMER_VECTOR);
+	tsc_adjust = rdmsr(MSR_TSC_ADJUST);
+	out32(0xcf8U, 0x80000000U);
+	__asm__ volatile("sti");
+	for (size_t i = 0U; i < sizeof(operations) / sizeof(operations[0]); i++) {
+		if (operations[i].run != op_vmcall || hypervisor_present())
+			measure(&operations[i]);
+	}
+	print("bench done\n");
+	machine_off();
+}
