@@ -4,6 +4,7 @@
 
 #include "lib/types.h"
 #include "lib/spinlock.h"
+#include "hv/pgtable.h"
 
 /*
  * Second-level tables of one VM (SDM 3C 29.3). Lock order: ept->lock is innermost. Changes that
@@ -11,10 +12,9 @@
  */
 struct ept {
 	spinlock_t lock;
-	uint64_t *root;
+	struct pgtable pt;
 	uint64_t eptp;
 	volatile uint64_t cpus; /* pCPUs that may hold translations of this VM, by id */
-	uint32_t pages;		/* table pages taken from page_pool */
 };
 
 int ept_init(struct ept *ept);	  /* -ENOMEM */
@@ -22,7 +22,8 @@ void ept_destroy(struct ept *ept); /* gives all tables back; flush first */
 
 /*
  * Map [gpa, gpa+size) to hpa with `attr` = EPT_RWX bits | EPT_MT_x; replaces what was there, in the
- * largest pages alignment and the CPU allow. All 4 KB multiples. -EINVAL, -ENOMEM (nothing changed).
+ * largest pages alignment and the CPU allow. All 4 KB multiples. -EINVAL; -ENOMEM: nothing of the
+ * range is mapped then.
  */
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr);
 int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size);

@@ -24,6 +24,9 @@ void irq_unregister(uint8_t vector);
 int irq_alloc_vector(void);
 void irq_free_vector(uint8_t vector);
 
+/* Once at boot: the kick vector and the spurious one. */
+void irq_init(void);
+
 /* From the external-interrupt exit and the idle loop's IDT entry. */
 void irq_dispatch(uint8_t vector);
 
@@ -36,6 +39,7 @@ void lapic_send_nmi(uint32_t apic_id);
 void lapic_send_init(uint32_t apic_id);
 void lapic_send_sipi(uint32_t apic_id, uint8_t page);
 void lapic_timer_set(uint64_t deadline); /* host TSC; 0 disarms */
+void lapic_timer_calibrate(void);	 /* once, after tsc_calibrate() */
 
 /* The physical IOAPICs. A GSI is a pin counted through all of them. */
 struct ioapic_info {

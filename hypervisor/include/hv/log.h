@@ -28,6 +28,9 @@ void log_line(uint32_t level, const char *fmt, ...) __printf_fmt(2, 3);
 /* The hypervisor's own invariant is broken: say which, stop this CPU and the others. */
 void panic(const char *fmt, ...) __printf_fmt(1, 2) __noreturn;
 
+/* Another CPU panics and this one is to stop: asked by the NMI handler. */
+bool panic_in_progress(void);
+
 #define ASSERT(cond)                                                                               \
 	do {                                                                                       \
 		if (unlikely(!(cond)))                                                             \

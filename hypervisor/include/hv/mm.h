@@ -29,7 +29,14 @@ hpa_t ptr_hpa(const volatile void *p);
  * before the first VM entry (a call after that panics). `align` is a power of two.
  */
 void *boot_alloc(size_t size, size_t align);
+void *boot_alloc_raw(size_t size, size_t align); /* not zeroed */
 void boot_alloc_seal(void);
+
+/*
+ * Size the region by what was discovered and configured, take it from the memory map, start the
+ * page pool. -ENOMEM.
+ */
+int boot_alloc_init(void);
 
 /* A fixed pool of equal objects carved from boot memory; exhaustion is NULL. */
 struct pool {
@@ -42,6 +49,7 @@ struct pool {
 };
 
 void pool_init(struct pool *p, const char *name, size_t size, size_t align, uint32_t count);
+void pool_add(struct pool *p, void *base, uint32_t count);
 void *pool_get(struct pool *p); /* zeroed */
 void pool_put(struct pool *p, void *obj);
 
@@ -51,6 +59,7 @@ extern struct pool page_pool;
 /* Host page tables: W^X over the image, everything else read-write no-execute. */
 void hostmm_init(void);
 void hostmm_enable(void); /* this CPU */
+uint64_t hostmm_root(void); /* CR3 */
 void hostmm_map_uc(hpa_t base, size_t size);
 
 /* Memory map after the hypervisor took its share. */

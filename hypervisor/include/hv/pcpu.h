@@ -7,6 +7,7 @@
 #include "hv/timer.h"
 
 struct vcpu;
+struct cpu_tables;
 
 /* One physical CPU. GS base points here in root mode; only its own CPU writes it unless said. */
 struct pcpu {
@@ -17,11 +18,18 @@ struct pcpu {
 	struct vcpu *loaded;	  /* whose VMCS and register state this CPU holds, or NULL */
 	struct runqueue rq;
 	struct timer_queue timers;
-	volatile uint64_t calls; /* smp_call: one bit a calling CPU, set by that CPU */
+	struct thread idle;
+	/* smp_call: the caller fills its own three words, then sets its bit in the target's map */
+	volatile uint64_t calls;
+	void (*call_fn)(void *arg);
+	void *call_arg;
+	volatile uint32_t call_pending;
+	/* TSC of the oldest kick this CPU has not noticed yet, 0: none; set by the kicker */
+	volatile uint64_t kicked_at;
 	uint8_t *stack_top;
 	hpa_t vmxon_hpa;
 	uint8_t *idt_stacks;
-	uint64_t ctx[16]; /* GDT and TSS of this CPU, see cpu.c */
+	struct cpu_tables *tables; /* cpu.c */
 };
 
 extern struct pcpu *pcpus; /* pcpu_count of them, ids 0.. in MADT order, the BSP is 0 */
@@ -42,7 +50,13 @@ struct pcpu *this_pcpu(void);
 /* pCPU with this APIC id, or NULL. */
 struct pcpu *pcpu_by_apic_id(uint32_t apic_id);
 
-/* Make pCPU leave guest mode soon (an IPI; the second, harder kick is an NMI). Any CPU. */
+/* The page below 1 MB through which other CPUs start; 0 when there is none. */
+hpa_t pcpu_trampoline(void);
+
+/*
+ * Make pCPU leave guest mode soon: an IPI, and an NMI when an earlier one has not been noticed for
+ * a while (a guest that keeps interrupts off on a CPU that then holds back the exit). Any CPU.
+ */
 void pcpu_kick(struct pcpu *p);
 
 /*

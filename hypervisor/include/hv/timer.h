@@ -16,6 +16,7 @@ struct timer {
 
 struct timer_queue {
 	struct list head; /* sorted, earliest first */
+	uint64_t programmed; /* deadline the APIC holds, 0: none */
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *t));

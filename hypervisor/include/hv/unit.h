@@ -21,7 +21,7 @@ struct unit {
 	void (*vm_deinit)(struct vm *vm);   /* VM is being destroyed; all its vCPUs are stopped */
 	int (*vcpu_init)(struct vcpu *vcpu);
 	void (*vcpu_reset)(struct vcpu *vcpu);	/* on its own pCPU, VMCS loaded, before first entry */
-	void (*vcpu_deinit)(struct vcpu *vcpu);
+	void (*vcpu_deinit)(struct vcpu *vcpu); /* on its own pCPU; it runs no more */
 	void (*switch_out)(struct vcpu *vcpu); /* on its pCPU, VMCS still loaded */
 	void (*switch_in)(struct vcpu *vcpu);  /* on its pCPU, VMCS loaded */
 };

@@ -79,7 +79,8 @@ struct vcpu {
 	uint32_t apic_id; /* virtual; equals the physical one in the Service VM */
 	volatile enum vcpu_state state;
 	uint8_t sipi_vector; /* written by the sender before it wakes us */
-	bool started;	     /* VMCS has been launched */
+	bool from_sipi;	     /* registers as a start-up IPI sets them, else as in `start` */
+	bool started;	     /* VMCS has been launched since it was cleared */
 	struct thread thread;
 	struct vcpu_msrs *msrs; /* vmsr.c */
 	uint64_t tsc_offset;
@@ -129,6 +130,9 @@ void vcpu_set_gpr(struct vcpu *vcpu, uint32_t reg, uint64_t val);
 
 /* Register state for a start at power-on (real mode, SDM 3A table 9-1). */
 void vcpu_start_power_on(struct vcpu_start *s);
+
+/* A stopped vCPU begins anew: thread, requests, state (vCPU 0 waits for vm_start). */
+void vcpu_prepare_thread(struct vcpu *vcpu);
 
 int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu);
 void vcpu_destroy(struct vcpu *vcpu);

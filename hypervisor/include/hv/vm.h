@@ -71,6 +71,9 @@ struct vm {
 
 extern struct vm *vms; /* CONFIG_MAX_VM_NUM slots */
 
+/* Allocate the slots, once at boot. */
+void vm_slots_init(void);
+
 /* The slot by index; NULL out of range. Its state says whether it is in use. */
 struct vm *vm_by_id(uint16_t id);
 struct vm *vm_service(void); /* NULL when the scenario has none */

@@ -20,8 +20,17 @@ void vmcs_clear(struct vcpu *vcpu);
 void vmcs_init(struct vcpu *vcpu);
 void vmcs_guest_reset(struct vcpu *vcpu, const struct vcpu_start *start);
 
-/* Enter the guest from the vCPU's thread; never returns (exits come in through entry.S). */
-void vmx_launch(struct vcpu *vcpu) __noreturn;
+/* Revision number into a fresh VMCS page. */
+void vmcs_prepare(struct vcpu *vcpu);
+
+/* Once at boot: the time slice rests on the preemption timer where the CPU has it. */
+void vmcs_ctrl_boot(void);
+
+/* entry.S: enter the guest from the vCPU's thread; exits come in through vmexit_handle(). */
+void vmx_enter(struct vcpu *vcpu, bool started) __noreturn __attribute__((visibility("hidden")));
+
+/* entry.S, when VMLAUNCH or VMRESUME itself failed: the VMCS is not what it should be. */
+void vmx_entry_failed(struct vcpu *vcpu) __noreturn;
 
 /* Flush guest-tagged translations of this CPU. */
 void vmx_invvpid(uint16_t vpid);
@@ -37,8 +46,5 @@ static inline void vmcs_proc_ctrl(struct vcpu *vcpu, uint32_t set, uint32_t clea
 		vmcs_write(VMCS_PROC_CTRL, v);
 	}
 }
-
-/* TSC ticks of guest time until a preemption-timer exit; 0: none. Own CPU, VMCS loaded. */
-void vmcs_slice_set(uint64_t ticks);
 
 #endif

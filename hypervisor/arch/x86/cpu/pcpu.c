@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The physical CPUs: found in the MADT, started one after the other, then each in its idle thread.
+ * Also how one CPU reaches another: a kick, and a function call that the other runs (smp_call).
+ * Called by boot/main.c, the scheduler, EPT flushes and VM teardown. Takes no lock; smp_call
+ * callers hold none, because a CPU that spins for a lock serves no calls.
+ */
+#include "hv/pcpu.h"
+#include "asm/insn.h"
+#include "asm/msr.h"
+#include "hv/acpi.h"
+#include "hv/boot.h"
+#include "hv/cpu.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/vmcs.h"
+#include "lib/kconfig.h"
+#include "lib/string.h"
+
+#define PCPU_STACK	8192U
+#define KICK_PATIENCE_US 50U   /* then the kick becomes an NMI */
+#define START_WAIT_US	100000U
+#define SPINS_TO_KICK	0x4000U
+
+struct pcpu *pcpus;
+uint16_t pcpu_count;
+static hpa_t trampoline;
+static struct pcpu *volatile starting;
+
+extern uint8_t trampoline_start[] __attribute__((visibility("hidden")));
+extern uint8_t trampoline_end[] __attribute__((visibility("hidden")));
+extern uint8_t trampoline_cr3[] __attribute__((visibility("hidden")));
+extern uint8_t trampoline_target[] __attribute__((visibility("hidden")));
+extern uint8_t trampoline_stack[] __attribute__((visibility("hidden")));
+
+static uint32_t apic_id_of_this_cpu(void)
+{
+	uint32_t r[4];
+
+	cpuid_count(0U, 0U, r);
+	if (r[0] >= 0xBU) {
+		cpuid_count(0xBU, 0U, r);
+		if (r[1] != 0U)
+			return r[3];
+	}
+	cpuid_count(1U, 0U, r);
+	return r[1] >> 24;
+}
+
+void pcpu_discover(void)
+{
+	pcpu_count = acpi_facts.cpu_count;
+	if (pcpu_count == 0U)
+		pcpu_count = 1U;
+	if (pcpu_count > CONFIG_MAX_PCPU_NUM) {
+		report("boot: %u of %u processors used: MAX_PCPU_NUM", CONFIG_MAX_PCPU_NUM,
+		       pcpu_count);
+		pcpu_count = CONFIG_MAX_PCPU_NUM;
+	}
+	if (pcpu_count > 1U) {
+		uint64_t page = e820_find_top(PAGE_SIZE, PAGE_SIZE, 0xA0000UL);
+
+		if (page == UINT64_MAX || page == 0U || e820_reserve(page, PAGE_SIZE) != 0) {
+			report("boot: no page below 1 MB to start the other processors from");
+			pcpu_count = 1U;
+		} else {
+			trampoline = HPA(page);
+		}
+	}
+}
+
+hpa_t pcpu_trampoline(void)
+{
+	return trampoline;
+}
+
+static void trampoline_word(const uint8_t *label, uint64_t v)
+{
+	memcpy((uint8_t *)hpa_ptr(trampoline) + (label - trampoline_start), &v, sizeof(v));
+}
+
+static void pcpu_init(struct pcpu *p, uint16_t id, uint32_t apic_id)
+{
+	p->self = p;
+	p->id = id;
+	p->apic_id = apic_id;
+	p->stack_top = (uint8_t *)boot_alloc(PCPU_STACK, 16U) + PCPU_STACK;
+	p->vmxon_hpa = ptr_hpa(boot_alloc(PAGE_SIZE, PAGE_SIZE));
+	cpu_alloc_tables(p);
+}
+
+void pcpu_alloc(void)
+{
+	uint32_t bsp = apic_id_of_this_cpu();
+	uint16_t n = 1U;
+
+	pcpus = boot_alloc(sizeof(*pcpus) * pcpu_count, 64U);
+	pcpu_init(&pcpus[0], 0U, bsp);
+	for (uint16_t i = 0U; i < acpi_facts.cpu_count && n < pcpu_count; i++) {
+		if (acpi_facts.cpu_apic_ids[i] != bsp)
+			pcpu_init(&pcpus[n], n, acpi_facts.cpu_apic_ids[i]), n++;
+	}
+	pcpu_count = n;
+	cpu_init_tables(&pcpus[0]);
+	if (trampoline.v != 0U)
+		memcpy(hpa_ptr(trampoline), trampoline_start,
+		       (size_t)(trampoline_end - trampoline_start));
+}
+
+struct pcpu *pcpu_by_apic_id(uint32_t apic_id)
+{
+	for (uint16_t i = 0U; i < pcpu_count; i++) {
+		if (pcpus[i].apic_id == apic_id)
+			return &pcpus[i];
+	}
+	return NULL;
+}
+
+static void go_online(struct pcpu *p)
+{
+	if (vmx_enable_pcpu() != 0)
+		panic("CPU %u: VMX cannot be switched on", p->id);
+	sched_init_pcpu(p, &p->idle);
+	atomic_set32(&p->online, 1U);
+}
+
+/* First C code of an application processor, on its own stack and the host's page table. */
+static void ap_entry(void)
+{
+	struct pcpu *p = starting;
+
+	cpu_init_tables(p);
+	hostmm_enable();
+	lapic_init_pcpu();
+	timer_init_pcpu();
+	go_online(p);
+	pcpu_run();
+}
+
+static void wait_online(const struct pcpu *p)
+{
+	uint64_t end = rdtsc() + us_to_tsc(START_WAIT_US);
+
+	while (atomic_read32(&p->online) == 0U && rdtsc() < end)
+		cpu_relax();
+}
+
+/* The trampoline is read-only in the host's tables, so the words are written with WP off. */
+static void start_one(struct pcpu *p)
+{
+	uint64_t cr0 = read_cr0();
+
+	write_cr0(cr0 & ~(1UL << 16));
+	trampoline_word(trampoline_cr3, hostmm_root());
+	trampoline_word(trampoline_target, (uintptr_t)ap_entry);
+	trampoline_word(trampoline_stack, (uintptr_t)p->stack_top);
+	write_cr0(cr0);
+	starting = p;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	lapic_send_init(p->apic_id);
+	udelay(10U);
+	lapic_send_sipi(p->apic_id, (uint8_t)(trampoline.v >> PAGE_SHIFT));
+	wait_online(p);
+	if (p->online == 0U) { /* as the manual has it: a second start-up IPI */
+		lapic_send_sipi(p->apic_id, (uint8_t)(trampoline.v >> PAGE_SHIFT));
+		wait_online(p);
+	}
+}
+
+void pcpu_start_all(void)
+{
+	go_online(&pcpus[0]);
+	for (uint16_t i = 1U; i < pcpu_count; i++) {
+		start_one(&pcpus[i]);
+		if (pcpus[i].online == 0U) {
+			report("boot: processor with APIC id %u does not start; %u in use",
+			       pcpus[i].apic_id, i);
+			pcpu_count = i; /* ids stay dense: those behind it are left out as well */
+		}
+	}
+}
+
+void pcpu_run(void)
+{
+	for (;;) {
+		smp_call_serve();
+		schedule();
+		/*
+		 * Interrupts are off: a kick that comes after schedule() found nothing stays
+		 * pending and ends the halt at once.
+		 */
+		cpu_wait_irq();
+	}
+}
+
+void pcpu_kick(struct pcpu *p)
+{
+	uint64_t now = rdtsc(), since = p->kicked_at;
+
+	if (since != 0U && now - since > us_to_tsc(KICK_PATIENCE_US)) {
+		lapic_send_nmi(p->apic_id);
+		return;
+	}
+	if (since == 0U)
+		p->kicked_at = now | 1U;
+	lapic_send_ipi(p->apic_id, VECTOR_KICK);
+}
+
+void smp_call_serve(void)
+{
+	struct pcpu *self = this_pcpu();
+
+	self->kicked_at = 0U;
+	while (self->calls != 0U) {
+		uint64_t callers = atomic_xchg64(&self->calls, 0U);
+
+		for (; callers != 0U; callers &= callers - 1U) {
+			struct pcpu *from = &pcpus[__builtin_ctzl(callers)];
+
+			from->call_fn(from->call_arg);
+			atomic_set32(&from->call_pending, 0U);
+		}
+	}
+}
+
+void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg)
+{
+	struct pcpu *self = this_pcpu();
+	uint32_t spins = 0U;
+
+	if (p == self) {
+		fn(arg);
+		return;
+	}
+	self->call_fn = fn;
+	self->call_arg = arg;
+	atomic_set32(&self->call_pending, 1U);
+	(void)atomic_or64(&p->calls, BIT(self->id));
+	pcpu_kick(p);
+	while (atomic_read32(&self->call_pending) != 0U) {
+		if (++spins % SPINS_TO_KICK == 0U)
+			pcpu_kick(p);
+		if (self->calls != 0U)
+			smp_call_serve();
+		cpu_relax();
+	}
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Host interrupt vectors and their handlers. An interrupt that arrives while a guest runs comes
+ * here from the external-interrupt exit, one that ends the idle loop's halt from exception.c; both
+ * with interrupts off. The table is written before a vector can fire, so dispatch takes no lock;
+ * the allocator has one of its own.
+ */
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/pcpu.h"
+#include "lib/atomic.h"
+#include "lib/errno.h"
+
+struct irq_slot {
+	irq_handler_t fn;
+	void *arg;
+};
+
+static struct irq_slot slots[256];
+static uint64_t allocated[4];
+
+void irq_register(uint8_t vector, irq_handler_t fn, void *arg)
+{
+	slots[vector].arg = arg;
+	__atomic_store_n(&slots[vector].fn, fn, __ATOMIC_RELEASE);
+}
+
+void irq_unregister(uint8_t vector)
+{
+	__atomic_store_n(&slots[vector].fn, NULL, __ATOMIC_RELEASE);
+}
+
+int irq_alloc_vector(void)
+{
+	for (uint32_t v = VECTOR_DYN_FIRST; v <= VECTOR_DYN_LAST; v++) {
+		if (!atomic_set_bit(allocated, v))
+			return (int)v;
+	}
+	return -ENOSPC;
+}
+
+void irq_free_vector(uint8_t vector)
+{
+	irq_unregister(vector);
+	(void)atomic_clear_bit(allocated, vector);
+}
+
+void irq_dispatch(uint8_t vector)
+{
+	const struct irq_slot *s = &slots[vector];
+	irq_handler_t fn = s->fn;
+
+	if (vector != VECTOR_SPURIOUS)
+		lapic_eoi();
+	if (fn != NULL)
+		fn(vector, s->arg);
+}
+
+static void kick_interrupt(uint8_t vector, void *arg)
+{
+	(void)vector;
+	(void)arg;
+	smp_call_serve();
+}
+
+void irq_init(void)
+{
+	irq_register(VECTOR_KICK, kick_interrupt, NULL);
+}

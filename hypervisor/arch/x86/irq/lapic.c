@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The physical local APIC of each CPU: x2APIC registers where the CPU has them, else the memory
+ * page. Owns the timer (TSC deadline, else a calibrated count-down) and sends IPIs. Called on the
+ * CPU itself with interrupts off; no lock.
+ */
+#include "asm/apic.h"
+#include "asm/insn.h"
+#include "asm/msr.h"
+#include "hv/caps.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/timer.h"
+
+static bool x2apic, deadline_mode;
+static uint64_t count_per_tick; /* APIC counts per TSC tick, 32.32 fixed point */
+
+static uint32_t reg_read(uint32_t reg)
+{
+	if (x2apic)
+		return (uint32_t)msr_read(MSR_X2APIC_FIRST + (reg >> 4));
+	return mmio_read32((uint8_t *)hpa_ptr(HPA(APIC_DEFAULT_BASE)) + reg);
+}
+
+static void reg_write(uint32_t reg, uint32_t v)
+{
+	if (x2apic)
+		msr_write(MSR_X2APIC_FIRST + (reg >> 4), v);
+	else
+		mmio_write32((uint8_t *)hpa_ptr(HPA(APIC_DEFAULT_BASE)) + reg, v);
+}
+
+static void write_icr(uint32_t apic_id, uint32_t lo)
+{
+	if (x2apic) {
+		msr_write(MSR_X2APIC_FIRST + (APIC_ICR_LO >> 4), ((uint64_t)apic_id << 32) | lo);
+		return;
+	}
+	while ((reg_read(APIC_ICR_LO) & APIC_ICR_BUSY) != 0U)
+		;
+	reg_write(APIC_ICR_HI, apic_id << 24);
+	reg_write(APIC_ICR_LO, lo);
+}
+
+void lapic_init_pcpu(void)
+{
+	uint64_t base = msr_read(MSR_APIC_BASE);
+
+	x2apic = cap_has(CAP_X2APIC);
+	deadline_mode = cap_has(CAP_TSC_DEADLINE);
+	if ((base & APIC_BASE_ENABLE) == 0U)
+		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
+	if (x2apic)
+		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
+	else if (this_pcpu()->id == 0U)
+		hostmm_map_uc(HPA(APIC_DEFAULT_BASE), PAGE_SIZE);
+	reg_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+	reg_write(APIC_TPR, 0U);
+	reg_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
+	reg_write(APIC_LVT_LINT1, APIC_DM_NMI << 8);
+	reg_write(APIC_LVT_ERROR, APIC_LVT_MASKED);
+	reg_write(APIC_TDCR, 0xBU); /* divide by 1 */
+	reg_write(APIC_LVT_TIMER,
+		  VECTOR_TIMER | (deadline_mode ? APIC_TIMER_DEADLINE : APIC_TIMER_ONESHOT));
+}
+
+uint32_t lapic_id(void)
+{
+	return x2apic ? reg_read(APIC_ID) : reg_read(APIC_ID) >> 24;
+}
+
+void lapic_eoi(void)
+{
+	reg_write(APIC_EOI, 0U);
+}
+
+void lapic_send_ipi(uint32_t apic_id, uint8_t vector)
+{
+	write_icr(apic_id, APIC_ICR_ASSERT | vector);
+}
+
+void lapic_send_nmi(uint32_t apic_id)
+{
+	write_icr(apic_id, APIC_ICR_ASSERT | (APIC_DM_NMI << 8));
+}
+
+void lapic_send_init(uint32_t apic_id)
+{
+	write_icr(apic_id, APIC_ICR_ASSERT | APIC_ICR_LEVEL | (APIC_DM_INIT << 8));
+}
+
+void lapic_send_sipi(uint32_t apic_id, uint8_t page)
+{
+	write_icr(apic_id, APIC_ICR_ASSERT | (APIC_DM_SIPI << 8) | page);
+}
+
+void lapic_timer_calibrate(void)
+{
+	uint64_t start, ticks;
+	uint32_t counted;
+
+	if (deadline_mode)
+		return;
+	reg_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
+	reg_write(APIC_TMICT, UINT32_MAX);
+	start = rdtsc();
+	udelay(1000U);
+	counted = UINT32_MAX - reg_read(APIC_TMCCT);
+	ticks = rdtsc() - start;
+	count_per_tick = ((uint64_t)counted << 32) / ticks;
+	if (count_per_tick == 0U)
+		panic("the local APIC's timer does not count");
+	reg_write(APIC_TMICT, 0U);
+	reg_write(APIC_LVT_TIMER, VECTOR_TIMER | APIC_TIMER_ONESHOT);
+}
+
+/* A count that does not fit fires early; timer_run() then arms the rest. */
+void lapic_timer_set(uint64_t deadline)
+{
+	uint64_t now, ticks;
+
+	if (deadline_mode) {
+		msr_write(MSR_TSC_DEADLINE, deadline);
+		return;
+	}
+	if (deadline == 0U) {
+		reg_write(APIC_TMICT, 0U);
+		return;
+	}
+	now = rdtsc();
+	ticks = (deadline > now) ? MIN(deadline - now, (uint64_t)UINT32_MAX) : 1U;
+	reg_write(APIC_TMICT,
+		  (uint32_t)MIN(((ticks * count_per_tick) >> 32) + 1U, (uint64_t)UINT32_MAX));
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The boot-time allocator: one region of RAM, sized by what this machine and scenario need, handed
+ * out by a moving pointer and never freed. Boot CPU only, no lock. The seal before the first VM
+ * entry gives what is left to the page pool; after it a call is the hypervisor's own mistake.
+ */
+#include "hv/boot.h"
+#include "hv/image.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/vcpu.h"
+#include "hv/vm.h"
+#include "lib/errno.h"
+#include "lib/kconfig.h"
+#include "lib/string.h"
+
+/*
+ * Shares of the region. A vCPU takes its struct and stack, its VMCS, APIC pages and XSAVE area; a
+ * VM its bitmaps, tables and virtual devices; a pCPU its stacks and VMXON region.
+ */
+#define VCPU_BYTES KB(32)
+#define VM_BYTES   KB(48)
+#define PCPU_BYTES KB(48)
+#define BASE_BYTES MB(1)
+
+static uint64_t region_base, region_size, region_next;
+static bool sealed;
+
+/*
+ * EPT pages: every 2 MB of RAM may be mapped by one VM in 4 KB pages (User VMs' memory is a part of
+ * the Service VM's), plus large-page tables for the whole space and a few more for each VM.
+ */
+static uint64_t ept_bytes(void)
+{
+	uint64_t ram = e820_ram_size(&host_e820);
+	uint64_t top = MAX(e820_top(&host_e820), GB(4));
+
+	return (ram / MB(2) + 4U * (top / GB(1)) + 16U * CONFIG_MAX_VM_NUM) * PAGE_SIZE;
+}
+
+int boot_alloc_init(void)
+{
+	uint64_t vcpus = (uint64_t)CONFIG_MAX_VM_NUM * pcpu_count;
+	uint64_t size = BASE_BYTES + vcpus * VCPU_BYTES + CONFIG_MAX_VM_NUM * VM_BYTES +
+			pcpu_count * PCPU_BYTES + ept_bytes();
+	uint64_t image = ptr_hpa(hv_start).v;
+
+	size = ALIGN_UP(size, PAGE_SIZE_2M);
+	region_base = e820_find_top(size, PAGE_SIZE_2M, GB(4));
+	if (region_base == UINT64_MAX) {
+		report("boot: no %lu KB of free RAM below 4 GB", size >> 10);
+		return -ENOMEM;
+	}
+	region_size = size;
+	region_next = region_base;
+	if (e820_reserve(region_base, size) != 0 ||
+	    e820_reserve(image, ALIGN_UP((uint64_t)(hv_end - hv_start), PAGE_SIZE)) != 0)
+		return -ENOMEM;
+	page_pool = (struct pool){.name = "pages", .size = PAGE_SIZE};
+	pool_add(&page_pool, boot_alloc_raw(ept_bytes(), PAGE_SIZE),
+		 (uint32_t)(ept_bytes() / PAGE_SIZE));
+	return 0;
+}
+
+void *boot_alloc_raw(size_t size, size_t align)
+{
+	uint64_t base = ALIGN_UP(region_next, align);
+
+	ASSERT(!sealed);
+	if (base + size > region_base + region_size)
+		panic("boot memory of %lu KB is too small: %lu more bytes wanted",
+		      region_size >> 10, size);
+	region_next = base + size;
+	return hpa_ptr(HPA(base));
+}
+
+void *boot_alloc(size_t size, size_t align)
+{
+	return memset(boot_alloc_raw(size, align), 0, size);
+}
+
+void boot_alloc_seal(void)
+{
+	uint64_t base = ALIGN_UP(region_next, PAGE_SIZE);
+	uint64_t left = region_base + region_size - base;
+
+	sealed = true;
+	pool_add(&page_pool, hpa_ptr(HPA(base)), (uint32_t)(left / PAGE_SIZE));
+	pr_info("memory: %lu KB at 0x%lx for the hypervisor, %u pages in the pool",
+		region_size >> 10, region_base, page_pool.total - page_pool.used);
+}
+
+static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+{
+	return a < b + b_size && b < a + a_size;
+}
+
+bool hv_owns(hpa_t base, uint64_t size)
+{
+	return overlaps(base.v, size, region_base, region_size) ||
+	       overlaps(base.v, size, ptr_hpa(hv_start).v, (uint64_t)(hv_end - hv_start)) ||
+	       (pcpu_trampoline().v != 0U && overlaps(base.v, size, pcpu_trampoline().v, PAGE_SIZE));
+}

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The page-table engine: map, unmap, modify, look up over four levels, for the host's tables and
+ * for EPT, which differ in a few bits (struct pgtable_format). Called by hostmm.c and ept.c, which
+ * hold the lock and do the invalidation. It takes pages only through the format's functions, keeps
+ * large pages large as long as it can and splits one only when part of it changes.
+ */
+#include "hv/pgtable.h"
+#include "hv/mm.h"
+#include "lib/errno.h"
+
+#define LEVELS 4U
+
+static uint64_t level_size(uint32_t level)
+{
+	return 1UL << (PAGE_SHIFT + 9U * level);
+}
+
+static uint32_t index_of(uint64_t va, uint32_t level)
+{
+	return (uint32_t)(va >> (PAGE_SHIFT + 9U * level)) & 511U;
+}
+
+static bool in_use(const struct pgtable *pt, uint64_t e)
+{
+	return (e & pt->fmt->present) != 0U;
+}
+
+static bool is_leaf(const struct pgtable *pt, uint64_t e, uint32_t level)
+{
+	return level == 0U || (e & pt->fmt->large) != 0U;
+}
+
+static uint64_t *table_of(uint64_t e)
+{
+	return hpa_ptr(HPA(e & PGTABLE_ADDR));
+}
+
+static void free_tables(struct pgtable *pt, uint64_t *table, uint32_t level)
+{
+	for (uint32_t i = 0U; level > 0U && i < 512U; i++) {
+		if (in_use(pt, table[i]) && !is_leaf(pt, table[i], level))
+			free_tables(pt, table_of(table[i]), level - 1U);
+	}
+	pt->fmt->page_put(table);
+	pt->pages--;
+}
+
+static uint64_t *new_table(struct pgtable *pt)
+{
+	uint64_t *t = pt->fmt->page_get();
+
+	if (t != NULL)
+		pt->pages++;
+	return t;
+}
+
+int pgtable_init(struct pgtable *pt, const struct pgtable_format *fmt)
+{
+	pt->fmt = fmt;
+	pt->pages = 0U;
+	pt->root = new_table(pt);
+	return (pt->root != NULL) ? 0 : -ENOMEM;
+}
+
+void pgtable_destroy(struct pgtable *pt)
+{
+	if (pt->root != NULL)
+		free_tables(pt, pt->root, LEVELS - 1U);
+	pt->root = NULL;
+}
+
+/* Replace a large leaf by a table of the next smaller ones that says the same. */
+static int split(struct pgtable *pt, uint64_t *entry, uint32_t level)
+{
+	uint64_t *t = new_table(pt);
+	uint64_t e = *entry;
+
+	if (t == NULL)
+		return -ENOMEM;
+	if (level == 1U)
+		e &= ~pt->fmt->large;
+	for (uint64_t i = 0U; i < 512U; i++)
+		t[i] = e + i * level_size(level - 1U);
+	*(volatile uint64_t *)entry = ptr_hpa(t).v | pt->fmt->table;
+	return 0;
+}
+
+enum change { CHANGE_MAP, CHANGE_UNMAP, CHANGE_MODIFY };
+
+struct request {
+	enum change change;
+	uint64_t pa_minus_va;
+	uint64_t set;	/* MAP: the attributes */
+	uint64_t clear;
+};
+
+static uint64_t leaf_value(const struct pgtable *pt, const struct request *rq, uint64_t old,
+			   uint64_t va, uint32_t level)
+{
+	switch (rq->change) {
+	case CHANGE_MAP:
+		return (va + rq->pa_minus_va) | rq->set | ((level > 0U) ? pt->fmt->large : 0U);
+	case CHANGE_MODIFY:
+		return in_use(pt, old) ? ((old & ~rq->clear) | rq->set) : old;
+	default:
+		return 0U;
+	}
+}
+
+/* May the whole entry be written as one leaf (or emptied)? */
+static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64_t old, uint64_t va,
+		      uint64_t end, uint32_t level)
+{
+	uint64_t size = level_size(level);
+
+	if (level == 0U)
+		return true;
+	if ((va & (size - 1U)) != 0U || end - va < size)
+		return false;
+	if (rq->change == CHANGE_MAP)
+		return level <= pt->fmt->max_level && ((va + rq->pa_minus_va) & (size - 1U)) == 0U;
+	if (rq->change == CHANGE_MODIFY)
+		return !in_use(pt, old) || is_leaf(pt, old, level);
+	return true;
+}
+
+static int change_level(struct pgtable *pt, const struct request *rq, uint64_t *table, uint64_t va,
+			uint64_t end, uint32_t level)
+{
+	uint64_t size = level_size(level);
+
+	while (va < end) {
+		uint64_t *e = &table[index_of(va, level)];
+		uint64_t next = MIN(ALIGN_DOWN(va, size) + size, end);
+		uint64_t old = *e;
+		int ret;
+
+		if (leaf_fits(pt, rq, old, va, end, level)) {
+			*(volatile uint64_t *)e = leaf_value(pt, rq, old, va, level);
+			if (in_use(pt, old) && !is_leaf(pt, old, level))
+				free_tables(pt, table_of(old), level - 1U);
+			va = next;
+			continue;
+		}
+		if (!in_use(pt, old)) {
+			uint64_t *t;
+
+			if (rq->change != CHANGE_MAP) {
+				va = next;
+				continue;
+			}
+			t = new_table(pt);
+			if (t == NULL)
+				return -ENOMEM;
+			*(volatile uint64_t *)e = ptr_hpa(t).v | pt->fmt->table;
+		} else if (is_leaf(pt, old, level)) {
+			ret = split(pt, e, level);
+			if (ret != 0)
+				return ret;
+		}
+		ret = change_level(pt, rq, table_of(*e), va, next, level - 1U);
+		if (ret != 0)
+			return ret;
+		va = next;
+	}
+	return 0;
+}
+
+static bool range_ok(uint64_t va, uint64_t size)
+{
+	uint64_t end;
+
+	return ((va | size) & (PAGE_SIZE - 1U)) == 0U && size != 0U &&
+	       !__builtin_add_overflow(va, size, &end) && end <= level_size(LEVELS);
+}
+
+static int change(struct pgtable *pt, const struct request *rq, uint64_t va, uint64_t size)
+{
+	if (!range_ok(va, size))
+		return -EINVAL;
+	return change_level(pt, rq, pt->root, va, va + size, LEVELS - 1U);
+}
+
+int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
+{
+	return change(pt, &(struct request){.change = CHANGE_UNMAP}, va, size);
+}
+
+int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr)
+{
+	struct request rq = {.change = CHANGE_MAP, .pa_minus_va = pa - va, .set = attr};
+	int ret;
+
+	if (!range_ok(pa, size))
+		return -EINVAL;
+	ret = change(pt, &rq, va, size);
+	/* The undoing may itself need a page to split; it then leaves less mapped, never more. */
+	if (ret == -ENOMEM)
+		(void)pgtable_unmap(pt, va, size);
+	return ret;
+}
+
+int pgtable_modify(struct pgtable *pt, uint64_t va, uint64_t size, uint64_t set, uint64_t clear)
+{
+	struct request rq = {.change = CHANGE_MODIFY, .set = set, .clear = clear};
+
+	return change(pt, &rq, va, size);
+}
+
+uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_size)
+{
+	const uint64_t *table = pt->root;
+
+	if (va >= level_size(LEVELS))
+		return 0U;
+	for (uint32_t level = LEVELS - 1U;; level--) {
+		uint64_t e = table[index_of(va, level)];
+
+		if (!in_use(pt, e))
+			return 0U;
+		if (is_leaf(pt, e, level)) {
+			*page_size = level_size(level);
+			return e;
+		}
+		table = table_of(e);
+	}
+}

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The few fields the hypervisor uses of the firmware's ACPI tables, read once at boot on the boot
+ * CPU into acpi_facts. No lock. The tables are input like any other: a wrong checksum, length or
+ * address costs what that table held and one line in the boot report. Guests get the tables
+ * themselves (the Service VM) or others; nothing here is passed on.
+ */
+#include "hv/acpi.h"
+#include "hv/boot.h"
+#include "hv/irq.h"
+#include "hv/mm.h"
+#include "lib/kconfig.h"
+#include "lib/string.h"
+
+#define TABLE_MAX MB(1)
+
+struct rsdp {
+	char signature[8];
+	uint8_t checksum;
+	char oem[6];
+	uint8_t revision;
+	uint32_t rsdt;
+	uint32_t length;
+	uint64_t xsdt;
+	uint8_t ext_checksum;
+	uint8_t reserved[3];
+} __packed;
+
+struct sdt {
+	char signature[4];
+	uint32_t length;
+	uint8_t revision, checksum;
+	char oem[6], oem_table[8];
+	uint32_t oem_revision, creator, creator_revision;
+} __packed;
+
+struct fadt {
+	struct sdt h;
+	uint32_t facs, dsdt;
+	uint8_t model, profile;
+	uint16_t sci;
+	uint32_t smi_cmd;
+	uint8_t enable, disable, s4bios, pstate;
+	uint32_t pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, pm2_cnt, pm_timer, gpe0, gpe1;
+	uint8_t lens[8];
+	uint16_t c2_lat, c3_lat, flush_size, flush_stride;
+	uint8_t duty_off, duty_width, day_alarm, month_alarm, century;
+	uint16_t boot_arch;
+	uint8_t pad;
+	uint32_t flags;
+	uint8_t reset_space, reset_width, reset_offset, reset_access;
+	uint64_t reset_addr;
+	uint8_t reset_value;
+} __packed;
+
+#define FADT_FLAG_RESET BIT32(10)
+
+struct acpi_facts acpi_facts;
+
+static bool sum_is_zero(const void *p, size_t len)
+{
+	const uint8_t *b = p;
+	uint8_t sum = 0U;
+
+	while (len-- != 0U)
+		sum = (uint8_t)(sum + *b++);
+	return sum == 0U;
+}
+
+static bool rsdp_valid(const struct rsdp *r)
+{
+	return memcmp(r->signature, "RSD PTR ", 8U) == 0 && sum_is_zero(r, 20U);
+}
+
+static const struct rsdp *rsdp_scan(uint64_t base, uint64_t size)
+{
+	for (uint64_t a = base; a < base + size; a += 16U) {
+		const struct rsdp *r = hpa_ptr(HPA(a));
+
+		if (rsdp_valid(r))
+			return r;
+	}
+	return NULL;
+}
+
+static const struct rsdp *rsdp_find(uint64_t hint)
+{
+	uint64_t ebda;
+	uint16_t ebda_segment;
+
+	if (hint != 0U && rsdp_valid(hpa_ptr(HPA(hint))))
+		return hpa_ptr(HPA(hint));
+	if (boot_info.efi_systab != 0U)
+		return NULL; /* EFI machines have nothing in the BIOS area to search */
+	memcpy(&ebda_segment, hpa_ptr(HPA(0x40EU)), sizeof(ebda_segment));
+	ebda = (uint64_t)ebda_segment << 4;
+	if (ebda >= 0x80000UL && ebda < 0xA0000UL) {
+		const struct rsdp *r = rsdp_scan(ebda, 1024U);
+
+		if (r != NULL)
+			return r;
+	}
+	return rsdp_scan(0xE0000UL, 0x20000UL);
+}
+
+static const struct sdt *table_check(uint64_t addr)
+{
+	const struct sdt *t = hpa_ptr(HPA(addr));
+
+	if (addr == 0U || addr >= GB(4))
+		return NULL;
+	if (t->length < sizeof(*t) || t->length > TABLE_MAX || !sum_is_zero(t, t->length)) {
+		report("acpi: table %.4s at 0x%lx has a wrong length or checksum, not used",
+		       t->signature, addr);
+		return NULL;
+	}
+	return t;
+}
+
+static void add_cpu(uint32_t apic_id, uint32_t flags)
+{
+	if ((flags & 1U) == 0U)
+		return;
+	if (acpi_facts.cpu_count == ACPI_MAX_CPUS) {
+		report("acpi: more than %u processors, the rest is not used", ACPI_MAX_CPUS);
+		return;
+	}
+	for (uint16_t i = 0U; i < acpi_facts.cpu_count; i++) {
+		if (acpi_facts.cpu_apic_ids[i] == apic_id)
+			return; /* listed as xAPIC and as x2APIC entry */
+	}
+	acpi_facts.cpu_apic_ids[acpi_facts.cpu_count++] = apic_id;
+}
+
+static uint32_t read32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static void add_override(const uint8_t *e)
+{
+	uint8_t n = acpi_facts.override_count;
+
+	if (n == ARRAY_SIZE(acpi_facts.override))
+		return;
+	acpi_facts.override[n].irq = e[3];
+	acpi_facts.override[n].gsi = read32(&e[4]);
+	acpi_facts.override[n].flags = (uint16_t)(e[8] | (e[9] << 8));
+	acpi_facts.override_count++;
+}
+
+static void add_ioapic(const uint8_t *e)
+{
+	if (ioapic_count == CONFIG_MAX_IOAPIC_NUM) {
+		report("acpi: more than %u IOAPICs, the rest is not used", CONFIG_MAX_IOAPIC_NUM);
+		return;
+	}
+	ioapics[ioapic_count++] = (struct ioapic_info){
+		.id = e[2], .base = HPA(read32(&e[4])), .gsi_base = read32(&e[8])};
+}
+
+/* The least length of each entry type that is read. */
+static void parse_madt(const struct sdt *madt)
+{
+	static const uint8_t min_len[] = {[0] = 8U, [1] = 12U, [2] = 10U, [9] = 16U};
+	const uint8_t *p = (const uint8_t *)madt;
+	uint32_t pos = sizeof(*madt) + 8U;
+
+	acpi_facts.madt_hpa = ptr_hpa(madt).v;
+	while (pos + 2U <= madt->length) {
+		const uint8_t *e = &p[pos];
+
+		if (e[1] < 2U || e[1] > madt->length - pos) {
+			report("acpi: MADT entry at %u has length %u, the rest is not read", pos,
+			       e[1]);
+			return;
+		}
+		if (e[0] < ARRAY_SIZE(min_len) && e[1] >= min_len[e[0]]) {
+			if (e[0] == 0U)
+				add_cpu(e[3], read32(&e[4]));
+			else if (e[0] == 1U)
+				add_ioapic(e);
+			else if (e[0] == 2U)
+				add_override(e);
+			else if (e[0] == 9U)
+				add_cpu(read32(&e[4]), read32(&e[8]));
+		}
+		pos += e[1];
+	}
+}
+
+static void parse_mcfg(const struct sdt *mcfg)
+{
+	const uint8_t *e = (const uint8_t *)mcfg + sizeof(*mcfg) + 8U;
+
+	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U)
+		return;
+	memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
+	acpi_facts.mcfg_start_bus = e[10];
+	acpi_facts.mcfg_end_bus = e[11];
+}
+
+/* \_S5's package begins with SLP_TYPa; it is a constant in every firmware seen. */
+static void find_s5(const struct sdt *dsdt)
+{
+	const uint8_t *p = (const uint8_t *)dsdt;
+
+	for (uint32_t i = sizeof(*dsdt); i + 9U < dsdt->length; i++) {
+		uint32_t q;
+
+		if (memcmp(&p[i], "_S5_\x12", 5U) != 0)
+			continue;
+		/* package length (its top bits count more bytes), element count, first element */
+		q = i + 7U + (p[i + 5U] >> 6);
+		if (q + 1U < dsdt->length && p[q] == 0x0AU) /* BytePrefix */
+			q++;
+		if (q < dsdt->length)
+			acpi_facts.s5_typ = p[q]; /* ZeroOp and OneOp are 0 and 1 themselves */
+		return;
+	}
+}
+
+static void parse_fadt(const struct sdt *t)
+{
+	const struct fadt *f = (const struct fadt *)(const void *)t;
+	const struct sdt *dsdt;
+
+	if (t->length < offsetof(struct fadt, pm2_cnt))
+		return;
+	acpi_facts.sci = f->sci;
+	acpi_facts.pm1a_evt = (uint16_t)f->pm1a_evt;
+	acpi_facts.pm1b_evt = (uint16_t)f->pm1b_evt;
+	acpi_facts.pm1a_cnt = (uint16_t)f->pm1a_cnt;
+	acpi_facts.pm1b_cnt = (uint16_t)f->pm1b_cnt;
+	if (t->length >= offsetof(struct fadt, gpe0))
+		acpi_facts.pm_timer = (uint16_t)f->pm_timer;
+	if (t->length >= sizeof(*f) && (f->flags & FADT_FLAG_RESET) != 0U && f->reset_space == 1U) {
+		acpi_facts.reset_port = (uint16_t)f->reset_addr;
+		acpi_facts.reset_value = f->reset_value;
+	}
+	dsdt = table_check(f->dsdt);
+	if (dsdt != NULL)
+		find_s5(dsdt);
+}
+
+static void parse_table(uint64_t addr)
+{
+	static const struct {
+		char signature[5];
+		void (*parse)(const struct sdt *t);
+	} known[] = {{"APIC", parse_madt}, {"MCFG", parse_mcfg}, {"FACP", parse_fadt}};
+	const struct sdt *head = hpa_ptr(HPA(addr));
+
+	if (addr == 0U || addr >= GB(4))
+		return;
+	for (size_t i = 0U; i < ARRAY_SIZE(known); i++) {
+		if (memcmp(head->signature, known[i].signature, 4U) == 0 &&
+		    table_check(addr) != NULL)
+			known[i].parse(head);
+	}
+}
+
+void acpi_init(uint64_t rsdp_hint)
+{
+	const struct rsdp *r = rsdp_find(rsdp_hint);
+	const struct sdt *root = NULL;
+	uint32_t width = 8U;
+
+	acpi_facts.s5_typ = 0xFFU;
+	if (r == NULL) {
+		report("acpi: no RSDP: one processor, no power-off, no PCI memory configuration");
+		return;
+	}
+	acpi_facts.rsdp_hpa = ptr_hpa(r).v;
+	if (r->revision >= 2U && r->xsdt != 0U)
+		root = table_check(r->xsdt);
+	if (root == NULL) {
+		root = table_check(r->rsdt);
+		width = 4U;
+	}
+	if (root == NULL)
+		return;
+	for (uint32_t pos = sizeof(*root); pos + width <= root->length; pos += width) {
+		uint64_t addr = 0U;
+
+		memcpy(&addr, (const uint8_t *)root + pos, width);
+		parse_table(addr);
+	}
+}
+
+uint32_t acpi_isa_gsi(uint8_t irq)
+{
+	for (uint8_t i = 0U; i < acpi_facts.override_count; i++) {
+		if (acpi_facts.override[i].irq == irq)
+			return acpi_facts.override[i].gsi;
+	}
+	return irq;
+}

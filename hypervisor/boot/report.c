@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The lines that every build prints: the boot report, refusals, a panic. Writes straight to the
+ * 16550 and to VGA text memory, waiting for the UART: used before anything else works and after
+ * nothing does. A debug build's log goes through debug/ instead once the console runs. Takes no
+ * lock: boot is one CPU, and a panicking CPU must not wait for anybody.
+ */
+#include "asm/insn.h"
+#include "hv/boot.h"
+#include "hv/vm_config.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+#define UART_THR 0U
+#define UART_LCR 3U
+#define UART_FCR 2U
+#define UART_LSR 5U
+#define UART_LSR_THRE 0x20U
+#define UART_WAIT     100000U /* a port that never gets ready is given up, not waited for */
+
+#define VGA_TEXT  0xB8000UL
+#define VGA_COLS  80U
+#define VGA_ROWS  25U
+
+void (*report_before)(void);
+
+static struct serial_config serial;
+static bool vga_on;
+static uint32_t vga_row, vga_col;
+
+static uint8_t uart_in(uint32_t reg)
+{
+	if (serial.type == SERIAL_PIO)
+		return pio_read8((uint16_t)(serial.base + reg));
+	return *(volatile uint8_t *)hpa_ptr(HPA(serial.base + (uint64_t)reg * serial.reg_size));
+}
+
+static void uart_out(uint32_t reg, uint8_t v)
+{
+	if (serial.type == SERIAL_PIO)
+		pio_write8((uint16_t)(serial.base + reg), v);
+	else
+		*(volatile uint8_t *)hpa_ptr(HPA(serial.base + (uint64_t)reg * serial.reg_size)) = v;
+}
+
+static void uart_putc(char c)
+{
+	uint32_t wait = UART_WAIT;
+
+	if (serial.type == SERIAL_NONE)
+		return;
+	while ((uart_in(UART_LSR) & UART_LSR_THRE) == 0U) {
+		if (--wait == 0U) {
+			serial.type = SERIAL_NONE;
+			return;
+		}
+	}
+	uart_out(UART_THR, (uint8_t)c);
+}
+
+static void vga_putc(char c)
+{
+	volatile uint16_t *screen = hpa_ptr(HPA(VGA_TEXT));
+
+	if (c == '\n' || vga_col == VGA_COLS) {
+		vga_col = 0U;
+		vga_row++;
+	}
+	if (vga_row == VGA_ROWS) {
+		for (uint32_t i = 0U; i < VGA_COLS * (VGA_ROWS - 1U); i++)
+			screen[i] = screen[i + VGA_COLS];
+		for (uint32_t i = VGA_COLS * (VGA_ROWS - 1U); i < VGA_COLS * VGA_ROWS; i++)
+			screen[i] = 0x0720U;
+		vga_row--;
+	}
+	if (c >= ' ')
+		screen[vga_row * VGA_COLS + vga_col++] = (uint16_t)(0x0700U | (uint8_t)c);
+}
+
+void report_puts(const char *s)
+{
+	if (report_before != NULL)
+		report_before();
+	for (; *s != '\0'; s++) {
+		if (*s == '\n')
+			uart_putc('\r');
+		uart_putc(*s);
+		if (vga_on)
+			vga_putc(*s);
+	}
+}
+
+void report(const char *fmt, ...)
+{
+	char line[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	report_puts(line);
+	report_puts("\n");
+}
+
+/* `uart=disabled`, `uart=port@0x3F8`, `uart=mmio@0xFE030000`; else as the board file says. */
+static void choose_uart(void)
+{
+	char opt[40];
+	uint64_t base;
+
+	serial = board_config.console;
+	if (!boot_option("uart", opt, sizeof(opt)))
+		return;
+	if (strcmp(opt, "disabled") == 0) {
+		serial.type = SERIAL_NONE;
+	} else if (strncmp(opt, "port@", 5U) == 0 && string_to_u64(&opt[5], NULL, &base) == 0 &&
+		   base <= 0xFFF8U) {
+		serial = (struct serial_config){.type = SERIAL_PIO, .base = base, .reg_size = 1U};
+	} else if (strncmp(opt, "mmio@", 5U) == 0 && string_to_u64(&opt[5], NULL, &base) == 0 &&
+		   base < GB(4)) {
+		serial = (struct serial_config){.type = SERIAL_MMIO, .base = base, .reg_size = 4U};
+	} else {
+		report("boot: uart=%s is not understood; write uart=disabled, uart=port@0x3F8 or "
+		       "uart=mmio@0xADDRESS",
+		       opt);
+	}
+}
+
+const struct serial_config *report_serial(void)
+{
+	return &serial;
+}
+
+void report_init(void)
+{
+	choose_uart();
+	/* Text mode 3 as the BIOS leaves it; an EFI machine has no text memory there. */
+	vga_on = (boot_info.efi_systab == 0U);
+	if (serial.type == SERIAL_NONE)
+		return;
+	uart_out(UART_LCR, 0x83U); /* divisor 1: 115200, 8n1 */
+	uart_out(0U, 1U);
+	uart_out(1U, 0U);
+	uart_out(UART_LCR, 0x03U);
+	uart_out(UART_FCR, 0x07U);
+	if (uart_in(UART_LSR) == 0xFFU)
+		serial.type = SERIAL_NONE;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * VM exit dispatch: the reason indexes a table of handlers that the implementing files registered
+ * (`grep -rn '^VMEXIT('` prints it). Runs on the vCPU's own CPU and stack, interrupts off, no lock
+ * and nothing global but the table, which is read-only after boot. Counting is one increment.
+ */
+#include "hv/vmexit.h"
+#include "hv/irq.h"
+#include "hv/log.h"
+#include "hv/vcpu_loop.h"
+#include "hv/vevent.h"
+#include "hv/vm.h"
+#include "hv/vmcs.h"
+
+extern const struct vmexit_entry __start_hv_vmexits[] __attribute__((visibility("hidden")));
+extern const struct vmexit_entry __stop_hv_vmexits[] __attribute__((visibility("hidden")));
+
+static vmexit_fn table[EXIT_REASONS];
+
+/* Reasons that can end the delivery of an event to the guest, which must then be given again. */
+#define MAY_CUT_DELIVERY                                                                           \
+	(BIT(EXIT_EXCEPTION_NMI) | BIT(EXIT_TASK_SWITCH) | BIT(EXIT_APIC_ACCESS) |                 \
+	 BIT(EXIT_EPT_VIOLATION) | BIT(EXIT_EPT_MISCONFIG) | BIT(EXIT_PML_FULL))
+
+static void unexpected(struct vcpu *vcpu)
+{
+	pr_err("VM %u vCPU %u: exit 0x%x not handled: rip 0x%lx qualification 0x%lx", vcpu->vm->id,
+	       vcpu->id, vmcs_read32(VMCS_EXIT_REASON), vmcs_read(VMCS_GUEST_RIP),
+	       vmcs_read(VMCS_EXIT_QUALIFICATION));
+	vcpu_inject_ud(vcpu);
+}
+
+/* VM entry refused the guest's state (bit 31 of the reason): as fatal to it as a triple fault. */
+static void entry_refused(struct vcpu *vcpu)
+{
+	pr_err("VM %u vCPU %u: VM entry refused: reason 0x%x qualification %lu rip 0x%lx",
+	       vcpu->vm->id, vcpu->id, vmcs_read32(VMCS_EXIT_REASON),
+	       vmcs_read(VMCS_EXIT_QUALIFICATION), vmcs_read(VMCS_GUEST_RIP));
+	vcpu->vm->on_triple_fault(vcpu);
+}
+
+void vmexit_init(void)
+{
+	for (uint32_t i = 0U; i < EXIT_REASONS; i++)
+		table[i] = unexpected;
+	for (const struct vmexit_entry *e = __start_hv_vmexits; e < __stop_hv_vmexits; e++) {
+		if (e->reason >= EXIT_REASONS || table[e->reason] != unexpected)
+			panic("two handlers for VM exit %u", e->reason);
+		table[e->reason] = e->fn;
+	}
+}
+
+void vmexit_handle(struct vcpu *vcpu)
+{
+	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
+
+	if (likely(reason < EXIT_REASONS)) {
+		vcpu->exits[reason]++;
+		if (reason < 64U && unlikely((BIT(reason) & MAY_CUT_DELIVERY) != 0U))
+			vevent_idt_vectoring(vcpu);
+		table[reason](vcpu);
+	} else {
+		entry_refused(vcpu);
+	}
+	if (unlikely(vcpu->requests != 0U))
+		vcpu_loop_serve(vcpu);
+}
+
+static void external_interrupt(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	irq_dispatch((uint8_t)INTR_INFO_VECTOR(vmcs_read32(VMCS_EXIT_INTR_INFO)));
+}
+VMEXIT(EXIT_EXTERNAL_INTR, external_interrupt);
