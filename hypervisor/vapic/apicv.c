@@ -31,11 +31,15 @@ struct apicv apicv;
 #define ACCESS_WRITE	 1U
 #define ACCESS_FETCH	 2U
 
+/* The notification came when its vCPU was not in the guest. */
 static void posted_in_root(uint8_t vector, void *arg)
 {
-	/* The vCPU was not in the guest; its REQ_EVENT makes it look at what is posted. */
+	struct vcpu *vcpu = this_pcpu()->loaded;
+
 	(void)vector;
 	(void)arg;
+	if (vcpu && vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON))
+		vcpu_request(vcpu, REQ_EVENT);
 }
 
 void apicv_boot(void)
@@ -202,16 +206,24 @@ void apicv_set_svi(int vector)
 }
 
 /*
- * A running guest takes what is posted without an exit. Whether it runs is not certain here: so its
- * request is set too, and it is woken if it sleeps; the interrupt, should it arrive in root mode or
- * in another vCPU's guest, does nothing.
+ * A running guest takes what is posted without an exit. It may leave the guest before the IPI
+ * comes: to sleep, from which the wake here keeps it; to root mode with nobody else on the CPU,
+ * where posted_in_root() sees what is posted; or for another vCPU, which eats the IPI, but then
+ * what is posted is seen when this one is switched in (apicv_switch_in).
  */
 void apicv_notify(struct vcpu *vcpu)
 {
-	(void)atomic_or64(&vcpu->requests, REQ_EVENT);
 	sched_wake(&vcpu->thread);
 	if (vcpu->thread.state == THREAD_RUNNING)
 		lapic_send_ipi(vcpu->pcpu->apic_id, VECTOR_POSTED);
+	else
+		vcpu_request(vcpu, REQ_EVENT);
+}
+
+void apicv_switch_in(struct vcpu *vcpu)
+{
+	if (vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON))
+		vcpu_request_self(vcpu, REQ_EVENT);
 }
 
 static void apic_access_exit(struct vcpu *vcpu)

@@ -17,11 +17,25 @@
 
 static struct vapic_vm vapic_vms[CONFIG_MAX_VM_NUM];
 
+static uint64_t read_cr8(struct vcpu *vcpu)
+{
+	return (vlapic_reg(vcpu->vlapic, APIC_TPR) >> 4) & 0xFU;
+}
+
+static void write_cr8(struct vcpu *vcpu, uint64_t val)
+{
+	vlapic_set_reg(vcpu->vlapic, APIC_TPR, ((uint32_t)val & 0xFU) << 4);
+	vcpu_request_self(vcpu, REQ_EVENT);
+}
+
 const struct vintr_ops vlapic_vintr_ops = {
 	.inject = vapic_inject,
 	.pending = vapic_pending,
 	.deliver = vlapic_icr_deliver,
 	.pic_line = vpic_line,
+	.cr8 = read_cr8,
+	.set_cr8 = write_cr8,
+	.tsc_moved = vlapic_timer_tsc_moved,
 };
 
 struct vapic_vm *vapic_vm(const struct vm *vm)
@@ -220,6 +234,7 @@ UNIT(vapic) = {
 	.vcpu_init = vapic_vcpu_init,
 	.vcpu_reset = vapic_vcpu_reset,
 	.vcpu_deinit = vapic_vcpu_deinit,
+	.switch_in = apicv_switch_in,
 };
 VMSR(apic_base) = {
 	.first = MSR_APIC_BASE, .last = MSR_APIC_BASE, .read = base_read, .write = base_write};

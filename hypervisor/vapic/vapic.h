@@ -139,6 +139,7 @@ void vlapic_timer_set_lvt(struct vlapic *v, uint32_t lvt);
 void vlapic_timer_set_count(struct vlapic *v, uint32_t count);
 void vlapic_timer_set_divide(struct vlapic *v, uint32_t tdcr);
 uint32_t vlapic_timer_count(struct vlapic *v);
+void vlapic_timer_tsc_moved(struct vcpu *vcpu); /* guest TSC has jumped */
 
 /* vapic.c */
 struct vapic_vm *vapic_vm(const struct vm *vm);
@@ -162,7 +163,8 @@ void apicv_setup(struct vlapic *v); /* VMCS loaded, before the first entry */
 void apicv_mode_changed(struct vlapic *v);
 void apicv_write_vmcs(struct vlapic *v); /* RVI and EOI exit bitmap, where they changed */
 void apicv_set_svi(int vector);		 /* VMCS loaded */
-void apicv_notify(struct vcpu *vcpu);	 /* any CPU */
+void apicv_switch_in(struct vcpu *vcpu);
+void apicv_notify(struct vcpu *vcpu); /* any CPU */
 
 /* inject.c */
 void vapic_inject(struct vcpu *vcpu);

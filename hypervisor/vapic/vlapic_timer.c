@@ -160,3 +160,11 @@ void vlapic_set_deadline(struct vcpu *vcpu, uint64_t tsc)
 		timer_arm(&v->timer.timer, delta > UINT64_MAX - host ? UINT64_MAX : host + delta);
 	}
 }
+
+void vlapic_timer_tsc_moved(struct vcpu *vcpu)
+{
+	uint64_t deadline = vcpu->vlapic->timer.deadline;
+
+	if (deadline != 0U)
+		vlapic_set_deadline(vcpu, deadline);
+}

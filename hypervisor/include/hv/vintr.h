@@ -35,6 +35,8 @@ struct vintr_ops {
 	/* MOV from and to CR8 where they exit (no TPR shadow): bits 7:4 of the TPR. Own CPU. */
 	uint64_t (*cr8)(struct vcpu *vcpu);
 	void (*set_cr8)(struct vcpu *vcpu, uint64_t val);
+	/* vcpu->tsc_offset has changed: a TSC deadline is nearer or farther now. Own CPU; may be NULL. */
+	void (*tsc_moved)(struct vcpu *vcpu);
 };
 
 /* MSI address and data (SDM 3A 11.11) of this VM; -EINVAL when it is not an interrupt message. */
