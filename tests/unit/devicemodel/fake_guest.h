@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A guest of 1 MB at 0 and 64 KB at 4 GB, and the driver's side of a split ring. gmem_ptr() is
- * the fake's; memory ends in a red zone, so that one byte too far stops the test.
+ * A guest of 1 MB at 0 and 64 KB at 4 GB. gmem_ptr() is the fake's; memory ends in a red zone,
+ * so that one byte too far stops the test.
  */
 #ifndef FAKE_GUEST_H
 #define FAKE_GUEST_H
@@ -10,39 +10,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "driver_ring.h"
+
 #define GUEST_LOW	0x100000ULL
 #define GUEST_HIGH_BASE 0x100000000ULL
 #define GUEST_HIGH	0x10000ULL
 
 void guest_create(void);
 void guest_destroy(void);
-
-/* The driver's own view; stops the test when it is not in guest memory. */
-void *guest_at(uint64_t gpa, uint64_t len);
-
-struct ring {
-	uint16_t size;
-	uint64_t desc, avail, used; /* GPA */
-	uint16_t made, seen;	    /* free-running: made available, taken from used */
-};
-
-/* A zeroed ring at @base, which is 4 KB aligned; takes up to 3 pages. */
-void ring_init(struct ring *r, uint64_t base, uint16_t size);
-
-/* Write descriptor @i of a table of descriptors, the ring's or an indirect one. */
-void ring_desc_at(uint64_t table, uint32_t i, uint64_t addr, uint32_t len, uint16_t flags,
-		  uint16_t next);
-void ring_desc(const struct ring *r, uint32_t i, uint64_t addr, uint32_t len, uint16_t flags,
-	       uint16_t next);
-void ring_offer(struct ring *r, uint16_t head);
-/* The next used element, or false. */
-bool ring_take(struct ring *r, uint32_t *id, uint32_t *len);
-
-/* Fields at the ends. */
-void ring_set_avail_idx(const struct ring *r, uint16_t idx);
-void ring_set_avail_flags(const struct ring *r, uint16_t flags);
-void ring_set_used_event(const struct ring *r, uint16_t idx);
-uint16_t ring_used_flags(const struct ring *r);
-uint16_t ring_avail_event(const struct ring *r);
 
 #endif

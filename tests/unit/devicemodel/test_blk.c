@@ -7,7 +7,7 @@
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/core/log.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_io.c tests/unit/devicemodel/fake_guest.c
-// links: tests/unit/devicemodel/fake_pci.c
+// links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/fake_pci.c
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>

@@ -5,6 +5,7 @@
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
 // links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/driver_ring.c
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>

@@ -6,6 +6,7 @@
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_virtio.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/driver_ring.c
 // links: tests/unit/devicemodel/fake_pci.c
 #include <setjmp.h>
 #include <stdarg.h>
