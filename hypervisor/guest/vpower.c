@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Power-off and reset by the VM that owns the machine: ACPI PM1 control, the reset register of the
+ * FADT, port 0xCF9, the keyboard controller's reset pulse, a triple fault. If no VM of a higher
+ * severity lives they reach the machine through the same port, in root mode; else they end the one
+ * VM. Sleep states that would come back to firmware instead of the hypervisor are refused. Port
+ * handlers run on the vCPU's CPU; no lock: the machine stops.
+ */
+#include "asm/insn.h"
+#include "hv/acpi.h"
+#include "hv/boot.h"
+#include "hv/log.h"
+#include "hv/unit.h"
+#include "hv/vcpu.h"
+#include "hv/vio.h"
+#include "hv/vm.h"
+#include "hv/vmcs.h"
+#include "hv/vpower.h"
+#include "lib/errno.h"
+#include "config.h"
+
+#define PORT_KBD_CMD	 0x64U
+#define KBD_RESET	 0xFEU
+#define PORT_RESET	 0xCF9U
+#define RESET_FULL	 0x06U
+#define RESET_CPU	 0x04U
+#define PM1_SLP_EN	 (1U << 13)
+#define PM1_SLP_TYP(v)	 (((v) >> 10) & 7U)
+#define S5_UNKNOWN	 0xFFU
+#define RESET_WAIT_SPINS 1000000U
+
+static uint64_t port_read(uint16_t port, uint8_t width)
+{
+	switch (width) {
+	case 1:
+		return pio_read8(port);
+	case 2:
+		return pio_read16(port);
+	default:
+		return pio_read32(port);
+	}
+}
+
+static void port_write(uint16_t port, uint8_t width, uint64_t v)
+{
+	switch (width) {
+	case 1:
+		pio_write8(port, (uint8_t)v);
+		break;
+	case 2:
+		pio_write16(port, (uint16_t)v);
+		break;
+	default:
+		pio_write32(port, (uint32_t)v);
+		break;
+	}
+}
+
+static void pass(struct io_access *io)
+{
+	if (io->write)
+		port_write((uint16_t)io->addr, io->width, io->value);
+	else
+		io->value = port_read((uint16_t)io->addr, io->width);
+}
+
+static bool owns_machine(const struct vm *vm)
+{
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		const struct vm *other = vm_by_id(i);
+
+		if (other != vm && vm_is_live(other) && other->severity > vm->severity)
+			return false;
+	}
+	return true;
+}
+
+/* The VM is over, the machine goes on for the others. */
+static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
+{
+	pr_acrn("%s: %s; a VM of higher severity lives, so only this one stops", vcpu->vm->name,
+		how);
+	vcpu->vm->state = VM_PAUSED;
+	for (;;)
+		sched_block();
+}
+
+/* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
+static __noreturn void reset_machine(struct vcpu *vcpu, struct io_access *how)
+{
+	report("%s resets the machine", vcpu->vm->name);
+	vmx_disable_pcpu();
+	if (how != NULL) {
+		pass(how);
+		for (uint32_t i = 0U; i < RESET_WAIT_SPINS; i++)
+			cpu_relax();
+	}
+	if (acpi_facts.reset_port != 0U)
+		pio_write8(acpi_facts.reset_port, acpi_facts.reset_value);
+	pio_write8(PORT_RESET, RESET_FULL & ~RESET_CPU);
+	pio_write8(PORT_RESET, RESET_FULL);
+	pio_write8(PORT_KBD_CMD, KBD_RESET);
+	for (;;)
+		cpu_halt();
+}
+
+static void request_reset(struct vcpu *vcpu, struct io_access *io)
+{
+	if (!owns_machine(vcpu->vm))
+		end_vm(vcpu, "reset");
+	reset_machine(vcpu, io);
+}
+
+static void reset_port_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+{
+	(void)arg;
+	if (io->write && (uint8_t)io->value == acpi_facts.reset_value)
+		request_reset(vcpu, io);
+	else
+		pass(io);
+}
+
+static void kbd_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+{
+	(void)arg;
+	if (io->write && (uint8_t)io->value == KBD_RESET)
+		request_reset(vcpu, io);
+	else
+		pass(io);
+}
+
+void vpower_reset_control(struct vcpu *vcpu, struct io_access *io)
+{
+	if (vcpu->vm->load_order != SERVICE_VM)
+		vcpu->vm->io_fallback(vcpu, io);
+	else if (io->write && (io->value & RESET_CPU) != 0U)
+		request_reset(vcpu, io);
+	else
+		pass(io);
+}
+
+/* arg is the register's port: a byte access may begin at its second half. */
+static void pm1_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+{
+	uint32_t shift = (uint32_t)(io->addr - (uintptr_t)arg) * 8U;
+	uint32_t v = (uint32_t)(io->value << shift) & 0xFFFFU;
+
+	if (!io->write || (v & PM1_SLP_EN) == 0U) {
+		pass(io);
+		return;
+	}
+	if (acpi_facts.s5_typ != S5_UNKNOWN && PM1_SLP_TYP(v) != acpi_facts.s5_typ) {
+		pr_warn("%s: sleep type %u is not power-off, refused", vcpu->vm->name,
+			PM1_SLP_TYP(v));
+		return;
+	}
+	if (!owns_machine(vcpu->vm))
+		end_vm(vcpu, "power-off");
+	report("%s powers the machine off", vcpu->vm->name);
+	pass(io);
+}
+
+static void on_triple_fault(struct vcpu *vcpu)
+{
+	pr_err("%s: vCPU %u triple-faulted", vcpu->vm->name, vcpu->id);
+	if (!owns_machine(vcpu->vm))
+		end_vm(vcpu, "triple fault");
+	reset_machine(vcpu, NULL);
+}
+
+static int claim(struct vm *vm, uint16_t port, uint16_t count, io_handler_t fn)
+{
+	return (port == 0U) ? 0 : vio_add_pio(vm, port, count, fn, (void *)(uintptr_t)port);
+}
+
+static int vpower_vm_init(struct vm *vm)
+{
+	bool own_reset_port = acpi_facts.reset_port != PORT_RESET &&
+			      acpi_facts.reset_port != PORT_KBD_CMD;
+	int err;
+
+	if (vm->load_order != SERVICE_VM)
+		return 0;
+	err = claim(vm, acpi_facts.pm1a_cnt, 2U, pm1_io);
+	if (err == 0)
+		err = claim(vm, acpi_facts.pm1b_cnt, 2U, pm1_io);
+	if (err == 0 && own_reset_port)
+		err = claim(vm, acpi_facts.reset_port, 1U, reset_port_io);
+	if (err == 0)
+		err = claim(vm, PORT_KBD_CMD, 1U, kbd_io);
+	vm->on_triple_fault = on_triple_fault;
+	return err;
+}
+
+UNIT(vpower) = {
+	.name = "vpower",
+	.level = UNIT_DEV,
+	.vm_init = vpower_vm_init,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef SERVICE_VM_HYPERCALL_H
+#define SERVICE_VM_HYPERCALL_H
+
+#include "acrn/hypercall.h"
+#include "hv/vm.h"
+
+/*
+ * What the files of service_vm/ share. A hypercall's handler runs on the calling vCPU's CPU; the
+ * result goes to RAX. With a target the VM named by the first argument is live, belongs to the
+ * caller, and is locked.
+ */
+typedef int64_t (*hc_fn)(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
+/*
+ * vm->lock, for this folder: while it waits it serves what other CPUs ask by smp_call(), so that
+ * the holder may stop vCPUs and free their state on this CPU.
+ */
+void hc_lock(struct vm *vm);
+/* The caller's User VM by its id relative to the caller's, locked; NULL: it has none of that id. */
+struct vm *hc_target(struct vm *caller, uint64_t vmid);
+
+/* hc_vm.c */
+int64_t hc_create_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_destroy_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_start_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_pause_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_reset_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_set_vcpu_regs(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
+/* hc_mem.c */
+int64_t hc_set_memory_regions(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+/* HPA of `size` bytes of the VM's RAM that lie in one page of its EPT, or -EFAULT. */
+int hc_ram(struct vm *vm, gpa_t gpa, uint64_t size, hpa_t *hpa);
+
+/* hc_dev.c */
+int64_t hc_set_ptdev_intr(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_reset_ptdev_intr(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_assign_pcidev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_deassign_pcidev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_assign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_deassign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_create_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_destroy_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
+/* hc_misc.c */
+int64_t hc_get_api_version(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_remove_cpu(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_set_callback_vector(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_inject_msi(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_set_irqline(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
+/* ioreq.c */
+int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,
+				 uint64_t arg2);
+bool ioreq_ready(const struct vm *vm); /* the shared page is there */
+void ioreq_set_upcall(uint8_t vector);
+
+#endif

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * I/O requests: an access of a User VM that nobody in the hypervisor serves goes to the device
+ * model in the Service VM through a page of slots (acrn/ioreq.h), and its vCPU's thread sleeps
+ * until the answer is there. The requesting half runs on the vCPU's CPU, the notification on any;
+ * the slot's state word orders them, no lock. The page belongs to the Service VM: whatever it
+ * writes there can only give this one User VM wrong values, or leave it waiting.
+ */
+#include "acrn/ioreq.h"
+#include "asm/apic.h"
+#include "asm/insn.h"
+#include "hv/gmem.h"
+#include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/unit.h"
+#include "hv/vcpu.h"
+#include "hv/vintr.h"
+#include "hv/vio.h"
+#include "hv/vm.h"
+#include "lib/errno.h"
+#include "config.h"
+#include "hypercall.h"
+
+/* ACPI PM1a control of the device model, and the write to it that powers off (S5). */
+#define DM_PM1A_CNT	0x404U
+#define DM_PM1A_S5	((1U << 13) | (5U << 10))
+
+struct vm_ioreq {
+	struct acrn_io_request *slots; /* in the Service VM's memory; NULL before it is set */
+	bool polling;
+};
+
+static struct pool ioreq_pool;
+static uint8_t upcall_vector = ACRN_UPCALL_VECTOR;
+
+void ioreq_set_upcall(uint8_t vector)
+{
+	upcall_vector = vector;
+}
+
+bool ioreq_ready(const struct vm *vm)
+{
+	return vm->ioreq != NULL && vm->ioreq->slots != NULL;
+}
+
+/* PENDING is the last thing the other side may see. */
+static void fill(struct acrn_io_request *s, const struct io_access *io, bool polling)
+{
+	s->completion_polling = polling ? 1U : 0U;
+	s->direction = io->write ? ACRN_IOREQ_WRITE : ACRN_IOREQ_READ;
+	s->size = io->width;
+	if (io->kind == IO_PCICFG) {
+		s->type = ACRN_IOREQ_PCICFG;
+		s->value = (uint32_t)io->value;
+		s->bus = (uint32_t)(io->addr >> 16) & 0xFFU;
+		s->dev = (uint32_t)(io->addr >> 11) & 0x1FU;
+		s->func = (uint32_t)(io->addr >> 8) & 7U;
+		s->reg = (uint32_t)io->addr & 0xFFU;
+	} else {
+		s->type = (io->kind == IO_PIO) ? ACRN_IOREQ_PIO : ACRN_IOREQ_MMIO;
+		s->address = io->addr;
+		s->mmio_value = io->value;
+	}
+	atomic_set32(&s->processed, ACRN_IOREQ_PENDING);
+}
+
+static void upcall(struct vm *service)
+{
+	struct vintr_msg msg = {
+		.dest = service->vcpus[0]->apic_id,
+		.mode = APIC_DM_FIXED,
+		.vector = upcall_vector,
+	};
+
+	service->vintr->deliver(service, &msg);
+}
+
+/*
+ * One round of a polling wait: others of this CPU go first. When there is none, this CPU's
+ * interrupts are taken here, since the completion may depend on one.
+ */
+static void poll_round(struct vcpu *vcpu)
+{
+	const struct runqueue *rq = &vcpu->pcpu->rq;
+
+	if (rq->nr_runnable != 0U || rq->need_resched) {
+		sched_yield();
+		return;
+	}
+	irq_enable();
+	cpu_relax();
+	irq_disable();
+}
+
+static void forward(struct vcpu *vcpu, struct io_access *io)
+{
+	struct vm_ioreq *ioreq = vcpu->vm->ioreq;
+	struct acrn_io_request *s = &ioreq->slots[vcpu->id];
+	uint64_t value;
+
+	fill(s, io, ioreq->polling);
+	upcall(vcpu->vm->owner);
+	while (atomic_read32(&s->processed) != ACRN_IOREQ_COMPLETE) {
+		if (ioreq->polling)
+			poll_round(vcpu);
+		else
+			sched_block();
+	}
+	value = *(volatile uint64_t *)&s->mmio_value;
+	atomic_set32(&s->processed, ACRN_IOREQ_FREE);
+	if (!io->write)
+		io->value = (io->kind == IO_MMIO) ? value : (uint32_t)value;
+}
+
+/* It cannot go on: the device model sees it power itself off, and ends. */
+static void power_off(struct vcpu *vcpu)
+{
+	struct io_access io = {.kind = IO_PIO,
+			       .write = true,
+			       .width = 2U,
+			       .addr = DM_PM1A_CNT,
+			       .value = DM_PM1A_S5};
+
+	pr_err("VM%u (%s): vCPU %u triple-faulted, the VM is powered off", vcpu->vm->id,
+	       vcpu->vm->name, vcpu->id);
+	forward(vcpu, &io);
+	for (;;)
+		sched_block();
+}
+
+int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+{
+	uint64_t gpa;
+	hpa_t hpa;
+	int err;
+
+	(void)arg1;
+	if (target->state != VM_CREATED)
+		return -EINVAL;
+	err = gmem_read(caller, GPA(arg2), &gpa, sizeof(gpa));
+	if (err != 0)
+		return err;
+	if ((gpa % PAGE_SIZE) != 0U)
+		return -EINVAL;
+	err = hc_ram(caller, GPA(gpa), PAGE_SIZE, &hpa);
+	if (err != 0)
+		return err;
+	target->ioreq->slots = hpa_ptr(hpa);
+	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS; i++)
+		atomic_set32(&target->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
+	return 0;
+}
+
+int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,
+				 uint64_t arg2)
+{
+	(void)caller;
+	(void)arg1;
+	if (arg2 >= target->vcpu_count)
+		return -EINVAL;
+	if (!target->ioreq->polling)
+		sched_wake(&target->vcpus[arg2]->thread);
+	return 0;
+}
+
+static int ioreq_boot(void)
+{
+	pool_init(&ioreq_pool, "I/O request pages", sizeof(struct vm_ioreq), 64U,
+		  CONFIG_MAX_VM_NUM);
+	return 0;
+}
+
+static int ioreq_vm_init(struct vm *vm)
+{
+	if (vm->owner == NULL)
+		return 0;
+	vm->ioreq = pool_get(&ioreq_pool);
+	if (vm->ioreq == NULL)
+		return -ENOMEM;
+	vm->ioreq->polling = (vm->flags & GUEST_FLAG_IO_COMPLETION_POLLING) != 0U;
+	vm->io_fallback = forward;
+	vm->on_triple_fault = power_off;
+	return 0;
+}
+
+static void ioreq_vm_reset(struct vm *vm)
+{
+	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS && ioreq_ready(vm); i++)
+		atomic_set32(&vm->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
+}
+
+static void ioreq_vm_deinit(struct vm *vm)
+{
+	if (vm->ioreq != NULL)
+		pool_put(&ioreq_pool, vm->ioreq);
+	vm->ioreq = NULL;
+}
+
+UNIT(ioreq) = {
+	.name = "ioreq",
+	.level = UNIT_SERVICE,
+	.boot = ioreq_boot,
+	.vm_init = ioreq_vm_init,
+	.vm_reset = ioreq_vm_reset,
+	.vm_deinit = ioreq_vm_deinit,
+};
