@@ -10,20 +10,22 @@ PYTHON		:= /usr/bin/python3
 
 SELECTION	:= O=$(O) BOARD=$(BOARD) SCENARIO=$(SCENARIO) RELEASE=$(RELEASE)
 QUIET		:= --no-print-directory
+# Builds started for run, test and bench use all processors, unless -j says otherwise.
+PARALLEL	= $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell nproc)))
 
 all: hypervisor devicemodel
 
 hypervisor:
-	+$(MAKE) $(QUIET) -C hypervisor $(SELECTION)
+	+@$(MAKE) $(QUIET) -C hypervisor $(SELECTION) all
 
 devicemodel:
-	+$(MAKE) $(QUIET) -C devicemodel O=$(O)
+	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all
 
 tests-unit:
-	+$(MAKE) $(QUIET) -C tests/unit O=$(O)
+	+@$(MAKE) $(QUIET) -C tests/unit O=$(O) all
 
 tests-guest:
-	+$(MAKE) $(QUIET) -C tests/target/guest O=$(O)
+	+@$(MAKE) $(QUIET) -C tests/target/guest O=$(O)
 
 setup:
 	@misc/setup/install.sh
@@ -32,12 +34,12 @@ setup:
 
 # Each of these prepares the machine by itself, so that it works on a fresh one.
 run: setup
-	+@$(MAKE) $(QUIET) all
+	+@$(MAKE) $(QUIET) $(PARALLEL) all
 	@$(PYTHON) misc/run/run.py -O $(O) $(if $(NONINTERACTIVE),--noninteractive) \
 		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
 
 test: setup
-	+@$(MAKE) $(QUIET) all tests-unit tests-guest
+	+@$(MAKE) $(QUIET) $(PARALLEL) all tests-unit tests-guest
 	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
 
 check:
@@ -46,7 +48,7 @@ check:
 
 bench: setup
 	+@$(MAKE) $(QUIET) tests-guest
-	+@$(MAKE) $(QUIET) hypervisor O=$(O)/release RELEASE=y
+	+@$(MAKE) $(QUIET) $(PARALLEL) hypervisor O=$(O)/release RELEASE=y
 	@$(PYTHON) tests/bench/bench.py -O $(O)
 
 footprint:

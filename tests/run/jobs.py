@@ -43,12 +43,12 @@ class Outcome:
 
 
 def _unit_jobs(output: Path) -> list[Job]:
-    """The cmocka programs that tests/unit/Makefile built."""
-    folder = output / "tests" / "unit"
+    """A job for each cmocka program; one that was not built fails when it is run."""
+    sources = TOP / "tests" / "unit"
     jobs = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and os.access(path, os.X_OK) and path.suffix == "":
-            jobs.append(Job(f"unit/{path.relative_to(folder)}", [str(path)]))
+    for source in sorted(sources.rglob("test_*.c")):
+        name = source.relative_to(sources).with_suffix("")
+        jobs.append(Job(f"unit/{name}", [str(output / "tests" / "unit" / name)]))
     return jobs
 
 
@@ -113,6 +113,9 @@ def run_job(job: Job, log: Path) -> Outcome:
     start = time.monotonic()
     late = ""
     environment = os.environ | {"CMOCKA_MESSAGE_OUTPUT": "TAP", "TEST_LOG": str(log)}
+    if not Path(job.command[0]).exists():
+        log.write_text(f"{job.command[0]} was not built\n", encoding="utf-8")
+        return Outcome(job, 0, 1, 0, 0.0, log, "it was not built")
     with open(log, "wb") as sink:
         process = subprocess.Popen(job.command, stdin=subprocess.DEVNULL, stdout=sink,
                                    stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP,

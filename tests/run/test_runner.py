@@ -81,6 +81,11 @@ class Run(unittest.TestCase):
         self.assertEqual(result[:2], (1, 1))
         self.assertIn("no end within 2 s", result[3])
 
+    def test_not_built(self) -> None:
+        # What if a unit test does not build: is it missed?
+        outcome = run_job(Job("it", ["/nowhere/test_it"]), self.folder / "log")
+        self.assertEqual((outcome.passed, outcome.failed), (0, 1))
+
     def test_broken_file(self) -> None:
         # What if a test file does not even parse?
         self.assertEqual(self.run_file("    def test_a(self: pass\n")[:2], (0, 1))
