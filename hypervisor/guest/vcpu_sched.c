@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The exits that exist for the sake of sharing a CPU: the end of a time slice and a guest that
+ * spins. On the vCPU's own CPU, no lock.
+ */
+#include "asm/insn.h"
+#include "hv/vcpu.h"
+#include "hv/vmexit.h"
+
+/*
+ * The timer ends a slice even where an interrupt cannot: a CPU (Bochs) that holds back
+ * external-interrupt exits while the guest keeps interrupts off. What waits is taken here.
+ */
+static void preemption_timer_exit(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	irq_enable();
+	cpu_relax();
+	irq_disable();
+	sched_slice_end();
+}
+
+/* The guest waits for another CPU, perhaps for a vCPU that shares this one. */
+static void pause_exit(struct vcpu *vcpu)
+{
+	vcpu_skip(vcpu);
+	sched_yield();
+}
+
+VMEXIT(EXIT_PREEMPTION_TIMER, preemption_timer_exit);
+VMEXIT(EXIT_PAUSE, pause_exit);
