@@ -64,10 +64,7 @@ class IdeDisk(TargetTest):
         # Do the bytes of the IDE disk arrive whole, by DMA and interrupts?
         data = self.folder / "data"
         data.write_bytes(bytes(range(256)) * 16384)
-        script = self.folder / "launch"
-        script.write_text("#!/bin/sh\nmd5sum /data/data\ngrep -c ata_piix /proc/interrupts\n",
-                          encoding="ascii")
-        script.chmod(0o755)
+        script = self.script("launch", "md5sum /data/data\ngrep -c ata_piix /proc/interrupts")
         vm = ServiceVm(self.hypervisor, self.kernel, launch=None,
                        disk_files=[(data, "/data"), (script, "/launch.sh")],
                        kernel_args="console=ttyS0 quiet acrn.after=poweroff")
@@ -89,10 +86,8 @@ class Hsm(TargetTest):
         sample = self.folder / "vm-sample"
         subprocess.run([str(TOP / "misc/guest/build-sample.sh"), str(kernel_folder()),
                         str(sample)], check=True)
-        script = self.folder / "launch"
-        script.write_text("#!/bin/sh\nfor round in 1 2; do\nvm-sample & sleep 3\n"
-                          "kill -INT $!\nwait $!\ndone\n", encoding="ascii")
-        script.chmod(0o755)
+        script = self.script("launch", "for round in 1 2; do\nvm-sample & sleep 3\n"
+                                       "kill -INT $!\nwait $!\ndone")
         vm = ServiceVm(self.hypervisor, self.kernel, launch=None,
                        service_files=[(sample, "/bin/vm-sample")],
                        disk_files=[(script, "/launch.sh")])

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """acrn-dm launches a Linux User VM: end to end, on an ext4 disk under an ext4 disk."""
 
-from pathlib import Path
-
-from tests.run.target import BROKEN, ServiceVm, Session, TargetTest
+from tests.run.target import BROKEN, Session, TargetTest
 
 DM = ("acrn-dm -m 96M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/user.img "
       "-k /data/bzImage -r /data/user.cpio")
@@ -56,21 +54,11 @@ class UserVm(TargetTest):
 
     LIMIT = 600
 
-    def script(self, name: str, text: str) -> Path:
-        """A shell script in the test's folder."""
-        path = self.folder / name
-        path.write_text(f"#!/bin/sh\n{text}", encoding="ascii")
-        path.chmod(0o755)
-        return path
-
     def boot(self, launch: str, kernel_args: str = "quiet", cpus: int = 1,
              **user_scripts: str) -> Session:
         """Boots a Service VM that runs `launch`, with scripts in the User VM's /bin."""
-        files = [(self.script(name, text), f"/bin/{name}") for name, text in user_scripts.items()]
-        vm = ServiceVm(self.hypervisor, self.kernel, self.acrn_dm, user_files=files,
-                       kernel_args=f"console=ttyS0 {kernel_args}",
-                       launch=self.script("launch.sh", launch))
-        return self.boot_service_vm(vm, cpus=cpus)
+        return self.boot_service_vm(self.service_vm(launch, kernel_args, **user_scripts),
+                                    cpus=cpus)
 
     def test_disk_survives_reboot(self) -> None:
         # Is what the User VM wrote still there after both VMs and the machine have restarted?
