@@ -147,3 +147,11 @@ int gmem_write_gva(struct vcpu *vcpu, gva_t gva, const void *buf, size_t len,
 		return not_memory(fault, GVA(gva.v + s.len[0]));
 	return 0;
 }
+
+void gmem_inject(struct vcpu *vcpu, const struct gmem_fault *fault)
+{
+	if (fault->vector == EXC_PF)
+		vcpu_inject_pf(vcpu, fault->addr, fault->error);
+	else
+		vcpu_inject(vcpu, fault->vector, fault->error);
+}

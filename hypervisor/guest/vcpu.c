@@ -130,10 +130,10 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 		pcpu_kick(p);
 }
 
-void vcpu_skip(struct vcpu *vcpu)
+void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 {
 	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
-	uint64_t next = rip + vmcs_read32(VMCS_EXIT_INSN_LEN);
+	uint64_t next = rip + len;
 	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
 
 	(void)vcpu;
@@ -147,6 +147,11 @@ void vcpu_skip(struct vcpu *vcpu)
 	if (unlikely((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0U))
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+}
+
+void vcpu_skip(struct vcpu *vcpu)
+{
+	vcpu_skip_by(vcpu, vmcs_read32(VMCS_EXIT_INSN_LEN));
 }
 
 uint64_t vcpu_get_gpr(const struct vcpu *vcpu, uint32_t reg)

@@ -4,9 +4,11 @@
  * more, leaves RIP where it is: so a fault on the way keeps the progress made, and interrupts come
  * in between, as on a processor.  Own CPU, no lock.
  */
+#include "lib/errno.h"
 #include "asm/cpuregs.h"
 #include "asm/vmx_insn.h"
 #include "hv/gmem.h"
+#include "hv/inst.h"
 #include "hv/vcpu.h"
 #include "hv/vcr.h"
 #include "hv/vio.h"
@@ -24,30 +26,14 @@ static uint64_t address_mask(uint32_t info)
 	return masks[MIN(INFO_ADDR_SIZE(info), 2U)];
 }
 
-/* A 16-bit address size keeps the register's upper bits; a 32-bit one clears them in 64-bit mode. */
-static void advance(struct vcpu *vcpu, uint32_t reg, uint64_t delta, uint64_t mask)
-{
-	uint64_t old = vcpu->gpr[reg], next = (old + delta) & mask;
-
-	vcpu->gpr[reg] = mask == UINT16_MAX ? (old & ~mask) | next : next;
-}
-
-static void inject(struct vcpu *vcpu, const struct gmem_fault *fault)
-{
-	if (fault->vector == EXC_PF)
-		vcpu_inject_pf(vcpu, fault->addr, fault->error);
-	else
-		vcpu_inject(vcpu, fault->vector, fault->error);
-}
-
 /* INS: check that the element can be stored before the device is read, which may not be undone. */
 static int string_in(struct vcpu *vcpu, struct io_access *io, gva_t gva, struct gmem_fault *fault)
 {
 	gpa_t gpa;
-	int ret = gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, fault);
 
-	if (ret != 0)
-		return ret;
+	if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, fault) != 0 ||
+	    gmem_translate(vcpu, GVA(gva.v + io->width - 1U), GMEM_WRITE, &gpa, fault) != 0)
+		return -EFAULT;
 	vio_dispatch(vcpu, io);
 	return gmem_write_gva(vcpu, gva, &io->value, io->width, fault);
 }
@@ -84,12 +70,12 @@ void vio_string(struct vcpu *vcpu, struct io_access *io, uint64_t qual)
 		ret = io->write ? string_out(vcpu, io, gva, &fault)
 				: string_in(vcpu, io, gva, &fault);
 	if (ret != 0) {
-		inject(vcpu, &fault);
+		gmem_inject(vcpu, &fault);
 		return;
 	}
-	advance(vcpu, index, down ? -(uint64_t)io->width : io->width, mask);
+	inst_advance(vcpu, index, down ? -(uint64_t)io->width : io->width, mask);
 	if (rep) {
-		advance(vcpu, GPR_RCX, UINT64_MAX, mask);
+		inst_advance(vcpu, GPR_RCX, UINT64_MAX, mask);
 		if ((vcpu->gpr[GPR_RCX] & mask) != 0U)
 			return;
 	}

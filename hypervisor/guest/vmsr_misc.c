@@ -12,6 +12,7 @@
 #include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
+#include "hv/vintr.h"
 #include "hv/vm.h"
 #include "hv/vmsr.h"
 
@@ -38,6 +39,8 @@ static void tsc_move(struct vcpu *vcpu, uint64_t delta)
 	vcpu->msrs->tsc_adjust += delta;
 	vcpu->tsc_offset += delta;
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
+	if (vcpu->vm->vintr->tsc_moved)
+		vcpu->vm->vintr->tsc_moved(vcpu);
 }
 
 static int tsc_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)

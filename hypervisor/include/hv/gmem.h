@@ -62,4 +62,7 @@ int gmem_write_gva(struct vcpu *vcpu, gva_t gva, const void *buf, size_t len,
 int gmem_seg_linear(uint32_t seg, uint64_t offset, uint32_t len, uint32_t access, gva_t *gva,
 		    struct gmem_fault *fault);
 
+/* Give the guest the fault. */
+void gmem_inject(struct vcpu *vcpu, const struct gmem_fault *fault);
+
 #endif

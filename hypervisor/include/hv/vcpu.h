@@ -107,6 +107,9 @@ static inline void vcpu_request_self(struct vcpu *vcpu, uint64_t reqs)
  */
 void vcpu_skip(struct vcpu *vcpu);
 
+/* The same for exits that do not give the instruction's length: the decoder knows it. */
+void vcpu_skip_by(struct vcpu *vcpu, uint32_t len);
+
 /* A fault or abort for the guest at the coming entry (vevent.c merges into #DF, triple fault). */
 void vcpu_inject(struct vcpu *vcpu, uint8_t vector, uint32_t error);
 void vcpu_inject_gp(struct vcpu *vcpu); /* #GP(0) */
