@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Virtual MTRRs: default type and the fixed ranges, no variable ones (SDM 3A 11.11).  They are
+ * enabled and write-back from the start, as firmware leaves them: kernels that find them off give
+ * up the PAT as well.  What the guest writes is kept for it to read; the memory types that count
+ * are those of the EPT and the guest's PAT.  Per vCPU, own CPU, no lock.
+ */
+#include "lib/errno.h"
+#include "lib/kconfig.h"
+#include "lib/string.h"
+#include "asm/msr.h"
+#include "hv/mm.h"
+#include "hv/unit.h"
+#include "hv/vcpu.h"
+#include "hv/vm.h"
+#include "hv/vmsr.h"
+
+#define MTRRCAP_FIXED BIT(8)
+#define MTRRCAP_WC    BIT(10)
+#define DEF_TYPE_E    BIT(11)
+#define DEF_TYPE_FE   BIT(10)
+#define TYPE_WB	      6UL
+#define ALL_WB	      0x0606060606060606UL
+#define ALL_UC	      0UL
+
+#define FIXED_COUNT 11U
+#define FIXED_VGA   2U /* 16 KB ranges from 0xA0000 */
+
+struct vm_vmtrr {
+	struct {
+		uint64_t def_type;
+		uint64_t fixed[FIXED_COUNT]; /* 64K, 2 of 16K, 8 of 4K, in MSR order */
+	} vcpu[VM_MAX_VCPUS];
+};
+
+static struct pool vmtrr_pool;
+
+static bool hidden(const struct vcpu *vcpu)
+{
+	return (vcpu->vm->flags & GUEST_FLAG_HIDE_MTRR) != 0U;
+}
+
+static uint32_t fixed_index(uint32_t msr)
+{
+	if (msr == MSR_MTRR_FIX64K_00000)
+		return 0;
+	return msr < MSR_MTRR_FIX4K_C0000 ? 1U + msr - MSR_MTRR_FIX16K_80000
+					  : 3U + msr - MSR_MTRR_FIX4K_C0000;
+}
+
+static bool type_valid(uint64_t type)
+{
+	return type == 0U || type == 1U || (type >= 4U && type <= 6U);
+}
+
+static int cap_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)msr;
+	if (hidden(vcpu))
+		return -EINVAL;
+	*val = MTRRCAP_FIXED | MTRRCAP_WC;
+	return 0;
+}
+
+static int def_type_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	(void)msr;
+	if (hidden(vcpu))
+		return -EINVAL;
+	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].def_type;
+	return 0;
+}
+
+static int def_type_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	(void)msr;
+	if (hidden(vcpu) || (val & ~(DEF_TYPE_E | DEF_TYPE_FE | 0xFFUL)) != 0U ||
+	    !type_valid(val & 0xFFU))
+		return -EINVAL;
+	vcpu->vm->vmtrr->vcpu[vcpu->id].def_type = val;
+	return 0;
+}
+
+static int fixed_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	if (hidden(vcpu))
+		return -EINVAL;
+	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)];
+	return 0;
+}
+
+static int fixed_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	if (hidden(vcpu))
+		return -EINVAL;
+	for (uint32_t i = 0; i < 64U; i += 8U) {
+		if (!type_valid((val >> i) & 0xFFU))
+			return -EINVAL;
+	}
+	vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)] = val;
+	return 0;
+}
+
+static int vmtrr_boot(void)
+{
+	pool_init(&vmtrr_pool, "MTRRs", sizeof(struct vm_vmtrr), 64U, CONFIG_MAX_VM_NUM);
+	return 0;
+}
+
+/* Kernels expect the same values on every CPU; an INIT leaves them alone (SDM 3A table 9-1). */
+static void vmtrr_vm_reset(struct vm *vm)
+{
+	for (uint32_t i = 0; i < VM_MAX_VCPUS; i++) {
+		vm->vmtrr->vcpu[i].def_type = DEF_TYPE_E | DEF_TYPE_FE | TYPE_WB;
+		for (uint32_t n = 0; n < FIXED_COUNT; n++)
+			vm->vmtrr->vcpu[i].fixed[n] = n == FIXED_VGA ? ALL_UC : ALL_WB;
+	}
+}
+
+static int vmtrr_vm_init(struct vm *vm)
+{
+	vm->vmtrr = pool_get(&vmtrr_pool);
+	if (!vm->vmtrr)
+		return -ENOMEM;
+	vmtrr_vm_reset(vm);
+	return 0;
+}
+
+static void vmtrr_vm_deinit(struct vm *vm)
+{
+	pool_put(&vmtrr_pool, vm->vmtrr);
+	vm->vmtrr = NULL;
+}
+
+UNIT(vmtrr) = {
+	.name = "vmtrr",
+	.level = UNIT_CPU,
+	.boot = vmtrr_boot,
+	.vm_init = vmtrr_vm_init,
+	.vm_reset = vmtrr_vm_reset,
+	.vm_deinit = vmtrr_vm_deinit,
+};
+VMSR(mtrrcap) = {.first = MSR_MTRRCAP, .last = MSR_MTRRCAP, .read = cap_read};
+VMSR(mtrr_def_type) = {.first = MSR_MTRR_DEF_TYPE, .last = MSR_MTRR_DEF_TYPE,
+		       .read = def_type_read, .write = def_type_write};
+VMSR(mtrr_fix64k) = {.first = MSR_MTRR_FIX64K_00000, .last = MSR_MTRR_FIX64K_00000,
+		     .read = fixed_read, .write = fixed_write};
+VMSR(mtrr_fix16k) = {.first = MSR_MTRR_FIX16K_80000, .last = MSR_MTRR_FIX16K_A0000,
+		     .read = fixed_read, .write = fixed_write};
+VMSR(mtrr_fix4k) = {.first = MSR_MTRR_FIX4K_C0000, .last = MSR_MTRR_FIX4K_F8000,
+		    .read = fixed_read, .write = fixed_write};
