@@ -170,6 +170,11 @@ void apicv_notify(struct vcpu *vcpu); /* any CPU */
 void vapic_inject(struct vcpu *vcpu);
 bool vapic_pending(struct vcpu *vcpu);
 
+/* ptirq_remap.c: see struct vintr_ops */
+int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
+		    uint64_t *out_addr, uint32_t *out_data);
+void ptirq_msi_release(struct vm *vm, uint16_t bdf);
+
 /* vpic.c */
 int vpic_boot(void);
 int vpic_create(struct vm *vm);
