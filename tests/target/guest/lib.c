@@ -10,8 +10,6 @@
 
 #define COM1	     0x3f8U
 #define LSR_THRE     0x20U
-#define BOCHS_EXIT   0x8900U
-#define QEMU_EXIT    0xf4U
 #define IDT_ENTRIES  256U
 #define GATE_PRESENT 0x8e00U
 #define CODE_SEGMENT 8U
@@ -105,13 +103,8 @@ void print(const char *format, ...)
 	va_end(args);
 }
 
-void machine_off(void)
+void stop(void)
 {
-	static const char word[] = "Shutdown";
-
-	for (size_t i = 0U; word[i] != '\0'; i++)
-		out8(BOCHS_EXIT, (uint8_t)word[i]);
-	out32(QEMU_EXIT, 0U);
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }
@@ -125,7 +118,7 @@ uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip)
 		}
 	}
 	print("exception %u error %lx at %lx\n", (uint32_t)vector, error, rip);
-	machine_off();
+	stop();
 }
 
 static void set_gate(uint32_t vector, uint64_t handler)

@@ -221,5 +221,4 @@ void guest_main(const void *boot_params)
 	probe_mmio();
 	probe_ports();
 	print("probe done\n");
-	machine_off();
 }
