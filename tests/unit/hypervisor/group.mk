@@ -7,6 +7,10 @@ CFLAGS_hypervisor := -std=gnu11
 
 # The fake processor, its log and its memory: what most tests link.
 SET_hypervisor_machine := $(addprefix tests/fake/,fake_machine.c fake_log.c fake_pool.c fake_time.c)
+# Virtual interrupt controllers, and a core around them that writes down what it is asked for.
+SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c inject.c ptirq.c ptirq_remap.c vapic.c \
+	vlapic.c vlapic_icr.c vlapic_irr.c vlapic_timer.c vpic.c) \
+	$(addprefix hypervisor/guest/,unit.c vintr.c vioapic.c) tests/unit/hypervisor/vapic_machine.c
 
 $(OUT)/gen-hv/config.h: $(TOP)/configs/boards/bochs.xml $(TOP)/configs/scenarios/bochs/shared.xml \
 		$(TOP)/Kconfig
