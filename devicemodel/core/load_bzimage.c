@@ -64,6 +64,15 @@ static int bad_kernel(const struct kernel *kernel, const char *why)
 	return -ENOEXEC;
 }
 
+/* Older kernels have a shorter header: its end is where the jump over it goes to. */
+static void forget_tail(struct setup_header *hdr)
+{
+	size_t end = offsetof(struct setup_header, header) + (hdr->jump >> 8);
+
+	if (end < sizeof(*hdr))
+		memset((uint8_t *)hdr + end, 0, sizeof(*hdr) - end);
+}
+
 static int read_header(struct kernel *kernel)
 {
 	const uint64_t at = offsetof(struct boot_params, hdr);
@@ -79,6 +88,7 @@ static int read_header(struct kernel *kernel)
 		return bad_kernel(kernel, "its boot protocol is older than 2.06");
 	if (!(hdr->loadflags & LOADED_HIGH))
 		return bad_kernel(kernel, "it is a zImage, to be loaded low");
+	forget_tail(hdr);
 	setup = hdr->setup_sects ? hdr->setup_sects : DEFAULT_SETUP_SECTS;
 	kernel->payload_offset = (setup + 1) * SECTOR;
 	if (kernel->payload_offset >= kernel->file_size)
@@ -104,7 +114,8 @@ static int place_kernel(struct kernel *kernel, uint64_t top)
 		return bad_kernel(kernel, "kernel_alignment is not a power of two");
 	if (hdr->relocatable_kernel &&
 	    (gpa < HIGH_KERNEL || gpa > top || top - gpa < kernel->init_size))
-		gpa = (HIGH_KERNEL + align - 1) & ~(align - 1);
+		gpa = HIGH_KERNEL;
+	gpa = (gpa + align - 1) & ~(align - 1);
 	if (gpa < HIGH_KERNEL)
 		return bad_kernel(kernel, "it wants to be loaded below 1 MB");
 	if (gpa > top || kernel->init_size > top - gpa) {

@@ -24,6 +24,7 @@ void bzimage_make(struct bzimage *image)
 		.setup_sects = BZ_SETUP_SECTS,
 		.syssize = BZ_PAYLOAD / 16,
 		.boot_flag = 0xaa55,
+		.jump = 0xeb | (sizeof(hdr) - offsetof(struct setup_header, header)) << 8,
 		.header = 0x53726448,
 		.version = 0x20f,
 		.loadflags = LOADED_HIGH,

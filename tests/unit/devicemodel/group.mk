@@ -10,11 +10,15 @@ $(OUT)/gen/version.h:
 	@echo '#define DM_VERSION "test"' > $@
 $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
 
-# The device model but for virtio, main() and the HSM: what dm_machine.h starts.
-SET_devicemodel_machine := \
+# The device model but for virtio, main() and the HSM: what dm_machine.h starts. @stopped is the
+# same with a clock that stands still (fake_clock.h).
+SET_devicemodel_stopped := \
 	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c mevent.c iothread.c \
 		ioreq.c power.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
 		chardev.c) \
-	$(patsubst $(TOP)/%,%,$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \
-		$(TOP)/devicemodel/platform/*.c)) \
+	$(filter-out devicemodel/platform/clock.c,$(patsubst $(TOP)/%,%, \
+		$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \
+		$(TOP)/devicemodel/platform/*.c))) \
 	tests/fake/fake_hsm.c tests/unit/devicemodel/dm_machine.c
+SET_devicemodel_machine := $(SET_devicemodel_stopped) devicemodel/platform/clock.c
+SET_devicemodel_stopped += tests/unit/devicemodel/fake_clock.c

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Do byte streams over a terminal leave it as they found it, and over files and pipes do what
+ * their names promise?
+ */
+// links: devicemodel/core/chardev.c devicemodel/core/mevent.c devicemodel/core/iothread.c
+// links: devicemodel/core/log.c
+#include <fcntl.h>
+#include <pthread.h>
+#include <pty.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "chardev.h"
+#include "iothread.h"
+#include "mevent.h"
+
+static struct iothread *thread;
+static struct mevent_loop *loop;
+
+static struct {
+	pthread_mutex_t lock;
+	char text[256];
+	size_t len, limit;
+} got = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static size_t room(void *arg)
+{
+	size_t left;
+
+	(void)arg;
+	pthread_mutex_lock(&got.lock);
+	left = got.limit - got.len;
+	pthread_mutex_unlock(&got.lock);
+	return left;
+}
+
+static void receive(void *arg, const uint8_t *data, size_t len)
+{
+	(void)arg;
+	pthread_mutex_lock(&got.lock);
+	assert_true(len <= got.limit - got.len);
+	memcpy(got.text + got.len, data, len);
+	got.len += len;
+	pthread_mutex_unlock(&got.lock);
+}
+
+static size_t length(void)
+{
+	size_t len;
+
+	pthread_mutex_lock(&got.lock);
+	len = got.len;
+	pthread_mutex_unlock(&got.lock);
+	return len;
+}
+
+static const struct chardev_ops ops = {.room = room, .receive = receive};
+
+#define wait_for(condition)                                                                        \
+	do {                                                                                       \
+		for (int wait_i = 0; wait_i < 1000 && !(condition); wait_i++)                      \
+			usleep(1000);                                                              \
+		assert_true(condition);                                                            \
+	} while (0)
+
+static int setup(void **state)
+{
+	(void)state;
+	thread = iothread_create("loop", NULL);
+	loop = iothread_loop(thread);
+	memset(got.text, 0, sizeof(got.text));
+	got.len = 0;
+	got.limit = sizeof(got.text) - 1;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	iothread_destroy(thread);
+	return 0;
+}
+
+static int saved[2];
+
+static void replace_stdio(int in, int out)
+{
+	fflush(stdout);
+	for (int fd = 0; fd < 2; fd++)
+		saved[fd] = dup(fd);
+	dup2(in, 0);
+	dup2(out, 1);
+}
+
+static void restore_stdio(void)
+{
+	for (int fd = 0; fd < 2; fd++) {
+		dup2(saved[fd], fd);
+		close(saved[fd]);
+	}
+}
+
+/* A terminal: raw while in use, and exactly as before afterwards? */
+static void test_stdio_terminal(void **state)
+{
+	struct termios before, during, after;
+	struct chardev *dev, *second;
+	int master, slave, flags;
+	char text[3];
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, NULL), 0);
+	memset(&before, 0, sizeof(before));
+	memset(&after, 0, sizeof(after));
+	tcgetattr(slave, &before);
+	flags = fcntl(slave, F_GETFL);
+	replace_stdio(slave, slave);
+	dev = chardev_open(loop, "com1", "stdio", &ops, NULL);
+	second = chardev_open(loop, "com2", "stdio", &ops, NULL);
+	tcgetattr(slave, &during);
+	chardev_write(dev, (const uint8_t *)"\x03\r\n", 3);
+	assert_int_equal(write(master, "\x03q", 2), 2);
+	for (int i = 0; i < 1000 && length() < 2; i++)
+		usleep(1000);
+	chardev_close(dev);
+	restore_stdio();
+	assert_null(second);
+	assert_int_equal(length(), 2);
+	assert_memory_equal(got.text, "\x03q", 2);
+	assert_int_equal(read(master, text, 3), 3);
+	assert_memory_equal(text, "\x03\r\n", 3);
+	assert_false(during.c_lflag & (ICANON | ECHO | ISIG));
+	tcgetattr(slave, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(fcntl(slave, F_GETFL), flags);
+	close(slave);
+	close(master);
+}
+
+/* Standard input is /dev/null and output a file, as in a script: does output arrive? */
+static void test_stdio_files(void **state)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	struct chardev *dev;
+	char text[6] = "";
+
+	(void)state;
+	replace_stdio(null, file);
+	dev = chardev_open(loop, "com1", "stdio", &ops, NULL);
+	chardev_write(dev, (const uint8_t *)"hello", 5);
+	chardev_close(dev);
+	restore_stdio();
+	assert_int_equal(pread(file, text, 5, 0), 5);
+	assert_string_equal(text, "hello");
+	close(null);
+	close(file);
+}
+
+/* A pipe as input ends, and a full pipe as output: nothing blocks, nothing spins? */
+static void test_stdio_pipes(void **state)
+{
+	static const uint8_t block[1024];
+	int in[2], out[2];
+	struct chardev *dev;
+	size_t total = 0;
+	ssize_t n;
+	char text[4096];
+
+	(void)state;
+	assert_int_equal(pipe(in), 0);
+	assert_int_equal(pipe(out), 0);
+	assert_int_equal(write(in[1], "hey", 3), 3);
+	close(in[1]);
+	replace_stdio(in[0], out[1]);
+	dev = chardev_open(loop, "com1", "stdio", &ops, NULL);
+	for (int i = 0; i < 70; i++) /* 64 KB fit the pipe, the rest is buffered */
+		chardev_write(dev, block, sizeof(block));
+	for (int i = 0; i < 1000 && length() < 3; i++)
+		usleep(1000);
+	while (total < 70 * 1024) {
+		n = read(out[0], text, sizeof(text));
+		if (n <= 0)
+			break;
+		total += (size_t)n;
+	}
+	chardev_close(dev);
+	restore_stdio();
+	assert_memory_equal(got.text, "hey", 3);
+	assert_int_equal(total, 70 * 1024);
+	close(in[0]);
+	close(out[0]);
+	close(out[1]);
+}
+
+/* Does a receiver without room stop the stream, and get all of it later? */
+static void test_flow(void **state)
+{
+	int in[2];
+	int null = open("/dev/null", O_WRONLY);
+	struct chardev *dev;
+
+	(void)state;
+	got.limit = 4;
+	assert_int_equal(pipe(in), 0);
+	replace_stdio(in[0], null);
+	dev = chardev_open(loop, "com1", "stdio", &ops, NULL);
+	assert_int_equal(write(in[1], "0123456789", 10), 10);
+	for (int i = 0; i < 1000 && length() < 4; i++)
+		usleep(1000);
+	usleep(20000);
+	pthread_mutex_lock(&got.lock);
+	got.limit = 200;
+	pthread_mutex_unlock(&got.lock);
+	chardev_rx_ready(dev);
+	for (int i = 0; i < 1000 && length() < 10; i++)
+		usleep(1000);
+	chardev_close(dev);
+	restore_stdio();
+	assert_string_equal(got.text, "0123456789");
+	close(in[0]);
+	close(in[1]);
+	close(null);
+}
+
+/* A terminal device by path: raw in use, restored after; no terminal, no device. */
+static void test_tty(void **state)
+{
+	struct termios before, after;
+	struct chardev *dev;
+	char path[64], text[2];
+	int master, slave;
+
+	(void)state;
+	assert_int_equal(openpty(&master, &slave, path, NULL, NULL), 0);
+	memset(&before, 0, sizeof(before));
+	memset(&after, 0, sizeof(after));
+	tcgetattr(slave, &before);
+	dev = chardev_open(loop, "com1", path, &ops, NULL);
+	assert_non_null(dev);
+	chardev_write(dev, (const uint8_t *)"\n!", 2);
+	assert_int_equal(read(master, text, 2), 2);
+	assert_memory_equal(text, "\n!", 2);
+	assert_int_equal(write(master, "in", 2), 2);
+	wait_for(length() == 2);
+	chardev_close(dev);
+	tcgetattr(slave, &after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_null(chardev_open(loop, "com1", "/dev/null", &ops, NULL));
+	assert_null(chardev_open(loop, "com1", "/nonexistent", &ops, NULL));
+	close(slave);
+	close(master);
+}
+
+/* What if a TCP port is taken? */
+static void test_tcp_taken(void **state)
+{
+	struct chardev *dev = chardev_open(loop, "com1", "tcp:47120", &ops, NULL);
+
+	(void)state;
+	assert_non_null(dev);
+	assert_null(chardev_open(loop, "com2", "tcp:47120", &ops, NULL));
+	chardev_close(dev);
+	dev = chardev_open(loop, "com2", "tcp:47120", &ops, NULL);
+	assert_non_null(dev);
+	chardev_close(dev);
+	chardev_close(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_stdio_terminal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stdio_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stdio_pipes, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_flow, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_tcp_taken, setup, teardown),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
