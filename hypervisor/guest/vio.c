@@ -2,7 +2,7 @@
 /*
  * Port and MMIO accesses of guests: the I/O bitmap of each VM, the tables of claimed regions, and
  * the exits that lead here.  Regions may come and go while vCPUs run (a BAR moves), so a table
- * carries a sequence count: a reader that saw it change looks again, and takes no lock.  Never
+ * carries a sequence count: a reader that saw it change looks again, and takes no lock; those who change a table lock it.  Never
  * touches a device itself, except that ports the bitmap opens are the machine's.
  */
 #include "lib/errno.h"
@@ -31,6 +31,7 @@ struct vio_region {
 
 /* Sorted by address, no overlaps. */
 struct vio_table {
+	spinlock_t lock;       /* of those who change it */
 	volatile uint32_t seq; /* odd while it is being changed */
 	uint32_t count;
 	uint32_t hint; /* last hit; any CPU writes it, a stale one only costs a search */
@@ -81,43 +82,47 @@ static bool table_find(struct vio_table *t, uint64_t addr, struct vio_region *ou
 }
 
 /* Readers on other CPUs see an odd count, or a different one, around any change. */
-static void table_change_begin(struct vio_table *t)
-{
-	(void)atomic_add32(&t->seq, 1U);
-}
-
-static void table_change_end(struct vio_table *t)
+static void table_seq(struct vio_table *t)
 {
 	(void)atomic_add32(&t->seq, 1U);
 }
 
 static int table_add(struct vio_table *t, const struct vio_region *new)
 {
-	uint32_t i = table_search(t, new->base);
+	uint32_t i;
+	int ret = 0;
 
-	if (i < t->count && t->r[i].base < new->end)
-		return -EEXIST;
-	if (t->count == VIO_REGIONS)
-		return -ENOSPC;
-	table_change_begin(t);
-	memmove(&t->r[i + 1U], &t->r[i], (t->count - i) * sizeof(t->r[0]));
-	t->r[i] = *new;
-	t->count++;
-	table_change_end(t);
-	return 0;
+	spin_lock(&t->lock);
+	i = table_search(t, new->base);
+	if (i < t->count && t->r[i].base < new->end) {
+		ret = -EEXIST;
+	} else if (t->count == VIO_REGIONS) {
+		ret = -ENOSPC;
+	} else {
+		table_seq(t);
+		memmove(&t->r[i + 1U], &t->r[i], (t->count - i) * sizeof(t->r[0]));
+		t->r[i] = *new;
+		t->count++;
+		table_seq(t);
+	}
+	spin_unlock(&t->lock);
+	return ret;
 }
 
 static void table_remove(struct vio_table *t, uint64_t base)
 {
-	uint32_t i = table_search(t, base);
+	uint32_t i;
 
-	if (i == t->count || t->r[i].base != base)
-		return;
-	table_change_begin(t);
-	t->count--;
-	memmove(&t->r[i], &t->r[i + 1U], (t->count - i) * sizeof(t->r[0]));
-	memset(&t->r[t->count], 0, sizeof(t->r[0])); /* the hint may still point here */
-	table_change_end(t);
+	spin_lock(&t->lock);
+	i = table_search(t, base);
+	if (i < t->count && t->r[i].base == base) {
+		table_seq(t);
+		t->count--;
+		memmove(&t->r[i], &t->r[i + 1U], (t->count - i) * sizeof(t->r[0]));
+		memset(&t->r[t->count], 0, sizeof(t->r[0])); /* the hint may still point here */
+		table_seq(t);
+	}
+	spin_unlock(&t->lock);
 }
 
 int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, void *arg)

@@ -239,35 +239,23 @@ void pio_write32(uint16_t port, uint32_t v)
 	(void)port_access(port, 4, true, v);
 }
 
-uint8_t mmio_read8(const volatile void *addr)
-{
-	if (fake_mmio)
-		return (uint8_t)fake_mmio((uintptr_t)addr, false, 0);
-	return *(const volatile uint8_t *)addr;
-}
-
-void mmio_write8(volatile void *addr, uint8_t v)
-{
-	if (fake_mmio)
-		(void)fake_mmio((uintptr_t)addr, true, v);
-	else
-		*(volatile uint8_t *)addr = v;
-}
-
-uint32_t mmio_read32(const volatile void *addr)
-{
-	if (fake_mmio)
-		return fake_mmio((uintptr_t)addr, false, 0);
-	return *(const volatile uint32_t *)addr;
-}
-
-void mmio_write32(volatile void *addr, uint32_t v)
-{
-	if (fake_mmio)
-		(void)fake_mmio((uintptr_t)addr, true, v);
-	else
-		*(volatile uint32_t *)addr = v;
-}
+#define FAKE_MMIO(bits)                                                                            \
+	uint##bits##_t mmio_read##bits(const volatile void *addr)                                  \
+	{                                                                                          \
+		if (fake_mmio)                                                                     \
+			return (uint##bits##_t)fake_mmio((uintptr_t)addr, false, 0);               \
+		return *(const volatile uint##bits##_t *)addr;                                     \
+	}                                                                                          \
+	void mmio_write##bits(volatile void *addr, uint##bits##_t v)                               \
+	{                                                                                          \
+		if (fake_mmio)                                                                     \
+			(void)fake_mmio((uintptr_t)addr, true, v);                                 \
+		else                                                                               \
+			*(volatile uint##bits##_t *)addr = v;                                      \
+	}
+FAKE_MMIO(8)
+FAKE_MMIO(16)
+FAKE_MMIO(32)
 
 #define FAKE_CR(n)                                                                                 \
 	uint64_t read_cr##n(void)                                                                  \

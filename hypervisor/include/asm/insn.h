@@ -83,6 +83,16 @@ static inline void mmio_write8(volatile void *addr, uint8_t v)
 	*(volatile uint8_t *)addr = v;
 }
 
+static inline uint16_t mmio_read16(const volatile void *addr)
+{
+	return *(const volatile uint16_t *)addr;
+}
+
+static inline void mmio_write16(volatile void *addr, uint16_t v)
+{
+	*(volatile uint16_t *)addr = v;
+}
+
 static inline uint32_t mmio_read32(const volatile void *addr)
 {
 	return *(const volatile uint32_t *)addr;

@@ -23,8 +23,8 @@ typedef void (*io_handler_t)(struct vcpu *vcpu, void *arg, struct io_access *io)
 
 /*
  * Claim ports [base, base+count) of the VM: they exit and go to fn. An access that begins in the
- * region is the region's, whatever its width. -ENOSPC, -EEXIST on overlap. While the VM is created
- * or under its lock.
+ * region is the region's, whatever its width. -ENOSPC, -EEXIST on overlap, -EINVAL for none at all.
+ * Any CPU, also while the VM runs.
  */
 int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, void *arg);
 int vio_add_mmio(struct vm *vm, gpa_t base, uint64_t size, io_handler_t fn, void *arg);

@@ -11,9 +11,16 @@ struct io_access;
 /* bus<<8 | device<<3 | function */
 typedef uint16_t bdf_t;
 
-/* Physical configuration space through 0xCF8/0xCFC (and MCFG where ACPI has one). Any CPU. */
+/*
+ * Physical configuration space: registers below 256 through 0xCF8/0xCFC, the rest through the MCFG
+ * window where ACPI has one. `width` is 1, 2 or 4, `reg` a multiple of it. Nobody there reads
+ * all-ones. Any CPU.
+ */
 uint32_t pci_cfg_read(bdf_t bdf, uint32_t reg, uint8_t width);
 void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val);
+
+/* The MCFG window of this machine; false when there is none. */
+bool pci_ecam(hpa_t *base, uint64_t *size);
 
 /* Ports 0xCF8-0xCFF of any VM are registered by vpci.c as a unit; nothing else to call. */
 

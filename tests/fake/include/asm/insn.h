@@ -19,6 +19,8 @@ void pio_write32(uint16_t port, uint32_t v);
 
 uint8_t mmio_read8(const volatile void *addr);
 void mmio_write8(volatile void *addr, uint8_t v);
+uint16_t mmio_read16(const volatile void *addr);
+void mmio_write16(volatile void *addr, uint16_t v);
 uint32_t mmio_read32(const volatile void *addr);
 void mmio_write32(volatile void *addr, uint32_t v);
 

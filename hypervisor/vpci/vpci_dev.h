@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VPCI_VPCI_DEV_H
+#define VPCI_VPCI_DEV_H
+
+/* What the files of vpci/ share: a physical device as the VM that owns it sees it. */
+#include "hv/vpci.h"
+#include "lib/kconfig.h"
+#include "lib/spinlock.h"
+
+/* MSI: what the guest wrote; the device holds what vintr->msi_remap made of it. */
+struct vmsi {
+	uint8_t cap; /* offset of the capability, 0: none */
+	bool wide;   /* 64-bit address */
+	bool on;
+	uint64_t addr;
+	uint32_t data;
+};
+
+struct vmsix_entry {
+	uint64_t addr;
+	uint32_t data;
+	uint32_t ctrl; /* bit 0: masked */
+};
+
+struct vmsix {
+	uint8_t cap;
+	bool on;
+	uint16_t count; /* entries kept, at most CONFIG_MAX_MSIX_TABLE_NUM */
+	uint8_t bir;
+	uint32_t offset; /* of the table in the BAR */
+	uint64_t table;	 /* HPA while on */
+	uint64_t first, size; /* pages trapped while on */
+	struct vmsix_entry entry[CONFIG_MAX_MSIX_TABLE_NUM];
+};
+
+/* Fields are protected by the lock of the struct vpci it belongs to. */
+struct vpci_dev {
+	bdf_t bdf;
+	struct vm *vm;
+	spinlock_t *lock;
+	struct vmsi msi;
+	struct vmsix msix;
+};
+
+struct vpci {
+	volatile uint32_t latch; /* 0xCF8 as the guest wrote it */
+	/* Serves a configuration access (IO_PCICFG); what a read gives goes into io->value. */
+	void (*access)(struct vcpu *vcpu, struct io_access *io);
+	spinlock_t lock;
+	uint32_t dev_count;
+	struct vpci_dev *dev[CONFIG_MAX_PCI_DEV_NUM]; /* those found so far */
+};
+
+/* vpci_pt.c: the machine's own devices. */
+int vpci_pt_init(struct vm *vm);
+void vpci_pt_reset(struct vm *vm);
+void vpci_pt_access(struct vcpu *vcpu, struct io_access *io);
+
+/* Merge a write of `width` bytes at `reg` into the aligned 32-bit register `old`. */
+static inline uint32_t vpci_merge(uint32_t old, uint32_t reg, uint8_t width, uint32_t val)
+{
+	uint32_t shift = (reg & 3U) * 8U;
+	uint32_t mask = (width == 4U ? UINT32_MAX : BIT32(width * 8U) - 1U) << shift;
+
+	return (old & ~mask) | ((val << shift) & mask);
+}
+
+/*
+ * The capability's registers. read: the aligned 32-bit register `reg` as the guest sees it, from
+ * the device's `phys`. write: the whole register's new value; false when the device should have it
+ * as it is. With the lock held.
+ */
+void vmsi_init(struct vpci_dev *dev, uint8_t cap);
+uint32_t vmsi_read(const struct vpci_dev *dev, uint32_t reg, uint32_t phys);
+bool vmsi_write(struct vpci_dev *dev, uint32_t reg, uint32_t val);
+bool vmsi_covers(const struct vpci_dev *dev, uint32_t reg);
+
+void vmsix_init(struct vpci_dev *dev, uint8_t cap);
+uint32_t vmsix_read(const struct vpci_dev *dev, uint32_t reg, uint32_t phys);
+bool vmsix_covers(const struct vpci_dev *dev, uint32_t reg);
+/* *flush: the EPT has lost rights; the caller flushes it once the lock is dropped. */
+void vmsix_write(struct vpci_dev *dev, uint32_t val, bool *flush);
+
+#endif
