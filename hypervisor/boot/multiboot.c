@@ -18,6 +18,7 @@
 #define MB1_FLAG_MODS	 BIT32(3)
 #define MB1_FLAG_MMAP	 BIT32(6)
 #define MB1_FLAG_LOADER	 BIT32(9)
+#define MB1_MAX_MMAP	 KB(64)
 
 struct mb1_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
@@ -46,6 +47,9 @@ struct mb1_mmap {
 #define MB2_TAG_EFI_MMAP  17U
 #define MB2_MAX_INFO_SIZE MB(1)
 
+#define RSDP_V1_SIZE 20U
+#define RSDP_V2_SIZE 36U
+
 struct mb2_tag {
 	uint32_t type, size;
 };
@@ -70,6 +74,7 @@ struct boot_info boot_info;
 static char module_args[BOOT_MAX_MODULES][BOOT_CMDLINE_MAX / 8U];
 static char long_args[BOOT_CMDLINE_MAX]; /* one module may use the whole length: a kernel's */
 static bool long_args_used;
+static bool modules_left_out;
 
 static bool is_blank(char c)
 {
@@ -91,13 +96,15 @@ static void copy_string(char *dst, size_t size, const char *src, size_t max, con
 /* The string's first word is the tag; what follows is the VM's command line or arguments. */
 static void add_module(uint64_t start, uint64_t end, const char *string, size_t max)
 {
-	struct boot_module *m = &boot_info.modules[boot_info.module_count];
 	size_t len = strnlen(string, max), i = 0U, n = 0U;
-	char *args = module_args[boot_info.module_count];
 	size_t room = sizeof(module_args[0]);
+	struct boot_module *m;
+	char *args;
 
 	if (boot_info.module_count == BOOT_MAX_MODULES) {
-		report("boot: more than %u modules, the rest is left out", BOOT_MAX_MODULES);
+		if (!modules_left_out)
+			report("boot: more than %u modules, the rest is left out", BOOT_MAX_MODULES);
+		modules_left_out = true;
 		return;
 	}
 	if (start == 0U || end <= start) {
@@ -105,6 +112,8 @@ static void add_module(uint64_t start, uint64_t end, const char *string, size_t 
 		       boot_info.module_count);
 		return;
 	}
+	m = &boot_info.modules[boot_info.module_count];
+	args = module_args[boot_info.module_count];
 	while (i < len && is_blank(string[i]))
 		i++;
 	while (i < len && !is_blank(string[i])) {
@@ -145,7 +154,7 @@ static int parse_mb1(const struct mb1_info *info)
 		report("boot: the loader gave no memory map");
 		return -EINVAL;
 	}
-	while (pos + sizeof(struct mb1_mmap) <= info->mmap_length) {
+	while (pos + sizeof(struct mb1_mmap) <= MIN(info->mmap_length, MB1_MAX_MMAP)) {
 		struct mb1_mmap e;
 
 		memcpy(&e, hpa_ptr(HPA((uint64_t)info->mmap_addr + pos)), sizeof(e));
@@ -154,7 +163,7 @@ static int parse_mb1(const struct mb1_info *info)
 		e820_add_raw(e.base, e.length, e.type);
 		pos += e.size + (uint32_t)sizeof(e.size);
 	}
-	if ((info->flags & MB1_FLAG_MODS) == 0U)
+	if ((info->flags & MB1_FLAG_MODS) == 0U || info->mods_addr == 0U)
 		return 0;
 	for (uint32_t i = 0U; i < info->mods_count && i < 2U * BOOT_MAX_MODULES; i++) {
 		const char *s = (mod[i].string != 0U) ? hpa_ptr(HPA(mod[i].string)) : "";
@@ -208,8 +217,11 @@ static void parse_mb2_tag(const struct mb2_tag *tag)
 			memcpy(&boot_info.efi_systab, body, sizeof(uint64_t));
 		break;
 	case MB2_TAG_ACPI_OLD:
+		if (len >= RSDP_V1_SIZE && boot_info.rsdp_hpa == 0U)
+			boot_info.rsdp_hpa = ptr_hpa(body).v;
+		break;
 	case MB2_TAG_ACPI_NEW:
-		if (tag->type == MB2_TAG_ACPI_NEW || boot_info.rsdp_hpa == 0U)
+		if (len >= RSDP_V2_SIZE)
 			boot_info.rsdp_hpa = ptr_hpa(body).v;
 		break;
 	default: /* the loader may tell more than was asked for */
