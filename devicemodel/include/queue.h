@@ -60,7 +60,12 @@ void queue_fini(struct queue *q);
  */
 int queue_enable(struct queue *q, bool event_idx, bool indirect);
 
-/* Back to power-on values. A queue_push() after this is dropped. */
+/*
+ * The end of a ring, in two steps. After queue_stop() pushes are dropped and pops find nothing,
+ * but one that is under way in another thread may finish; queue_reset() forgets the ring and
+ * goes back to power-on values, when the device has seen to it that nobody takes from it.
+ */
+void queue_stop(struct queue *q);
 void queue_reset(struct queue *q);
 
 /*

@@ -48,7 +48,7 @@ struct virtio_ops {
 
 	/*
 	 * The device is being reset and its queues drop what is pushed. On return no buffer of
-	 * the guest is in use any more.
+	 * the guest is in use any more, and no thread takes from a queue.
 	 */
 	void (*stop)(struct virtio_dev *dev);
 

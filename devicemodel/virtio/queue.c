@@ -65,6 +65,13 @@ void queue_fini(struct queue *q)
 	pthread_mutex_destroy(&q->lock);
 }
 
+void queue_stop(struct queue *q)
+{
+	pthread_mutex_lock(&q->lock);
+	atomic_store(&q->live, false);
+	pthread_mutex_unlock(&q->lock);
+}
+
 void queue_reset(struct queue *q)
 {
 	pthread_mutex_lock(&q->lock);

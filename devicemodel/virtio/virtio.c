@@ -47,10 +47,12 @@ void virtio_destroy(struct virtio_dev *dev)
 
 void virtio_reset(struct virtio_dev *dev)
 {
-	/* First the queues: what finishes from here on is dropped instead of pushed. */
+	/* First this: what finishes from here on is dropped instead of pushed. */
+	for (uint16_t i = 0; i < dev->ops->queues; i++)
+		queue_stop(&dev->queue[i]);
+	dev->ops->stop(dev);
 	for (uint16_t i = 0; i < dev->ops->queues; i++)
 		queue_reset(&dev->queue[i]);
-	dev->ops->stop(dev);
 	dev->accepted = 0;
 	atomic_store(&dev->config_vector, VIRTIO_MSI_NO_VECTOR);
 	atomic_store(&dev->status, 0);

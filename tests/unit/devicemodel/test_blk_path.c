@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Does a disk work from the guest's instruction to the injected interrupt? The whole device
- * model over the fake HSM; the test is a driver that knows of PCI configuration space only, and
- * finds all else from there (doc/path-virtio-blk.md is this journey).
+ * model over the fake HSM; doc/path-virtio-blk.md is this journey.
  */
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
-// links: tests/unit/devicemodel/driver_ring.c
+// links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,155 +20,18 @@
 #include <linux/virtio_ring.h>
 
 #include "dm_machine.h"
-#include "driver_ring.h"
 #include "fake_hsm.h"
-#include "gmem.h"
-#include "io_space.h"
 #include "pci.h"
+#include "virtio_driver.h"
 
 #define SECTORS 64U
-#define RUN	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
-#define MSI	0xFEE01000U
-
-/* What the driver learned from configuration space. */
-struct driver {
-	unsigned int slot;
-	uint64_t common, isr, config; /* GPA */
-	uint16_t bell;		      /* port */
-	uint64_t msix_table;	      /* GPA */
-	unsigned int msix_cap, window;
-	unsigned int notify_bar;
-	struct ring ring;
-	uint64_t memory; /* 64 KB of its own, GPA */
-};
 
 static char paths[2][64];
 static struct driver drivers[2];
 
-void *guest_at(uint64_t gpa, uint64_t len)
-{
-	void *p = gmem_ptr(&machine, gpa, len);
-
-	assert_non_null(p);
-	return p;
-}
-
-static uint32_t cfg_read(const struct driver *d, unsigned int reg, unsigned int size)
-{
-	return pci_bus_read(&machine, 0, d->slot, 0, reg, size);
-}
-
-static void cfg_write(const struct driver *d, unsigned int reg, unsigned int size, uint32_t value)
-{
-	pci_bus_write(&machine, 0, d->slot, 0, reg, size, value);
-}
-
-static uint64_t bar(const struct driver *d, unsigned int i)
-{
-	uint32_t value = cfg_read(d, PCI_BASE_ADDRESS_0 + 4 * i, 4);
-
-	return value & ~(value & PCI_BASE_ADDRESS_SPACE_IO ? 3U : 15U);
-}
-
-static void find_structures(struct driver *d)
-{
-	unsigned int at = cfg_read(d, PCI_CAPABILITY_LIST, 1);
-
-	for (; at != 0; at = cfg_read(d, at + 1, 1)) {
-		unsigned int b = cfg_read(d, at + 4, 1);
-		uint64_t place = b < 6 ? bar(d, b) + cfg_read(d, at + 8, 4) : 0;
-
-		if (cfg_read(d, at, 1) == PCI_CAP_ID_MSIX) {
-			uint32_t table = cfg_read(d, at + PCI_MSIX_TABLE, 4);
-
-			d->msix_cap = at;
-			d->msix_table = bar(d, table & 7) + (table & ~7U);
-			continue;
-		}
-		if (cfg_read(d, at, 1) != PCI_CAP_ID_VNDR)
-			continue;
-		switch (cfg_read(d, at + 3, 1)) {
-		case VIRTIO_PCI_CAP_COMMON_CFG:
-			d->common = place;
-			break;
-		case VIRTIO_PCI_CAP_ISR_CFG:
-			d->isr = place;
-			break;
-		case VIRTIO_PCI_CAP_DEVICE_CFG:
-			d->config = place;
-			break;
-		case VIRTIO_PCI_CAP_NOTIFY_CFG:
-			if (d->bell == 0) { /* a driver takes the first */
-				d->bell = (uint16_t)place;
-				d->notify_bar = b;
-			}
-			break;
-		case VIRTIO_PCI_CAP_PCI_CFG:
-			d->window = at;
-			break;
-		default:
-			fail();
-		}
-	}
-}
-
-static uint64_t get(uint64_t gpa, unsigned int size)
-{
-	return io_space_read(machine.mmio, gpa, size);
-}
-
-static void put(uint64_t gpa, unsigned int size, uint64_t value)
-{
-	io_space_write(machine.mmio, gpa, size, value);
-}
-
-static void set_msix(const struct driver *d, bool on)
-{
-	for (unsigned int v = 0; v < 2; v++) {
-		put(d->msix_table + 16 * v, 4, MSI);
-		put(d->msix_table + 16 * v + 4, 4, 0);
-		put(d->msix_table + 16 * v + 8, 4, 0x40 + d->slot * 16 + v);
-		put(d->msix_table + 16 * v + 12, 4, 0);
-	}
-	cfg_write(d, d->msix_cap + PCI_MSIX_FLAGS, 2, on ? PCI_MSIX_FLAGS_ENABLE : 0);
-}
-
-static void start(struct driver *d)
-{
-	uint8_t run = RUN;
-
-	cfg_write(d, PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
-	put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, 0);
-	put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, run);
-	put(d->common + VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
-	put(d->common + VIRTIO_PCI_COMMON_GF, 4, 1U << VIRTIO_BLK_F_FLUSH);
-	put(d->common + VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
-	put(d->common + VIRTIO_PCI_COMMON_GF, 4, 1);
-	put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, run |= VIRTIO_CONFIG_S_FEATURES_OK);
-	ring_init(&d->ring, d->memory, 16);
-	put(d->common + VIRTIO_PCI_COMMON_MSIX, 2, 0);
-	put(d->common + VIRTIO_PCI_COMMON_Q_SELECT, 2, 0);
-	put(d->common + VIRTIO_PCI_COMMON_Q_SIZE, 2, d->ring.size);
-	put(d->common + VIRTIO_PCI_COMMON_Q_DESCLO, 8, d->ring.desc);
-	put(d->common + VIRTIO_PCI_COMMON_Q_AVAILLO, 8, d->ring.avail);
-	put(d->common + VIRTIO_PCI_COMMON_Q_USEDLO, 8, d->ring.used);
-	put(d->common + VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
-	put(d->common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
-	put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, run |= VIRTIO_CONFIG_S_DRIVER_OK);
-	assert_int_equal(get(d->common + VIRTIO_PCI_COMMON_STATUS, 1), run);
-}
-
 static uint8_t *data(const struct driver *d)
 {
 	return guest_at(d->memory + 0x8000, 4096);
-}
-
-static void wait_used(struct driver *d)
-{
-	uint32_t id, len;
-	bool taken = false;
-
-	machine_wait(taken || (taken = ring_take(&d->ring, &id, &len)));
 }
 
 /* Offer one request of 4 KB, ring the bell, wait, return the status. */
@@ -181,12 +43,12 @@ static uint8_t request(struct driver *d, uint32_t type)
 
 	memcpy(guest_at(d->memory + 0x6000, 16), &hdr, 16);
 	*status = 0xEE;
-	ring_desc(&d->ring, 0, d->memory + 0x6000, 16, VRING_DESC_F_NEXT, 1);
-	ring_desc(&d->ring, 1, d->memory + 0x8000, 4096, VRING_DESC_F_NEXT | write, 2);
-	ring_desc(&d->ring, 2, d->memory + 0x7000, 1, VRING_DESC_F_WRITE, 0);
-	ring_offer(&d->ring, 0);
-	machine_out(d->bell, 2, 0);
-	wait_used(d);
+	ring_desc(&d->ring[0], 0, d->memory + 0x6000, 16, VRING_DESC_F_NEXT, 1);
+	ring_desc(&d->ring[0], 1, d->memory + 0x8000, 4096, VRING_DESC_F_NEXT | write, 2);
+	ring_desc(&d->ring[0], 2, d->memory + 0x7000, 1, VRING_DESC_F_WRITE, 0);
+	ring_offer(&d->ring[0], 0);
+	driver_ring_bell(d, 0);
+	(void)driver_wait(d, 0);
 	return *status;
 }
 
@@ -210,12 +72,9 @@ static int set_up(void **state)
 		 paths[1]);
 	machine_create(options);
 	for (unsigned int i = 0; i < 2; i++) {
-		drivers[i] = (struct driver) {.slot = 3 + i, .memory = 0x200000 + 0x10000 * i};
-		assert_int_equal(cfg_read(&drivers[i], 0, 4), 0x10421AF4);
-		cfg_write(&drivers[i], PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
-		find_structures(&drivers[i]);
-		set_msix(&drivers[i], true);
-		start(&drivers[i]);
+		driver_find(&drivers[i], 3 + i, 0x200000 + 0x10000 * i);
+		assert_int_equal(driver_cfg_read(&drivers[i], 0, 4), 0x10421AF4);
+		driver_start(&drivers[i], 1U << VIRTIO_BLK_F_FLUSH, 1);
 	}
 	return 0;
 }
@@ -236,13 +95,13 @@ static void test_msix(void **state)
 	for (unsigned int i = 0; i < 2; i++) {
 		unsigned int before = atomic_load(&fake_hsm.msis);
 
-		assert_int_equal(get(drivers[i].config, 8), SECTORS);
+		assert_int_equal(driver_get(drivers[i].config, 8), SECTORS);
 		memset(data(&drivers[i]), 0x30 + (int)i, 4096);
 		assert_int_equal(request(&drivers[i], VIRTIO_BLK_T_OUT), VIRTIO_BLK_S_OK);
 		machine_wait(atomic_load(&fake_hsm.msis) == before + 1);
-		assert_int_equal(fake_hsm.msi[before % FAKE_HSM_MSIS].msi_addr, MSI);
+		assert_int_equal(fake_hsm.msi[before % FAKE_HSM_MSIS].msi_addr, DRIVER_MSI);
 		assert_int_equal(fake_hsm.msi[before % FAKE_HSM_MSIS].msi_data,
-				 0x41 + drivers[i].slot * 16);
+				 driver_msi(&drivers[i], 1));
 	}
 	for (unsigned int i = 0; i < 2; i++) {
 		memset(data(&drivers[i]), 0, 4096);
@@ -259,11 +118,11 @@ static void test_intx(void **state)
 	unsigned int gsi = pci_intx_gsi(d->slot, 1), before;
 
 	(void)state;
-	set_msix(d, false);
+	driver_set_msix(d, false);
 	before = atomic_load(&fake_hsm.msis);
 	assert_int_equal(request(d, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 	machine_wait(atomic_load(&fake_hsm.line[gsi]));
-	assert_int_equal(get(d->isr, 1), 1); /* a queue */
+	assert_int_equal(driver_get(d->isr, 1), 1); /* a queue */
 	assert_false(atomic_load(&fake_hsm.line[gsi]));
 	assert_int_equal(atomic_load(&fake_hsm.msis), before);
 }
@@ -276,15 +135,15 @@ static void test_move_bar(void **state)
 	uint32_t id, len;
 
 	(void)state;
-	cfg_write(d, PCI_BASE_ADDRESS_0 + 4 * d->notify_bar, 4, 0x7000);
+	driver_cfg_write(d, PCI_BASE_ADDRESS_0 + 4 * d->notify_bar, 4, 0x7000);
 	d->bell = 0x7000;
 	assert_int_equal(request(d, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
-	ring_offer(&d->ring, 0);
+	ring_offer(&d->ring[0], 0);
 	machine_out(old, 2, 0);
 	usleep(2000);
-	assert_false(ring_take(&d->ring, &id, &len));
-	machine_out(d->bell, 2, 0);
-	wait_used(d);
+	assert_false(ring_take(&d->ring[0], &id, &len));
+	driver_ring_bell(d, 0);
+	(void)driver_wait(d, 0);
 }
 
 /* Can firmware drive the device through configuration space alone? */
@@ -293,14 +152,14 @@ static void test_window(void **state)
 	struct driver *d = &drivers[0];
 
 	(void)state;
-	cfg_write(d, d->window + VIRTIO_PCI_CAP_BAR, 1, 4);
-	cfg_write(d, d->window + VIRTIO_PCI_CAP_OFFSET, 4, VIRTIO_PCI_COMMON_NUMQ);
-	cfg_write(d, d->window + VIRTIO_PCI_CAP_LENGTH, 4, 2);
-	assert_int_equal(cfg_read(d, d->window + 16, 2), 1);
-	cfg_write(d, d->window + VIRTIO_PCI_CAP_OFFSET, 4, VIRTIO_PCI_COMMON_STATUS);
-	cfg_write(d, d->window + VIRTIO_PCI_CAP_LENGTH, 4, 1);
-	cfg_write(d, d->window + 16, 1, 0);
-	assert_int_equal(get(d->common + VIRTIO_PCI_COMMON_STATUS, 1), 0);
+	driver_cfg_write(d, d->window + VIRTIO_PCI_CAP_BAR, 1, 4);
+	driver_cfg_write(d, d->window + VIRTIO_PCI_CAP_OFFSET, 4, VIRTIO_PCI_COMMON_NUMQ);
+	driver_cfg_write(d, d->window + VIRTIO_PCI_CAP_LENGTH, 4, 2);
+	assert_int_equal(driver_cfg_read(d, d->window + 16, 2), 1);
+	driver_cfg_write(d, d->window + VIRTIO_PCI_CAP_OFFSET, 4, VIRTIO_PCI_COMMON_STATUS);
+	driver_cfg_write(d, d->window + VIRTIO_PCI_CAP_LENGTH, 4, 1);
+	driver_cfg_write(d, d->window + 16, 1, 0);
+	assert_int_equal(driver_get(d->common + VIRTIO_PCI_COMMON_STATUS, 1), 0);
 }
 
 /* What if the machine is reset while the disks are in use? They start over from nothing. */
@@ -309,18 +168,19 @@ static void test_machine_reset(void **state)
 	(void)state;
 	assert_int_equal(request(&drivers[0], VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 	for (unsigned int i = 0; i < 8; i++) {
-		ring_offer(&drivers[0].ring, 0);
-		machine_out(drivers[0].bell, 2, 0);
+		ring_offer(&drivers[0].ring[0], 0);
+		driver_ring_bell(&drivers[0], 0);
 	}
 	pci_bus_reset(&machine);
 	for (unsigned int i = 0; i < 2; i++) {
-		assert_int_equal(cfg_read(&drivers[i], PCI_COMMAND, 2) & PCI_COMMAND_MEMORY, 0);
-		cfg_write(&drivers[i], PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
-		assert_int_equal(get(drivers[i].common + VIRTIO_PCI_COMMON_STATUS, 1), 0);
+		assert_int_equal(driver_cfg_read(&drivers[i], PCI_COMMAND, 2) & PCI_COMMAND_MEMORY,
+				 0);
+		driver_cfg_write(&drivers[i], PCI_COMMAND, 2, PCI_COMMAND_IO | PCI_COMMAND_MEMORY);
+		assert_int_equal(driver_get(drivers[i].common + VIRTIO_PCI_COMMON_STATUS, 1), 0);
 	}
 	for (unsigned int i = 0; i < 2; i++) {
-		set_msix(&drivers[i], true);
-		start(&drivers[i]);
+		driver_set_msix(&drivers[i], true);
+		driver_start(&drivers[i], 1U << VIRTIO_BLK_F_FLUSH, 1);
 		assert_int_equal(request(&drivers[i], VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 	}
 }
@@ -331,15 +191,14 @@ static void test_one_broken(void **state)
 	unsigned int before = atomic_load(&fake_hsm.msis);
 
 	(void)state;
-	ring_offer(&drivers[0].ring, 0xFFFF);
-	machine_out(drivers[0].bell, 2, 0);
-	assert_true(get(drivers[0].common + VIRTIO_PCI_COMMON_STATUS, 1) &
+	ring_offer(&drivers[0].ring[0], 0xFFFF);
+	driver_ring_bell(&drivers[0], 0);
+	assert_true(driver_get(drivers[0].common + VIRTIO_PCI_COMMON_STATUS, 1) &
 		    VIRTIO_CONFIG_S_NEEDS_RESET);
 	assert_int_equal(atomic_load(&fake_hsm.msis), before + 1);
-	assert_int_equal(fake_hsm.msi[before % FAKE_HSM_MSIS].msi_data,
-			 0x40 + drivers[0].slot * 16);
+	assert_int_equal(fake_hsm.msi[before % FAKE_HSM_MSIS].msi_data, driver_msi(&drivers[0], 0));
 	assert_int_equal(request(&drivers[1], VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
-	start(&drivers[0]);
+	driver_start(&drivers[0], 1U << VIRTIO_BLK_F_FLUSH, 1);
 	assert_int_equal(request(&drivers[0], VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 }
 
