@@ -40,9 +40,10 @@ GOOD = {
 MISTAKES: tuple[tuple[str, str, str | tuple[str, str], str], ...] = (
     ("spdx_line", "misc/x.sh", "#!/bin/sh\necho\n", "misc/x.sh:2"),
     ("spdx_line", "doc/a.md", "# A\n", "doc/a.md:1"),
-    ("header_comment", "hypervisor/guest/vm.c", (" * who calls it\n", ""),
+    ("header_comment", "hypervisor/guest/vm.c", (" * who calls it\n", " * word\n" * 9),
      "hypervisor/guest/vm.c:2"),
-    ("header_comment", "devicemodel/core/pio.c", SPDX_C + "int a;\n", "devicemodel/core/pio.c:2"),
+    ("header_comment", "hypervisor/guest/vm.c", SPDX_C + "/* Short. */\nint a;\n",
+     "hypervisor/guest/vm.c:2"),
     ("file_size", "hypervisor/guest/vm.c", HEAD + "\n" * 600, "hypervisor/guest/vm.c:600"),
     ("function_size", "hypervisor/guest/vm.c", ("\treturn a;\n", "\ta++;\n" * 100),
      "hypervisor/guest/vm.c:9"),
