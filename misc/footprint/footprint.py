@@ -131,7 +131,7 @@ def measure_all(output: Path, is_built: bool) -> dict[str, Footprint]:
             continue
         if not is_built:
             build(folder, board, scenario, "hypervisor")
-        found[mode] = measure(folder, "hypervisor/acrn.map", "hypervisor/acrn.32.out")
+        found[mode] = measure(folder, "hypervisor/acrn.map", "hypervisor/acrn.elf")
     folder = output / "footprint" / "devicemodel"
     if not is_built:
         build(folder, "bochs", "shared", "devicemodel")

@@ -46,7 +46,7 @@ class Footprint(unittest.TestCase):
             Path(name, "hypervisor").mkdir()
             Path(name, "hypervisor/acrn.map").write_text("nothing\n")
             with self.assertRaises(footprint.FootprintError):
-                footprint.measure(Path(name), "hypervisor/acrn.map", "hypervisor/acrn.32.out")
+                footprint.measure(Path(name), "hypervisor/acrn.map", "hypervisor/acrn.elf")
 
 
 if __name__ == "__main__":
