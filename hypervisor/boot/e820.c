@@ -11,22 +11,31 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define RAW_MAX 128U
+#define RAW_MAX	   128U
+#define RESERVE_MAX 16U
+/* The host's tables map all below the top of the map: one absurd entry shall not cost the boot. */
+#define ADDR_LIMIT (1UL << 42)
 
 struct e820 host_e820;
-static struct mem_range raw[RAW_MAX];
+static struct mem_range raw[RAW_MAX + RESERVE_MAX];
 static uint32_t raw_count;
+static bool raw_left_out;
 
 void e820_add_raw(uint64_t base, uint64_t size, uint32_t type)
 {
-	uint64_t end;
-
 	if (size == 0U)
 		return;
-	if (__builtin_add_overflow(base, size, &end))
-		size = UINT64_MAX - base;
+	if (base >= ADDR_LIMIT) {
+		report("boot: memory map entry at 0x%lx, above %lu TB, left out", base,
+		       ADDR_LIMIT >> 40);
+		return;
+	}
+	size = MIN(size, ADDR_LIMIT - base);
 	if (raw_count == RAW_MAX) {
-		report("boot: more than %u memory map entries, the rest is left out", RAW_MAX);
+		if (!raw_left_out)
+			report("boot: more than %u memory map entries, the rest is left out",
+			       RAW_MAX);
+		raw_left_out = true;
 		return;
 	}
 	if (type < MEM_RAM || type > MEM_BAD)
@@ -71,9 +80,9 @@ static uint64_t next_edge(uint64_t addr)
 
 static void append(struct e820 *map, uint64_t base, uint64_t end, uint32_t type)
 {
-	struct mem_range *last = &map->r[map->count - 1U];
+	struct mem_range *last = (map->count != 0U) ? &map->r[map->count - 1U] : NULL;
 
-	if (map->count != 0U && last->type == type && last->base + last->size == base) {
+	if (last != NULL && last->type == type && last->base + last->size == base) {
 		last->size += end - base;
 	} else if (map->count < ARRAY_SIZE(map->r)) {
 		map->r[map->count++] =
@@ -102,16 +111,22 @@ static void build(void)
 /* Whole pages only: a guest or the hypervisor never uses part of one. */
 static void trim_ram(void)
 {
-	for (uint32_t i = 0U; i < host_e820.count; i++) {
-		struct mem_range *r = &host_e820.r[i];
-		uint64_t base = ALIGN_UP(r->base, PAGE_SIZE);
-		uint64_t end = ALIGN_DOWN(r->base + r->size, PAGE_SIZE);
+	uint32_t kept = 0U;
 
-		if (r->type == MEM_RAM && end > base && (base != r->base || end != base + r->size)) {
-			r->base = base;
-			r->size = end - base;
+	for (uint32_t i = 0U; i < host_e820.count; i++) {
+		struct mem_range r = host_e820.r[i];
+
+		if (r.type == MEM_RAM) {
+			uint64_t end = ALIGN_DOWN(r.base + r.size, PAGE_SIZE);
+
+			r.base = ALIGN_UP(r.base, PAGE_SIZE);
+			if (r.base >= end)
+				continue;
+			r.size = end - r.base;
 		}
+		host_e820.r[kept++] = r;
 	}
+	host_e820.count = kept;
 }
 
 int e820_init(void)
@@ -127,7 +142,7 @@ int e820_init(void)
 
 int e820_reserve(uint64_t base, uint64_t size)
 {
-	if (raw_count == RAW_MAX)
+	if (raw_count == ARRAY_SIZE(raw))
 		return -ENOSPC;
 	raw[raw_count++] = (struct mem_range){.base = base, .size = size, .type = MEM_RESERVED};
 	build();
@@ -137,7 +152,7 @@ int e820_reserve(uint64_t base, uint64_t size)
 
 static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-	return a < b + b_size && b < a + a_size;
+	return (a >= b) ? a - b < b_size : b - a < a_size;
 }
 
 /* Start of a thing of the loader's or ours that lies in [base, base+size), or UINT64_MAX. */
