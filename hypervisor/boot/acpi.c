@@ -13,6 +13,7 @@
 #include "lib/string.h"
 
 #define TABLE_MAX MB(1)
+#define RSDP_MAX  256U
 
 struct rsdp {
 	char signature[8];
@@ -56,6 +57,7 @@ struct fadt {
 #define FADT_FLAG_RESET BIT32(10)
 
 struct acpi_facts acpi_facts;
+static uint32_t cpus_left_out, ioapics_left_out;
 
 static bool sum_is_zero(const void *p, size_t len)
 {
@@ -70,6 +72,13 @@ static bool sum_is_zero(const void *p, size_t len)
 static bool rsdp_valid(const struct rsdp *r)
 {
 	return memcmp(r->signature, "RSD PTR ", 8U) == 0 && sum_is_zero(r, 20U);
+}
+
+/* The part that revision 2 added has its own checksum, over all. */
+static bool rsdp_has_xsdt(const struct rsdp *r)
+{
+	return r->revision >= 2U && r->xsdt != 0U && r->length >= sizeof(*r) &&
+	       r->length <= RSDP_MAX && sum_is_zero(r, r->length);
 }
 
 static const struct rsdp *rsdp_scan(uint64_t base, uint64_t size)
@@ -103,13 +112,21 @@ static const struct rsdp *rsdp_find(uint64_t hint)
 	return rsdp_scan(0xE0000UL, 0x20000UL);
 }
 
+/* Where a table can be read: only the first 4 GB are mapped this early. */
+static bool table_address(uint64_t addr)
+{
+	return addr != 0U && addr <= GB(4) - sizeof(struct sdt);
+}
+
 static const struct sdt *table_check(uint64_t addr)
 {
-	const struct sdt *t = hpa_ptr(HPA(addr));
+	const struct sdt *t;
 
-	if (addr == 0U || addr >= GB(4))
+	if (!table_address(addr))
 		return NULL;
-	if (t->length < sizeof(*t) || t->length > TABLE_MAX || !sum_is_zero(t, t->length)) {
+	t = hpa_ptr(HPA(addr));
+	if (t->length < sizeof(*t) || t->length > MIN(TABLE_MAX, GB(4) - addr) ||
+	    !sum_is_zero(t, t->length)) {
 		report("acpi: table %.4s at 0x%lx has a wrong length or checksum, not used",
 		       t->signature, addr);
 		return NULL;
@@ -117,19 +134,19 @@ static const struct sdt *table_check(uint64_t addr)
 	return t;
 }
 
-static void add_cpu(uint32_t apic_id, uint32_t flags)
+/* `all` is the id that addresses every processor, and so is none's. */
+static void add_cpu(uint32_t apic_id, uint32_t all, uint32_t flags)
 {
-	if ((flags & 1U) == 0U)
+	if ((flags & 1U) == 0U || apic_id == all)
 		return;
-	if (acpi_facts.cpu_count == ACPI_MAX_CPUS) {
-		report("acpi: more than %u processors, the rest is not used", ACPI_MAX_CPUS);
-		return;
-	}
 	for (uint16_t i = 0U; i < acpi_facts.cpu_count; i++) {
 		if (acpi_facts.cpu_apic_ids[i] == apic_id)
 			return; /* listed as xAPIC and as x2APIC entry */
 	}
-	acpi_facts.cpu_apic_ids[acpi_facts.cpu_count++] = apic_id;
+	if (acpi_facts.cpu_count == ACPI_MAX_CPUS)
+		cpus_left_out++;
+	else
+		acpi_facts.cpu_apic_ids[acpi_facts.cpu_count++] = apic_id;
 }
 
 static uint32_t read32(const uint8_t *p)
@@ -155,7 +172,7 @@ static void add_override(const uint8_t *e)
 static void add_ioapic(const uint8_t *e)
 {
 	if (ioapic_count == CONFIG_MAX_IOAPIC_NUM) {
-		report("acpi: more than %u IOAPICs, the rest is not used", CONFIG_MAX_IOAPIC_NUM);
+		ioapics_left_out++;
 		return;
 	}
 	ioapics[ioapic_count++] = (struct ioapic_info){
@@ -163,13 +180,12 @@ static void add_ioapic(const uint8_t *e)
 }
 
 /* The least length of each entry type that is read. */
-static void parse_madt(const struct sdt *madt)
+static void read_madt(const struct sdt *madt)
 {
 	static const uint8_t min_len[] = {[0] = 8U, [1] = 12U, [2] = 10U, [9] = 16U};
 	const uint8_t *p = (const uint8_t *)madt;
 	uint32_t pos = sizeof(*madt) + 8U;
 
-	acpi_facts.madt_hpa = ptr_hpa(madt).v;
 	while (pos + 2U <= madt->length) {
 		const uint8_t *e = &p[pos];
 
@@ -180,23 +196,37 @@ static void parse_madt(const struct sdt *madt)
 		}
 		if (e[0] < ARRAY_SIZE(min_len) && e[1] >= min_len[e[0]]) {
 			if (e[0] == 0U)
-				add_cpu(e[3], read32(&e[4]));
+				add_cpu(e[3], 0xFFU, read32(&e[4]));
 			else if (e[0] == 1U)
 				add_ioapic(e);
 			else if (e[0] == 2U)
 				add_override(e);
 			else if (e[0] == 9U)
-				add_cpu(read32(&e[4]), read32(&e[8]));
+				add_cpu(read32(&e[4]), UINT32_MAX, read32(&e[8]));
 		}
 		pos += e[1];
 	}
+}
+
+static void parse_madt(const struct sdt *madt)
+{
+	acpi_facts.madt_hpa = ptr_hpa(madt).v;
+	cpus_left_out = 0U;
+	ioapics_left_out = 0U;
+	read_madt(madt);
+	if (cpus_left_out != 0U)
+		report("acpi: %u processors are not used: %u are the most", cpus_left_out,
+		       ACPI_MAX_CPUS);
+	if (ioapics_left_out != 0U)
+		report("acpi: %u IOAPICs are not used: %u are the most (MAX_IOAPIC_NUM)",
+		       ioapics_left_out, CONFIG_MAX_IOAPIC_NUM);
 }
 
 static void parse_mcfg(const struct sdt *mcfg)
 {
 	const uint8_t *e = (const uint8_t *)mcfg + sizeof(*mcfg) + 8U;
 
-	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U)
+	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U || e[10] > e[11])
 		return;
 	memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
 	acpi_facts.mcfg_start_bus = e[10];
@@ -210,15 +240,18 @@ static void find_s5(const struct sdt *dsdt)
 
 	for (uint32_t i = sizeof(*dsdt); i + 9U < dsdt->length; i++) {
 		uint32_t q;
+		uint8_t typ;
 
 		if (memcmp(&p[i], "_S5_\x12", 5U) != 0)
 			continue;
 		/* package length (its top bits count more bytes), element count, first element */
 		q = i + 7U + (p[i + 5U] >> 6);
-		if (q + 1U < dsdt->length && p[q] == 0x0AU) /* BytePrefix */
-			q++;
-		if (q < dsdt->length)
-			acpi_facts.s5_typ = p[q]; /* ZeroOp and OneOp are 0 and 1 themselves */
+		if (q + 1U < dsdt->length && p[q] >= 0x0AU && p[q] <= 0x0CU)
+			q++; /* Byte-, Word-, DWordPrefix: the low byte comes first */
+		typ = (q < dsdt->length) ? p[q] : 0xFFU;
+		/* ZeroOp and OneOp are 0 and 1 themselves; the register has three bits. */
+		if (typ <= 7U)
+			acpi_facts.s5_typ = typ;
 		return;
 	}
 }
@@ -237,7 +270,8 @@ static void parse_fadt(const struct sdt *t)
 	acpi_facts.pm1b_cnt = (uint16_t)f->pm1b_cnt;
 	if (t->length >= offsetof(struct fadt, gpe0))
 		acpi_facts.pm_timer = (uint16_t)f->pm_timer;
-	if (t->length >= sizeof(*f) && (f->flags & FADT_FLAG_RESET) != 0U && f->reset_space == 1U) {
+	if (t->length >= sizeof(*f) && (f->flags & FADT_FLAG_RESET) != 0U && f->reset_space == 1U &&
+	    f->reset_addr <= UINT16_MAX) {
 		acpi_facts.reset_port = (uint16_t)f->reset_addr;
 		acpi_facts.reset_value = f->reset_value;
 	}
@@ -252,10 +286,11 @@ static void parse_table(uint64_t addr)
 		char signature[5];
 		void (*parse)(const struct sdt *t);
 	} known[] = {{"APIC", parse_madt}, {"MCFG", parse_mcfg}, {"FACP", parse_fadt}};
-	const struct sdt *head = hpa_ptr(HPA(addr));
+	const struct sdt *head;
 
-	if (addr == 0U || addr >= GB(4))
+	if (!table_address(addr))
 		return;
+	head = hpa_ptr(HPA(addr));
 	for (size_t i = 0U; i < ARRAY_SIZE(known); i++) {
 		if (memcmp(head->signature, known[i].signature, 4U) == 0 &&
 		    table_check(addr) != NULL)
@@ -275,14 +310,16 @@ void acpi_init(uint64_t rsdp_hint)
 		return;
 	}
 	acpi_facts.rsdp_hpa = ptr_hpa(r).v;
-	if (r->revision >= 2U && r->xsdt != 0U)
+	if (rsdp_has_xsdt(r))
 		root = table_check(r->xsdt);
 	if (root == NULL) {
 		root = table_check(r->rsdt);
 		width = 4U;
 	}
-	if (root == NULL)
+	if (root == NULL) {
+		report("acpi: no RSDT or XSDT that can be read: no table is used");
 		return;
+	}
 	for (uint32_t pos = sizeof(*root); pos + width <= root->length; pos += width) {
 		uint64_t addr = 0U;
 
