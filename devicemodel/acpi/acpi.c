@@ -283,10 +283,11 @@ static uint32_t write_madt(const struct vm *vm, struct area *area)
 		     sizeof(ioapic) + sizeof(overrides) + sizeof(nmi);
 	uint32_t gpa;
 	struct madt *madt = take(area, len, &gpa);
-	uint8_t *at = (uint8_t *)(madt + 1);
+	uint8_t *at;
 
 	if (!madt)
 		return 0;
+	at = (uint8_t *)(madt + 1);
 	madt->lapic_base = VM_LAPIC_BASE;
 	madt->flags = MADT_PCAT_COMPAT;
 	for (unsigned int i = 0; i < vm->vcpu_num; i++) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The User VM's 64K I/O ports: an io_space under the port's number. */
+/*
+ * The User VM's 64K I/O ports: an io_space under the port's number. Devices
+ * register here; ioreq.c asks the space itself. No state, no lock of its own.
+ */
 #include "pio.h"
 
 #include "vm.h"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The Service VM's clocks, for devices that count time. Any thread. */
+/*
+ * The Service VM's clocks, for devices that count time (RTC, PIT). Any thread,
+ * no state. Nothing else of the device model looks at a clock.
+ */
 #include "clock.h"
 
 #include <time.h>
