@@ -315,8 +315,8 @@ static void vpic_elcr(struct vcpu *vcpu, void *arg, struct io_access *io)
 	spin_lock(&pic->lock);
 	was_high = pic->output;
 	c->elcr = (uint8_t)io->value & (uint8_t)~elcr_fixed[n];
-	c->irr = (uint8_t)((c->irr & ~c->elcr) | (c->lines & c->elcr));
 	elcr ^= c->elcr;
+	c->irr = (uint8_t)((c->irr & ~elcr) | (c->lines & c->elcr));
 	update(pic);
 	spin_unlock(&pic->lock);
 	announce(vm, was_high, 0U, (uint16_t)((uint32_t)elcr << (n * 8U)));

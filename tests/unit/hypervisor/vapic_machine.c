@@ -555,6 +555,10 @@ int vm_enter(struct vcpu *vcpu)
 
 	test_cpu(vcpu->pcpu->id);
 	fake_vmcs[VMCS_ENTRY_INTR_INFO] = 0;
+	if ((vcpu->proc_ctrl & PROC_INTR_WINDOW) != 0 &&
+	    (fake_vmcs[VMCS_GUEST_RFLAGS] & RFLAGS_IF) != 0 &&
+	    fake_vmcs[VMCS_GUEST_INTERRUPTIBILITY] == 0)
+		vm_exit(vcpu, EXIT_INTR_WINDOW, 0);
 	while (atomic_xchg64(&vcpu->requests, 0) != 0)
 		vcpu->vm->vintr->inject(vcpu);
 	info = fake_vmcs[VMCS_ENTRY_INTR_INFO];

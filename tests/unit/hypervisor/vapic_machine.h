@@ -77,7 +77,8 @@ void vm_exit(struct vcpu *vcpu, uint32_t reason, uint64_t qualification);
 
 /*
  * Go through VM entry: requests are served, and the vector the entry injects is returned, -1 if
- * none. With RFLAGS.IF and no blocking unless the test says otherwise in the VMCS.
+ * none. With RFLAGS.IF and no blocking unless the test says otherwise in the VMCS. An interrupt
+ * window that is wanted and open exits first.
  */
 int vm_enter(struct vcpu *vcpu);
 
