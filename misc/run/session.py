@@ -26,9 +26,9 @@ PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
 
 
-def die_with_parent() -> None:
-    """Runs in the child before the emulator: no emulator outlives a killed test."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Runs in a child before its program: it gets a signal when its parent is killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, number)
 
 
 class Ended(Exception):

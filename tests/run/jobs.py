@@ -11,9 +11,11 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from misc.run.machine import TOP
+from misc.run.session import die_with_parent
 
 PYTHON = "/usr/bin/python3"
 UNIT_LIMIT = 120.0
@@ -119,6 +121,7 @@ def run_job(job: Job, log: Path) -> Outcome:
     with open(log, "wb") as sink:
         process = subprocess.Popen(job.command, stdin=subprocess.DEVNULL, stdout=sink,
                                    stderr=subprocess.STDOUT, start_new_session=True, cwd=TOP,
+                                   preexec_fn=partial(die_with_parent, signal.SIGTERM),
                                    env=environment | job.environment)
         try:
             status = process.wait(job.limit)
