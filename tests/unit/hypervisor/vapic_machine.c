@@ -9,7 +9,6 @@
 
 #include "hv/ept.h"
 #include "hv/inst.h"
-#include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vmexit.h"
 #include "hv/vmsr.h"

@@ -20,6 +20,7 @@
 #include "lib/errno.h"
 #include "hv/caps.h"
 #include "hv/irq.h"
+#include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
