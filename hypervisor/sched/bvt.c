@@ -10,23 +10,21 @@
 #define MAX_WEIGHT 128U
 
 /*
- * The context-switch allowance: how far, in virtual time of a thread of the highest weight, one
- * may get ahead of the others before it loses the processor. A thread that slept is put at most
- * this far behind, so that a device's interrupt is served at once and a long sleep is no licence
- * to keep the processor for as long.
+ * The context-switch allowance: how long a thread may run ahead of the others before it loses the
+ * processor. One that slept is put at most this far behind, so that a device's interrupt is served
+ * at once and a long sleep is no licence to keep the processor for as long.
  */
 #define ALLOWANCE_US 5000U
 
-static int64_t allowance(const struct runqueue *rq)
+/* Virtual time that t spends when it runs for so many TSC ticks. */
+static int64_t virtual_time(const struct thread *t, uint64_t ticks)
 {
-	return (int64_t)rq->slice;
+	return (int64_t)(ticks * MAX_WEIGHT / MIN(MAX(t->weight, 1U), MAX_WEIGHT));
 }
 
 static void bvt_account(struct runqueue *rq, struct thread *t, uint64_t ticks)
 {
-	uint64_t weight = MIN(MAX(t->weight, 1U), MAX_WEIGHT);
-
-	t->avt += (int64_t)(ticks * MAX_WEIGHT / weight);
+	t->avt += virtual_time(t, ticks);
 	rq->svt = t->avt;
 	if (!list_empty(&rq->runnable)) {
 		const struct thread *first = container_of(rq->runnable.next, struct thread, node);
@@ -37,7 +35,7 @@ static void bvt_account(struct runqueue *rq, struct thread *t, uint64_t ticks)
 
 static void bvt_wake(struct runqueue *rq, struct thread *t)
 {
-	t->avt = MAX(t->avt, rq->svt - allowance(rq));
+	t->avt = MAX(t->avt, rq->svt - virtual_time(t, rq->slice));
 }
 
 static void bvt_enqueue(struct runqueue *rq, struct thread *t)
@@ -66,7 +64,7 @@ static struct thread *bvt_pick(struct runqueue *rq)
 
 static bool bvt_should_preempt(struct runqueue *rq, const struct thread *woken)
 {
-	return woken->avt + allowance(rq) / 2 < rq->current->avt;
+	return woken->avt + virtual_time(rq->current, rq->slice / 2U) < rq->current->avt;
 }
 
 const struct sched_policy sched_policy = {
