@@ -8,9 +8,15 @@ CFLAGS_hypervisor := -std=gnu11
 # The fake processor, its log and its memory: what most tests link.
 SET_hypervisor_machine := $(addprefix tests/fake/,fake_machine.c fake_log.c fake_pool.c fake_time.c)
 # Virtual interrupt controllers, and a core around them that writes down what it is asked for.
-SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c inject.c ptirq.c ptirq_remap.c vapic.c \
+SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inject.c ptirq.c ptirq_remap.c vapic.c \
 	vlapic.c vlapic_icr.c vlapic_irr.c vlapic_timer.c vpic.c) \
 	$(addprefix hypervisor/guest/,unit.c vintr.c vioapic.c) tests/unit/hypervisor/vapic_machine.c
+# CPU emulation and PCI: the real units, two VMs, memory and an EPT of the test.
+SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c \
+	inst_decode.c inst_exits.c unit.c vcpu_fpu.c vcpuid.c vcpuid_table.c vcr.c vevent.c vio.c \
+	vio_string.c vmsr.c vmsr_misc.c vmsr_switch.c vmtrr.c) \
+	$(addprefix hypervisor/vpci/,pci.c vmsi.c vmsix.c vpci.c vpci_pt.c) \
+	tests/unit/hypervisor/guest_machine.c
 
 $(OUT)/gen-hv/config.h: $(TOP)/configs/boards/bochs.xml $(TOP)/configs/scenarios/bochs/shared.xml \
 		$(TOP)/Kconfig
