@@ -312,8 +312,10 @@ static int measure(struct block *b, const char *path)
 		if (ioctl(b->fd, BLKGETSIZE64, &bytes) < 0 ||
 		    ioctl(b->fd, BLKSSZGET, &logical) < 0 ||
 		    ioctl(b->fd, BLKPBSZGET, &physical) < 0) {
-			log_err("%s: cannot size %s: %s", b->name, path, strerror(errno));
-			return -errno;
+			int err = errno;
+
+			log_err("%s: cannot size %s: %s", b->name, path, strerror(err));
+			return -err;
 		}
 	} else if (S_ISREG(st.st_mode)) {
 		bytes = (uint64_t)st.st_size;

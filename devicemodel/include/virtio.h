@@ -83,7 +83,7 @@ void virtio_destroy(struct virtio_dev *dev);
 /* To the state after power-on; waits until the device has let go of every buffer. */
 void virtio_reset(struct virtio_dev *dev);
 
-/* The status register; 0 resets. Bits the driver may not set yet stay clear (3.1.1). */
+/* A write to the status register but for 0. Bits that may not be set yet stay clear (3.1.1). */
 void virtio_set_status(struct virtio_dev *dev, uint8_t value);
 
 /* Feature words: @sel 0 is bits 0..31, 1 is 32..63, others read 0. */

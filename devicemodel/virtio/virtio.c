@@ -76,11 +76,6 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t value)
 {
 	uint8_t status = atomic_load(&dev->status), set;
 
-	if (value == 0) {
-		virtio_reset(dev);
-		return;
-	}
-
 	/* The driver may only add bits, and NEEDS_RESET is ours (2.1.1). */
 	set = (uint8_t)(value & ~status & ~VIRTIO_CONFIG_S_NEEDS_RESET);
 	if ((set & VIRTIO_CONFIG_S_FEATURES_OK) != 0 && !features_fit(dev))
