@@ -22,8 +22,8 @@ void ept_destroy(struct ept *ept); /* gives all tables back; flush first */
 
 /*
  * Map [gpa, gpa+size) to hpa with `attr` = EPT_RWX bits | EPT_MT_x; replaces what was there, in the
- * largest pages alignment and the CPU allow. All 4 KB multiples. -EINVAL; -ENOMEM: nothing of the
- * range is mapped then.
+ * largest pages alignment and the CPU allow. All 4 KB multiples. -EINVAL; -ENOMEM: the range is as
+ * it was, or, after ept_map(), not mapped at all.
  */
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr);
 int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size);

@@ -21,7 +21,8 @@ struct pgtable_format {
 struct pgtable {
 	uint64_t *root;
 	const struct pgtable_format *fmt;
-	uint32_t pages; /* tables in use, the root included */
+	void *freed;	/* tables taken out, which other CPUs may still walk */
+	uint32_t pages; /* that it holds: the root, tables in use, and freed */
 };
 
 #define PGTABLE_ADDR 0x000FFFFFFFFFF000UL
@@ -29,10 +30,20 @@ struct pgtable {
 int pgtable_init(struct pgtable *pt, const struct pgtable_format *fmt); /* -ENOMEM */
 void pgtable_destroy(struct pgtable *pt);
 
-/* All multiples of 4 KB. On -ENOMEM nothing of [va, va+size) is mapped. */
+/*
+ * All multiples of 4 KB, else -EINVAL. On -ENOMEM [va, va+size) is as it was; after pgtable_map()
+ * it may be not mapped at all instead. What is outside of it never changes.
+ */
 int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr);
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 int pgtable_modify(struct pgtable *pt, uint64_t va, uint64_t size, uint64_t set, uint64_t clear);
+
+/*
+ * Tables that a change took out are kept until no CPU can walk them: take the list, invalidate the
+ * translations everywhere, give the list back.
+ */
+void *pgtable_take_freed(struct pgtable *pt);
+void pgtable_give_back(struct pgtable *pt, void *freed);
 
 /* The leaf entry of va (0 if none) and the size of its page. */
 uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_size);

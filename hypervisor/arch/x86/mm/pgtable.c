@@ -3,7 +3,9 @@
  * The page-table engine: map, unmap, modify, look up over four levels, for the host's tables and
  * for EPT, which differ in a few bits (struct pgtable_format). Called by hostmm.c and ept.c, which
  * hold the lock and do the invalidation. It takes pages only through the format's functions, keeps
- * large pages large as long as it can and splits one only when part of it changes.
+ * large pages large as long as it can and splits one only when part of it changes. A table that is
+ * taken out waits for that invalidation before its page is used for anything else, because another
+ * CPU may still be walking it.
  */
 #include "hv/pgtable.h"
 #include "hv/mm.h"
@@ -36,14 +38,37 @@ static uint64_t *table_of(uint64_t e)
 	return hpa_ptr(HPA(e & PGTABLE_ADDR));
 }
 
+/*
+ * The list of such tables goes through their first entries: a page's address has none of the
+ * present bits, so a CPU that still walks the table finds nothing there, and elsewhere what was.
+ */
 static void free_tables(struct pgtable *pt, uint64_t *table, uint32_t level)
 {
 	for (uint32_t i = 0U; level > 0U && i < 512U; i++) {
 		if (in_use(pt, table[i]) && !is_leaf(pt, table[i], level))
 			free_tables(pt, table_of(table[i]), level - 1U);
 	}
-	pt->fmt->page_put(table);
-	pt->pages--;
+	*(volatile uint64_t *)table = (pt->freed != NULL) ? ptr_hpa(pt->freed).v : 0U;
+	pt->freed = table;
+}
+
+void *pgtable_take_freed(struct pgtable *pt)
+{
+	void *freed = pt->freed;
+
+	pt->freed = NULL;
+	return freed;
+}
+
+void pgtable_give_back(struct pgtable *pt, void *freed)
+{
+	while (freed != NULL) {
+		uint64_t next = *(const uint64_t *)freed;
+
+		pt->fmt->page_put(freed);
+		pt->pages--;
+		freed = (next != 0U) ? hpa_ptr(HPA(next)) : NULL;
+	}
 }
 
 static uint64_t *new_table(struct pgtable *pt)
@@ -58,6 +83,7 @@ static uint64_t *new_table(struct pgtable *pt)
 int pgtable_init(struct pgtable *pt, const struct pgtable_format *fmt)
 {
 	pt->fmt = fmt;
+	pt->freed = NULL;
 	pt->pages = 0U;
 	pt->root = new_table(pt);
 	return (pt->root != NULL) ? 0 : -ENOMEM;
@@ -67,20 +93,24 @@ void pgtable_destroy(struct pgtable *pt)
 {
 	if (pt->root != NULL)
 		free_tables(pt, pt->root, LEVELS - 1U);
+	pgtable_give_back(pt, pgtable_take_freed(pt));
 	pt->root = NULL;
 }
 
-/* Replace a large leaf by a table of the next smaller ones that says the same. */
-static int split(struct pgtable *pt, uint64_t *entry, uint32_t level)
+/* Unless the entry points to a table, let it: an empty one, or one that says what the leaf said. */
+static int make_table(struct pgtable *pt, uint64_t *entry, uint32_t level)
 {
-	uint64_t *t = new_table(pt);
 	uint64_t e = *entry;
+	uint64_t *t;
 
+	if (in_use(pt, e) && !is_leaf(pt, e, level))
+		return 0;
+	t = new_table(pt);
 	if (t == NULL)
 		return -ENOMEM;
 	if (level == 1U)
 		e &= ~pt->fmt->large;
-	for (uint64_t i = 0U; i < 512U; i++)
+	for (uint64_t i = 0U; in_use(pt, e) && i < 512U; i++)
 		t[i] = e + i * level_size(level - 1U);
 	*(volatile uint64_t *)entry = ptr_hpa(t).v | pt->fmt->table;
 	return 0;
@@ -143,26 +173,33 @@ static int change_level(struct pgtable *pt, const struct request *rq, uint64_t *
 			va = next;
 			continue;
 		}
-		if (!in_use(pt, old)) {
-			uint64_t *t;
-
-			if (rq->change != CHANGE_MAP) {
-				va = next;
-				continue;
-			}
-			t = new_table(pt);
-			if (t == NULL)
-				return -ENOMEM;
-			*(volatile uint64_t *)e = ptr_hpa(t).v | pt->fmt->table;
-		} else if (is_leaf(pt, old, level)) {
-			ret = split(pt, e, level);
-			if (ret != 0)
-				return ret;
+		if (!in_use(pt, old) && rq->change != CHANGE_MAP) {
+			va = next;
+			continue;
 		}
-		ret = change_level(pt, rq, table_of(*e), va, next, level - 1U);
+		ret = make_table(pt, e, level);
+		if (ret == 0)
+			ret = change_level(pt, rq, table_of(*e), va, next, level - 1U);
 		if (ret != 0)
 			return ret;
 		va = next;
+	}
+	return 0;
+}
+
+/* A large page that `edge` cuts becomes smaller ones which say the same. */
+static int split_at(struct pgtable *pt, uint64_t edge)
+{
+	uint64_t *table = pt->root;
+
+	for (uint32_t level = LEVELS - 1U; level > 0U; level--) {
+		uint64_t *e = &table[index_of(edge, level)];
+
+		if ((edge & (level_size(level) - 1U)) == 0U || !in_use(pt, *e))
+			return 0;
+		if (make_table(pt, e, level) != 0)
+			return -ENOMEM;
+		table = table_of(*e);
 	}
 	return 0;
 }
@@ -175,10 +212,13 @@ static bool range_ok(uint64_t va, uint64_t size)
 	       !__builtin_add_overflow(va, size, &end) && end <= level_size(LEVELS);
 }
 
+/* With both edges cut, nothing but a new mapping's tables needs a page: the rest cannot fail. */
 static int change(struct pgtable *pt, const struct request *rq, uint64_t va, uint64_t size)
 {
 	if (!range_ok(va, size))
 		return -EINVAL;
+	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0)
+		return -ENOMEM;
 	return change_level(pt, rq, pt->root, va, va + size, LEVELS - 1U);
 }
 
@@ -190,14 +230,16 @@ int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
 int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr)
 {
 	struct request rq = {.change = CHANGE_MAP, .pa_minus_va = pa - va, .set = attr};
+	struct request undo = {.change = CHANGE_UNMAP};
 	int ret;
 
-	if (!range_ok(pa, size))
+	if (!range_ok(va, size) || !range_ok(pa, size))
 		return -EINVAL;
-	ret = change(pt, &rq, va, size);
-	/* The undoing may itself need a page to split; it then leaves less mapped, never more. */
-	if (ret == -ENOMEM)
-		(void)pgtable_unmap(pt, va, size);
+	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0)
+		return -ENOMEM;
+	ret = change_level(pt, &rq, pt->root, va, va + size, LEVELS - 1U);
+	if (ret != 0)
+		(void)change_level(pt, &undo, pt->root, va, va + size, LEVELS - 1U);
 	return ret;
 }
 

@@ -105,10 +105,19 @@ static void flush_here(void *arg)
 	vmx_invept(ept->eptp);
 }
 
+/* Tables that were taken out before the flush began go back when no CPU can walk them any more. */
 void ept_flush(struct ept *ept)
 {
-	uint64_t cpus = atomic_read64(&ept->cpus);
+	uint64_t cpus;
+	void *freed;
 
+	spin_lock(&ept->lock);
+	freed = pgtable_take_freed(&ept->pt);
+	spin_unlock(&ept->lock);
+	cpus = atomic_read64(&ept->cpus);
 	for (; cpus != 0U; cpus &= cpus - 1U)
 		smp_call(&pcpus[__builtin_ctzl(cpus)], flush_here, ept);
+	spin_lock(&ept->lock);
+	pgtable_give_back(&ept->pt, freed);
+	spin_unlock(&ept->lock);
 }
