@@ -3,33 +3,21 @@
  * APICv: which parts of a virtual local APIC the processor runs by itself (SDM 3C chapter 30), as
  * far as this machine has them: TPR shadow, APIC-access page or x2APIC virtualisation, register
  * virtualisation, virtual-interrupt delivery, posted interrupts.  Sets the VMCS controls for that
- * in the vCPU's reset hook and whenever the guest changes the mode of its APIC, and serves the
- * exits APICv causes.  One lock per VM guards who may use the x2APIC MSRs without an exit; it is
+ * in the vCPU's reset hook and whenever the guest changes the mode of its APIC; the exits are in
+ * apicv_exits.c.  One lock per VM guards who may use the x2APIC MSRs without an exit; it is
  * taken inside of nothing.
  */
-#include "lib/errno.h"
 #include "asm/msr.h"
 #include "asm/vmx_insn.h"
 #include "hv/caps.h"
 #include "hv/ept.h"
-#include "hv/inst.h"
 #include "hv/irq.h"
-#include "hv/log.h"
 #include "hv/mm.h"
-#include "hv/vioapic.h"
-#include "hv/vmexit.h"
 #include "hv/vmcs.h"
 #include "hv/vmsr.h"
 #include "vapic.h"
 
 struct apicv apicv;
-
-/* Exit qualification of an APIC access, SDM 3C table 28-6. */
-#define ACCESS_OFFSET(q) ((q)&0xFFFU)
-#define ACCESS_TYPE(q)	 (((q) >> 12) & 0xFU)
-#define ACCESS_READ	 0U
-#define ACCESS_WRITE	 1U
-#define ACCESS_FETCH	 2U
 
 /* The notification came when its vCPU was not in the guest. */
 static void posted_in_root(uint8_t vector, void *arg)
@@ -156,6 +144,8 @@ void apicv_setup(struct vlapic *v)
 {
 	struct vcpu *vcpu = v->vcpu;
 
+	(void)atomic_or64(&v->pi.ctrl, ((uint64_t)vcpu->pcpu->apic_id << PI_NDST_SHIFT) |
+					       ((uint64_t)VECTOR_POSTED << PI_NV_SHIFT));
 	v->tpr_threshold = 0U;
 	v->access_page = map_access_page(vcpu->vm);
 	if (!apicv.tpr_shadow) {
@@ -225,46 +215,3 @@ void apicv_switch_in(struct vcpu *vcpu)
 	if (vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON))
 		vcpu_request_self(vcpu, REQ_EVENT);
 }
-
-static void apic_access_exit(struct vcpu *vcpu)
-{
-	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
-	uint32_t type = ACCESS_TYPE(qual);
-
-	if (likely(type == ACCESS_READ || type == ACCESS_WRITE)) {
-		inst_emulate(vcpu, GPA(APIC_DEFAULT_BASE + ACCESS_OFFSET(qual)),
-			     type == ACCESS_WRITE);
-		return;
-	}
-	pr_warn("VM%u vCPU%u: its APIC page as code, stack or table (access type %u)", vcpu->vm->id,
-		vcpu->id, type);
-	if (type == ACCESS_FETCH)
-		vcpu_inject_gp(vcpu);
-	else /* an event could not be delivered, and the fault for that could not either */
-		vcpu->vm->on_triple_fault(vcpu);
-}
-
-/* Trap-like: the page has the value already and RIP is behind the instruction. */
-static void apic_write_exit(struct vcpu *vcpu)
-{
-	uint32_t offset = (uint32_t)vmcs_read(VMCS_EXIT_QUALIFICATION) & 0xFF0U;
-
-	(void)vlapic_write(vcpu, offset, vlapic_reg(vcpu->vlapic, offset));
-}
-
-/* Trap-like: the processor has done the EOI itself, the vIOAPIC has not seen it. */
-static void virtual_eoi_exit(struct vcpu *vcpu)
-{
-	vioapic_eoi(vcpu->vm, (uint8_t)vmcs_read(VMCS_EXIT_QUALIFICATION));
-}
-
-/* Trap-like: the guest's TPR fell, a waiting interrupt may go. */
-static void tpr_threshold_exit(struct vcpu *vcpu)
-{
-	vcpu_request_self(vcpu, REQ_EVENT);
-}
-
-VMEXIT(EXIT_APIC_ACCESS, apic_access_exit);
-VMEXIT(EXIT_APIC_WRITE, apic_write_exit);
-VMEXIT(EXIT_VIRTUAL_EOI, virtual_eoi_exit);
-VMEXIT(EXIT_TPR_THRESHOLD, tpr_threshold_exit);

@@ -58,17 +58,15 @@ static bool pic_wants(const struct vm *vm, uint32_t gsi, bool *level)
 static uint32_t target_of(struct vm *vm, uint64_t rte)
 {
 	uint32_t dest = (uint32_t)(rte >> IOAPIC_RTE_DEST_SHIFT);
-	const struct vcpu *vcpu = NULL;
+	bool logical = (rte & IOAPIC_RTE_LOGICAL) != 0U;
 
-	if ((rte & IOAPIC_RTE_LOGICAL) == 0U) {
-		vcpu = vcpu_by_apic_id(vm, dest);
-	} else {
-		for (uint16_t i = 0; i < vm->vcpu_count && !vcpu; i++) {
-			if (vlapic_icr_logical(vm->vcpus[i], dest))
-				vcpu = vm->vcpus[i];
-		}
+	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
+		const struct vcpu *vcpu = vm->vcpus[i];
+
+		if (logical ? vlapic_icr_logical(vcpu, dest) : vcpu->apic_id == dest)
+			return vcpu->pcpu->apic_id;
 	}
-	return (vcpu ? vcpu : vm->vcpus[0])->pcpu->apic_id;
+	return vm->vcpus[0]->pcpu->apic_id;
 }
 
 static void fired(uint8_t vector, void *arg)

@@ -8,7 +8,6 @@
 #include "lib/errno.h"
 #include "lib/kconfig.h"
 #include "asm/msr.h"
-#include "hv/irq.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
@@ -186,8 +185,6 @@ static int vapic_vcpu_init(struct vcpu *vcpu)
 		return -ENOMEM;
 	}
 	v->vcpu = vcpu;
-	v->pi.ctrl = ((uint64_t)vcpu->pcpu->apic_id << PI_NDST_SHIFT) |
-		     ((uint64_t)VECTOR_POSTED << PI_NV_SHIFT);
 	vlapic_timer_init(v);
 	v->power_on = true;
 	vlapic_reset(v);
