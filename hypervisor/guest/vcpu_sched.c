@@ -24,7 +24,7 @@ static void preemption_timer_exit(struct vcpu *vcpu)
 static void pause_exit(struct vcpu *vcpu)
 {
 	vcpu_skip(vcpu);
-	sched_yield();
+	sched_yield_cpu();
 }
 
 VMEXIT(EXIT_PREEMPTION_TIMER, preemption_timer_exit);

@@ -135,7 +135,7 @@ void schedule(void)
 	reschedule(rq, false);
 }
 
-void sched_yield(void)
+void sched_yield_cpu(void)
 {
 	struct runqueue *rq = &this_pcpu()->rq;
 

@@ -85,7 +85,7 @@ static void poll_round(struct vcpu *vcpu)
 	const struct runqueue *rq = &vcpu->pcpu->rq;
 
 	if (rq->nr_runnable != 0U || rq->need_resched) {
-		sched_yield();
+		sched_yield_cpu();
 		return;
 	}
 	irq_enable();

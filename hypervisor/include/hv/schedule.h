@@ -96,8 +96,8 @@ void sched_block(void);
 /* Any CPU. Wakes a blocked thread, or makes the running one's next block return at once. */
 void sched_wake(struct thread *t);
 
-/* The running thread stays runnable, others go first. */
-void sched_yield(void);
+/* The running thread stays runnable, others go first. (sched_yield() is the C library's in tests.) */
+void sched_yield_cpu(void);
 
 /*
  * Keep t from running until sched_thaw(); returns when it runs nowhere. Never on the caller's

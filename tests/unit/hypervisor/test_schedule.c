@@ -296,13 +296,13 @@ static void test_yield(void **state)
 	(void)state;
 	sched_wake(&t[0]);
 	schedule();
-	sched_yield();
+	sched_yield_cpu();
 	assert_ptr_equal(current(), &t[0]);
 	t[1].avt = 1L << 40;
 	sched_wake(&t[1]);
-	sched_yield();
+	sched_yield_cpu();
 	assert_ptr_equal(current(), &t[1]);
-	sched_yield();
+	sched_yield_cpu();
 	assert_ptr_equal(current(), &t[0]);
 }
 
@@ -313,7 +313,7 @@ static void test_yield_of_frozen(void **state)
 	sched_wake(&t[0]);
 	schedule();
 	t[0].frozen = true;
-	sched_yield();
+	sched_yield_cpu();
 	assert_ptr_equal(current(), &idle[0]);
 }
 
