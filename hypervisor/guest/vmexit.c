@@ -50,6 +50,14 @@ void vmexit_init(void)
 	}
 }
 
+vmexit_fn vmexit_replace(uint32_t reason, vmexit_fn fn)
+{
+	vmexit_fn old = table[reason];
+
+	table[reason] = fn;
+	return old;
+}
+
 void vmexit_handle(struct vcpu *vcpu)
 {
 	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);

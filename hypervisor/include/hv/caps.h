@@ -42,6 +42,9 @@ bool cap_has(enum cpu_cap cap);
 /* Detect on the BSP; `hide` is the hide= list or NULL. Return -ENODEV if a fatal one is missing. */
 int caps_init(const char *hide);
 
+/* Make do without a feature that this machine has but gets wrong. At boot, before it is used. */
+void cap_drop(enum cpu_cap cap);
+
 /* Print what is missing and what that costs, release builds too. */
 void caps_report(void);
 

@@ -25,6 +25,9 @@ struct vmexit_entry {
 /* Copies the registrations into the plain table; two for one reason panic. */
 void vmexit_init(void);
 
+/* Put fn in front of a handler, at boot only; returns the one it has to call on. */
+vmexit_fn vmexit_replace(uint32_t reason, vmexit_fn fn);
+
 /* entry.S calls it on every exit and enters the guest again when it returns. */
 void vmexit_handle(struct vcpu *vcpu);
 

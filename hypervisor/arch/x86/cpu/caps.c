@@ -70,6 +70,11 @@ bool cap_has(enum cpu_cap cap)
 	return present[cap];
 }
 
+void cap_drop(enum cpu_cap cap)
+{
+	present[cap] = false;
+}
+
 static uint32_t cpuid_reg(uint32_t leaf, uint32_t sub, uint32_t reg)
 {
 	uint32_t r[4];

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * A fix-up for Bochs with more than one processor, which loses a guest's fault: its loop for several
+ * CPUs (2.7 and 3.0) does not commit RIP after it has delivered an exception, so that an interrupt,
+ * NMI or preemption-timer exit that comes before the handler's first instruction reports the RIP of
+ * the instruction that faulted, with the handler's stack, CS and flags. Unmended, the guest would
+ * run on there in the wrong context. The frame on its stack tells all that is needed to put the
+ * state of before the fault back; the instruction then faults again. 64-bit guests only.
+ *
+ * It also does without posted interrupts there: Bochs 3.0 makes a notification that finds no request
+ * left (the hypervisor took it over before) a guest interrupt with vector 0xFF.
+ *
+ * Registers itself in front of three exit handlers when it finds itself in Bochs; nothing of it
+ * runs on another machine. Own CPU of the vCPU, no lock.
+ */
+#include "asm/cpuregs.h"
+#include "asm/insn.h"
+#include "hv/acpi.h"
+#include "hv/caps.h"
+#include "hv/gmem.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
+#include "hv/unit.h"
+#include "hv/vm.h"
+#include "hv/vmcs.h"
+#include "hv/vmexit.h"
+#include "lib/string.h"
+
+#define RFLAGS_RF     BIT(16)
+#define SEL_TABLE_LDT BIT(2)
+#define AR_LONG	      BIT32(13)
+#define AR_UNUSABLE   BIT32(16)
+#define PORT_E9	      0xE9U
+
+struct frame {
+	uint64_t rip, cs, rflags, rsp, ss;
+};
+
+/* Segment `index` (ES CS SS ...) as a load from the guest's GDT makes it. */
+static bool reload_segment(struct vcpu *vcpu, uint32_t index, uint64_t sel)
+{
+	struct gmem_fault fault;
+	uint64_t desc, limit, gdt = vmcs_read(VMCS_GUEST_GDTR_BASE);
+
+	vmcs_write(VMCS_GUEST_ES_SEL + 2U * index, sel);
+	if ((sel & 0xFFFCU) == 0U) { /* SS of a 64-bit kernel */
+		vmcs_write(VMCS_GUEST_ES_AR + 2U * index, AR_UNUSABLE | ((sel & 3U) << 5));
+		return true;
+	}
+	if ((sel & SEL_TABLE_LDT) != 0U ||
+	    gmem_read_gva(vcpu, GVA(gdt + (sel & 0xFFF8U)), &desc, sizeof(desc), GMEM_SYSTEM,
+			  &fault) != 0)
+		return false;
+	limit = (desc & 0xFFFFU) | ((desc >> 32) & 0xF0000U);
+	if ((desc & BIT(55)) != 0U)
+		limit = (limit << 12) | 0xFFFU;
+	vmcs_write(VMCS_GUEST_ES_BASE + 2U * index,
+		   ((desc >> 16) & 0xFFFFFFU) | ((desc >> 32) & 0xFF000000U));
+	vmcs_write(VMCS_GUEST_ES_LIMIT + 2U * index, limit);
+	vmcs_write(VMCS_GUEST_ES_AR + 2U * index, ((desc >> 40) & 0xF0FFU) | 1U);
+	return true;
+}
+
+/* A fault pushes RF set; a handler's own stack shows its own RIP there at no other time. */
+static bool is_frame(const struct frame *f, uint64_t rip)
+{
+	return f->rip == rip && (f->rflags & RFLAGS_RF) != 0U;
+}
+
+static void mend(struct vcpu *vcpu)
+{
+	uint64_t words[6], rip = vmcs_read(VMCS_GUEST_RIP);
+	const struct frame *f = (const struct frame *)&words[1]; /* behind an error code */
+	struct gmem_fault fault;
+
+	if ((vmcs_read32(VMCS_GUEST_CS_AR) & AR_LONG) == 0U ||
+	    gmem_read_gva(vcpu, GVA(vmcs_read(VMCS_GUEST_RSP)), words, sizeof(words), 0U, &fault) !=
+		    0)
+		return;
+	if (!is_frame(f, rip)) {
+		f = (const struct frame *)words;
+		if (!is_frame(f, rip))
+			return;
+	}
+	if (!reload_segment(vcpu, 1U, f->cs) || !reload_segment(vcpu, 2U, f->ss))
+		return;
+	vmcs_write(VMCS_GUEST_RSP, f->rsp);
+	vmcs_write(VMCS_GUEST_RFLAGS, f->rflags & ~RFLAGS_RF);
+}
+
+static vmexit_fn next_interrupt, next_exception, next_timer;
+
+static void interrupt_exit(struct vcpu *vcpu)
+{
+	mend(vcpu);
+	next_interrupt(vcpu);
+}
+
+static void exception_exit(struct vcpu *vcpu)
+{
+	if (INTR_INFO_TYPE(vmcs_read32(VMCS_EXIT_INTR_INFO)) == INTR_TYPE_NMI)
+		mend(vcpu);
+	next_exception(vcpu);
+}
+
+static void timer_exit(struct vcpu *vcpu)
+{
+	mend(vcpu);
+	next_timer(vcpu);
+}
+
+/* Bochs's BIOS signs its tables, and its debug port reads as its own number. */
+static bool in_bochs(void)
+{
+	const char *rsdp = hpa_ptr(HPA(acpi_facts.rsdp_hpa));
+
+	return acpi_facts.rsdp_hpa != 0U && memcmp(&rsdp[9], "BOCHS ", 6U) == 0 &&
+	       pio_read8(PORT_E9) == PORT_E9;
+}
+
+static int bochs_smp_boot(void)
+{
+	if (pcpu_count < 2U || !in_bochs())
+		return 0;
+	cap_drop(CAP_POSTED_INTR);
+	next_interrupt = vmexit_replace(EXIT_EXTERNAL_INTR, interrupt_exit);
+	next_exception = vmexit_replace(EXIT_EXCEPTION_NMI, exception_exit);
+	next_timer = vmexit_replace(EXIT_PREEMPTION_TIMER, timer_exit);
+	return 0;
+}
+
+UNIT(bochs_smp) = {.name = "bochs_smp", .level = UNIT_CORE, .boot = bochs_smp_boot};
