@@ -78,9 +78,14 @@ def code_lines(text: str, is_assembly: bool) -> int:
 def forbidden(objects: list[str], config_mk: str) -> list[str]:
     """Objects that the configuration says are absent."""
     on = set(re.findall(r"^(CONFIG_\w+) := y$", config_mk, re.MULTILINE))
-    return [f"{name} is linked without {switch}" for name in objects
-            for pattern, switch in SWITCHES
-            if pattern.match(name.partition("hypervisor/")[2]) and switch not in on]
+    found = []
+    for name in objects:
+        inside = name.partition("hypervisor/")[2]
+        extension = re.match(r"ext/(\w+)/", inside)
+        needed = [f"CONFIG_EXT_{extension[1].upper()}"] if extension else []
+        needed += [switch for pattern, switch in SWITCHES if pattern.match(inside)]
+        found += [f"{name} is linked without {switch}" for switch in needed if switch not in on]
+    return found
 
 
 def source_files(objects: list[Path], generated: Path) -> set[Path]:

@@ -28,10 +28,12 @@ RANKS = {
     "boot": 7,
     # Shows what all others know; nobody depends on it but through the headers below.
     "debug": 8,
+    # Features with a switch of their own, linked by registration only.
+    "ext": 8,
 }
 
 # Folders that an image may be without: nobody below may name what they own.
-OPTIONAL = ("vapic", "service_vm")
+OPTIONAL = ("vapic", "service_vm", "ext")
 
 # Header -> part it belongs to, where no .c of its name tells, or the .c is not the owner.
 OWNERS = {

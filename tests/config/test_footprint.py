@@ -35,10 +35,11 @@ class Footprint(unittest.TestCase):
 
     def test_object_of_an_absent_folder(self) -> None:
         objects = ["footprint/x/hypervisor/guest/vm.o", "footprint/x/hypervisor/vapic/vlapic.o",
-                   "footprint/x/hypervisor/debug/shell.o", "footprint/x/hypervisor/debug/none.o"]
-        self.assertEqual(footprint.forbidden(objects, "CONFIG_VAPIC := y\nCONFIG_DEBUG := y\n"), [])
+                   "footprint/x/hypervisor/debug/shell.o", "footprint/x/hypervisor/debug/none.o",
+                   "footprint/x/hypervisor/ext/nest/a.o"]
+        self.assertEqual(footprint.forbidden(objects, "CONFIG_VAPIC := y\nCONFIG_DEBUG := y\nCONFIG_EXT_NEST := y\n"), [])
         found = footprint.forbidden(objects, "CONFIG_VAPIC :=\nCONFIG_DEBUG :=\n")
-        self.assertEqual(len(found), 2)
+        self.assertEqual(len(found), 3)
         self.assertIn("vlapic.o is linked without CONFIG_VAPIC", found[0])
 
     def test_map_without_objects_is_an_error(self) -> None:
