@@ -27,6 +27,12 @@
 static uint64_t region_base, region_size, region_next;
 static bool sealed;
 
+/* Whole pages: the linker script sees to it. */
+static uint64_t image_size(void)
+{
+	return (uint64_t)(hv_end - hv_start);
+}
+
 /*
  * EPT pages: every 2 MB of RAM may be mapped by one VM in 4 KB pages (User VMs' memory is a part of
  * the Service VM's), plus large-page tables for the whole space and a few more for each VM.
@@ -44,7 +50,6 @@ int boot_alloc_init(void)
 	uint64_t vcpus = (uint64_t)CONFIG_MAX_VM_NUM * pcpu_count;
 	uint64_t size = BASE_BYTES + vcpus * VCPU_BYTES + CONFIG_MAX_VM_NUM * VM_BYTES +
 			pcpu_count * PCPU_BYTES + ept_bytes();
-	uint64_t image = ptr_hpa(hv_start).v;
 
 	size = ALIGN_UP(size, PAGE_SIZE_2M);
 	region_base = e820_find_top(size, PAGE_SIZE_2M, GB(4));
@@ -55,7 +60,7 @@ int boot_alloc_init(void)
 	region_size = size;
 	region_next = region_base;
 	if (e820_reserve(region_base, size) != 0 ||
-	    e820_reserve(image, ALIGN_UP((uint64_t)(hv_end - hv_start), PAGE_SIZE)) != 0)
+	    e820_reserve(ptr_hpa(hv_start).v, image_size()) != 0)
 		return -ENOMEM;
 	page_pool = (struct pool){.name = "pages", .size = PAGE_SIZE};
 	pool_add(&page_pool, boot_alloc_raw(ept_bytes(), PAGE_SIZE),
@@ -65,10 +70,10 @@ int boot_alloc_init(void)
 
 void *boot_alloc_raw(size_t size, size_t align)
 {
-	uint64_t base = ALIGN_UP(region_next, align);
+	uint64_t base = ALIGN_UP(region_next, align), end = region_base + region_size;
 
 	ASSERT(!sealed);
-	if (base + size > region_base + region_size)
+	if (base > end || size > end - base)
 		panic("boot memory of %lu KB is too small: %lu more bytes wanted",
 		      region_size >> 10, size);
 	region_next = base + size;
@@ -93,12 +98,12 @@ void boot_alloc_seal(void)
 
 static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 {
-	return a < b + b_size && b < a + a_size;
+	return (a >= b) ? a - b < b_size : b - a < a_size;
 }
 
 bool hv_owns(hpa_t base, uint64_t size)
 {
 	return overlaps(base.v, size, region_base, region_size) ||
-	       overlaps(base.v, size, ptr_hpa(hv_start).v, (uint64_t)(hv_end - hv_start)) ||
+	       overlaps(base.v, size, ptr_hpa(hv_start).v, image_size()) ||
 	       (pcpu_trampoline().v != 0U && overlaps(base.v, size, pcpu_trampoline().v, PAGE_SIZE));
 }
