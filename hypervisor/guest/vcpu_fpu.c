@@ -29,7 +29,7 @@ static struct pool fpu_pool;
  * one that a guest has switched off could otherwise carry another guest's data to it.
  */
 static uint64_t xcr0_full;
-static size_t area_size = FXSAVE_SIZE;
+static size_t area_size;
 
 static void fpu_load(struct vcpu *vcpu)
 {
@@ -91,6 +91,8 @@ static int fpu_boot(void)
 {
 	uint32_t r[4];
 
+	xcr0_full = 0;
+	area_size = FXSAVE_SIZE;
 	if (cap_has(CAP_XSAVE)) {
 		cpuid_count(0xD, 0, r);
 		xcr0_full = r[0] & XCR0_GUEST_MASK;
