@@ -69,6 +69,10 @@ static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 	}
 	if (*f == '*') {
 		s->width = va_arg(*ap, int);
+		if (s->width < 0) { /* as C99 has it: the - flag and the width */
+			s->left = true;
+			s->width = -s->width;
+		}
 		f++;
 	}
 	for (; *f >= '0' && *f <= '9'; f++)

@@ -14,7 +14,7 @@ void *memcpy(void *dst, const void *src, size_t n)
 	size_t words = n / 8U, rest = n % 8U;
 
 	__asm__ volatile("rep movsq; mov %3, %0; rep movsb"
-			 : "+c"(words), "+D"(d), "+S"(src)
+			 : "+&c"(words), "+&D"(d), "+&S"(src)
 			 : "r"(rest)
 			 : "memory");
 	return dst;
@@ -39,7 +39,7 @@ void *memset(void *dst, int c, size_t n)
 	size_t words = n / 8U, rest = n % 8U;
 
 	__asm__ volatile("rep stosq; mov %2, %0; rep stosb"
-			 : "+c"(words), "+D"(d)
+			 : "+&c"(words), "+&D"(d)
 			 : "r"(rest), "a"(pattern)
 			 : "memory");
 	return dst;
