@@ -171,15 +171,20 @@ void apicv_setup(struct vlapic *v)
 	apicv_mode_changed(v);
 }
 
+/* RVI only rises here: what is below it the processor finds in IRR by itself. */
+void apicv_write_rvi(struct vlapic *v)
+{
+	uint64_t status = vmcs_read(VMCS_GUEST_INTR_STATUS);
+
+	if ((status & 0xFFU) < v->rvi)
+		vmcs_write(VMCS_GUEST_INTR_STATUS, (status & 0xFF00U) | v->rvi);
+	v->rvi = 0U;
+}
+
 void apicv_write_vmcs(struct vlapic *v)
 {
-	if (v->rvi != 0U) {
-		uint64_t status = vmcs_read(VMCS_GUEST_INTR_STATUS);
-
-		if ((status & 0xFFU) < v->rvi)
-			vmcs_write(VMCS_GUEST_INTR_STATUS, (status & 0xFF00U) | v->rvi);
-		v->rvi = 0U;
-	}
+	if (v->rvi != 0U)
+		apicv_write_rvi(v);
 	if (unlikely(v->eoi_dirty)) {
 		for (uint32_t i = 0; i < 4U; i++)
 			vmcs_write(VMCS_EOI_EXIT0 + 2U * i, v->eoi_map[i]);

@@ -13,15 +13,11 @@
 #include "vapic.h"
 
 /*
- * The vPIC's output is high and reaches this vCPU: through LINT0 of the boot CPU in virtual wire
- * mode or past its switched-off LAPIC, or by an ExtINT message of the vIOAPIC.
+ * The way of the vPIC's output to this vCPU: LINT0 of the boot CPU in virtual wire mode, or past
+ * its switched-off LAPIC, or an ExtINT message of the vIOAPIC.
  */
-static bool extint_pending(const struct vlapic *v)
+static bool extint_reaches(const struct vlapic *v)
 {
-	const struct vpic *pic = v->vcpu->vm->vpic;
-
-	if (!pic || likely(!pic->output))
-		return false;
 	if (v->extint_msg != 0U)
 		return true;
 	if (!vlapic_is_bsp(v))
@@ -29,6 +25,11 @@ static bool extint_pending(const struct vlapic *v)
 	return v->mode == VLAPIC_OFF ||
 	       (vlapic_reg(v, APIC_LVT_LINT0) & (APIC_LVT_MASKED | APIC_LVT_DM_MASK)) ==
 		       APIC_DM_EXTINT << 8;
+}
+
+static inline bool extint_pending(const struct vlapic *v)
+{
+	return unlikely(v->vcpu->vm->vpic->output) && extint_reaches(v);
 }
 
 /* The guest can take an interrupt with the coming entry, and nothing else is to be injected. */
@@ -52,10 +53,25 @@ static void set_tpr_threshold(struct vlapic *v, int irr)
 
 	if (irr >= 0 && ((uint32_t)irr >> 4) <= tpr)
 		threshold = (uint32_t)irr >> 4;
-	if (threshold != v->tpr_threshold) {
+	if (unlikely(threshold != v->tpr_threshold)) {
 		vmcs_write(VMCS_TPR_THRESHOLD, threshold);
 		v->tpr_threshold = (uint8_t)threshold;
 	}
+}
+
+/* Inject the vPIC's interrupt, else `vector` (-1: none); true: something has to wait. */
+static bool inject_one(struct vlapic *v, bool extint, int vector)
+{
+	if (!can_inject())
+		return true;
+	if (unlikely(extint)) {
+		atomic_set32(&v->extint_msg, 0U);
+		inject_vector(vpic_ack(v->vcpu->vm));
+		return vector >= 0 || extint_pending(v);
+	}
+	vlapic_irr_to_isr(v, (uint8_t)vector);
+	inject_vector((uint8_t)vector);
+	return false;
 }
 
 void vapic_inject(struct vcpu *vcpu)
@@ -74,17 +90,8 @@ void vapic_inject(struct vcpu *vcpu)
 		if (apicv.tpr_shadow)
 			set_tpr_threshold(v, irr);
 	}
-	if (extint || vector >= 0) {
-		more = !can_inject();
-		if (!more && extint) {
-			atomic_set32(&v->extint_msg, 0U);
-			inject_vector(vpic_ack(vcpu->vm));
-			more = vector >= 0 || extint_pending(v);
-		} else if (!more) {
-			vlapic_irr_to_isr(v, (uint8_t)vector);
-			inject_vector((uint8_t)vector);
-		}
-	}
+	if (extint || vector >= 0)
+		more = inject_one(v, extint, vector);
 	vmcs_proc_ctrl(vcpu, more ? PROC_INTR_WINDOW : 0U, more ? 0U : PROC_INTR_WINDOW);
 }
 

@@ -122,7 +122,8 @@ static inline uint32_t bit_scan_reverse(uint32_t v)
 }
 
 /* vlapic_irr.c: all on the pCPU of the vCPU, but vlapic_post(). -1: no vector. */
-void vlapic_irr_sync(struct vlapic *v);
+void vlapic_irr_take(struct vlapic *v);
+void vlapic_post_self(struct vlapic *v, uint8_t vector); /* VMCS loaded */
 void vlapic_irr_set(struct vlapic *v, uint8_t vector, bool level);
 int vlapic_irr_top(const struct vlapic *v);
 int vlapic_isr_top(const struct vlapic *v);
@@ -131,6 +132,14 @@ int vlapic_deliverable(const struct vlapic *v, int irr);
 void vlapic_irr_to_isr(struct vlapic *v, uint8_t vector);
 void vlapic_eoi(struct vlapic *v);
 void vlapic_irr_reset(struct vlapic *v);
+
+/* Move what other CPUs posted into IRR. */
+static inline void vlapic_irr_sync(struct vlapic *v)
+{
+	if (unlikely((atomic_read64(&v->pi.ctrl) & BIT(PI_ON)) != 0U ||
+		     atomic_read64(&v->level_posted) != 0U))
+		vlapic_irr_take(v);
+}
 
 /* vlapic_timer.c: own CPU, but vlapic_timer_stop() may be called anywhere, with no lock held. */
 void vlapic_timer_init(struct vlapic *v);
@@ -161,6 +170,7 @@ void apicv_boot(void);
 void apicv_vm_reset(struct vm *vm);
 void apicv_setup(struct vlapic *v); /* VMCS loaded, before the first entry */
 void apicv_mode_changed(struct vlapic *v);
+void apicv_write_rvi(struct vlapic *v);
 void apicv_write_vmcs(struct vlapic *v); /* RVI and EOI exit bitmap, where they changed */
 void apicv_set_svi(int vector);		 /* VMCS loaded */
 void apicv_switch_in(struct vcpu *vcpu);

@@ -150,7 +150,7 @@ static void write_self_ipi(struct vlapic *v, uint32_t offset, uint32_t val)
 	if (unlikely(val < 16U))
 		vlapic_error(v, APIC_ESR_SEND_ILLEGAL);
 	else if (v->enabled)
-		vlapic_post(v->vcpu, (uint8_t)val, false);
+		vlapic_post_self(v, (uint8_t)val);
 }
 
 #define ICR_MASK                                                                                   \

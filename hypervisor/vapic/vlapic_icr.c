@@ -135,19 +135,28 @@ static void deliver_to_others(struct vcpu *self, const struct vintr_msg *msg)
 	}
 }
 
+/* Self, and "all" with self in it: fixed interrupts only (SDM 3A table 11-3). */
+static void send_self(struct vlapic *v, uint8_t mode, uint8_t vector)
+{
+	if (mode == APIC_DM_FIXED && v->enabled)
+		vlapic_post_self(v, vector);
+}
+
 /* What `lo` asks for, with xAPIC destinations already widened. Own CPU of v. */
 void vlapic_icr_send(struct vlapic *v, uint32_t lo, uint32_t dest)
 {
+	struct vcpu *vcpu = v->vcpu;
 	uint32_t shorthand = (lo >> APIC_ICR_SH_SHIFT) & 3U;
-	struct vintr_msg msg = {
-		.dest = dest,
-		.logical = (lo & APIC_ICR_LOGICAL) != 0U,
-		.mode = (uint8_t)((lo >> 8) & 7U),
-		.vector = (uint8_t)lo,
-	};
+	struct vintr_msg msg;
 
-	if (msg.mode <= APIC_DM_LOWEST && msg.vector < 16U) {
+	msg.mode = (uint8_t)((lo >> 8) & 7U);
+	msg.vector = (uint8_t)lo;
+	if (msg.mode <= APIC_DM_LOWEST && unlikely(msg.vector < 16U)) {
 		vlapic_error(v, APIC_ESR_SEND_ILLEGAL);
+		return;
+	}
+	if (shorthand == 1U) {
+		send_self(v, msg.mode, msg.vector);
 		return;
 	}
 	/* The level de-assert form of INIT synchronised arbitration ids once; now it does nothing.
@@ -156,24 +165,17 @@ void vlapic_icr_send(struct vlapic *v, uint32_t lo, uint32_t dest)
 		return;
 	if (msg.mode == APIC_DM_EXTINT)
 		return; /* not a mode of IPIs */
+	msg.dest = dest;
+	msg.logical = (lo & APIC_ICR_LOGICAL) != 0U;
+	msg.level = false;
+	msg.redirect = false;
 
-	switch (shorthand) {
-	case 0U:
-		vlapic_icr_deliver(v->vcpu->vm, &msg);
-		break;
-	case 1U: /* self, and "all" below: fixed interrupts only (SDM 3A table 11-3) */
-		if (msg.mode == APIC_DM_FIXED && v->enabled)
-			vlapic_post(v->vcpu, msg.vector, false);
-		break;
-	case 2U:
-		if (msg.mode != APIC_DM_FIXED)
-			break;
-		if (v->enabled)
-			vlapic_post(v->vcpu, msg.vector, false);
-		deliver_to_others(v->vcpu, &msg);
-		break;
-	default:
-		deliver_to_others(v->vcpu, &msg);
-		break;
+	if (shorthand == 0U) {
+		vlapic_icr_deliver(vcpu->vm, &msg);
+	} else if (shorthand == 3U) {
+		deliver_to_others(vcpu, &msg);
+	} else if (msg.mode == APIC_DM_FIXED) {
+		send_self(v, msg.mode, msg.vector);
+		deliver_to_others(vcpu, &msg);
 	}
 }

@@ -11,18 +11,10 @@
 #include "hv/vioapic.h"
 #include "vapic.h"
 
-static void words_set(uint32_t *regs, uint32_t base, uint8_t vector)
+/* The register that holds the vector's bit. */
+static uint32_t *word_of(const struct vlapic *v, uint32_t base, uint32_t vector)
 {
-	regs[(base / 4U) + (vector / 32U) * 4U] |= BIT32(vector % 32U);
-}
-
-/* Clear a vector's bit; true when its register is 0 now. */
-static bool words_clear(uint32_t *regs, uint32_t base, uint8_t vector)
-{
-	uint32_t *w = &regs[(base / 4U) + (vector / 32U) * 4U];
-
-	*w &= ~BIT32(vector % 32U);
-	return *w == 0U;
+	return &v->regs[base / 4U + vector / 32U * 4U];
 }
 
 /* Which of the eight registers are not 0: needed only where the processor changes them as well. */
@@ -55,19 +47,23 @@ int vlapic_isr_top(const struct vlapic *v)
 	return words_top(v, APIC_ISR, apicv.vid ? words_scan(v, APIC_ISR) : v->isr_words);
 }
 
+/* The vector comes with another trigger mode than last time: its EOI must exit, or need not. */
+static void trigger_changed(struct vlapic *v, uint8_t vector)
+{
+	*word_of(v, APIC_TMR, vector) ^= BIT32(vector % 32U);
+	v->eoi_map[vector / 64U] ^= BIT(vector % 64U);
+	v->eoi_dirty = true;
+}
+
 void vlapic_irr_set(struct vlapic *v, uint8_t vector, bool level)
 {
 	uint32_t bit = BIT32(vector % 32U);
-	uint32_t *tmr = &v->regs[(APIC_TMR / 4U) + (vector / 32U) * 4U];
 
-	words_set(v->regs, APIC_IRR, vector);
+	*word_of(v, APIC_IRR, vector) |= bit;
 	v->irr_words |= (uint8_t)BIT32(vector / 32U);
 	v->rvi = MAX(v->rvi, vector);
-	if (unlikely(((*tmr & bit) != 0U) != level)) {
-		*tmr ^= bit;
-		v->eoi_map[vector / 64U] ^= BIT(vector % 64U);
-		v->eoi_dirty = true;
-	}
+	if (unlikely(((*word_of(v, APIC_TMR, vector) & bit) != 0U) != level))
+		trigger_changed(v, vector);
 }
 
 /* Set the vectors of a posted word, lowest first. */
@@ -82,7 +78,7 @@ static void take(struct vlapic *v, uint64_t bits, uint32_t first, bool level)
 }
 
 /* A poster sets its bit before ON: what is not seen here is announced once more. */
-void vlapic_irr_sync(struct vlapic *v)
+void vlapic_irr_take(struct vlapic *v)
 {
 	if (atomic_test_bit(&v->pi.ctrl, PI_ON)) {
 		(void)atomic_clear_bit(&v->pi.ctrl, PI_ON);
@@ -98,6 +94,19 @@ void vlapic_irr_sync(struct vlapic *v)
 				take(v, atomic_xchg64(&v->level_req[i], 0U), i * 64U, true);
 		}
 	}
+}
+
+/*
+ * From the vCPU's own exit handler. With interrupt delivery by the processor that is all there is
+ * to do, unless the EOI exit bitmap has to be written too.
+ */
+void vlapic_post_self(struct vlapic *v, uint8_t vector)
+{
+	vlapic_irr_set(v, vector, false);
+	if (apicv.vid && !v->eoi_dirty)
+		apicv_write_rvi(v);
+	else
+		vcpu_request_self(v->vcpu, REQ_EVENT);
 }
 
 void vlapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
@@ -133,34 +142,39 @@ uint32_t vlapic_ppr(const struct vlapic *v)
 
 int vlapic_deliverable(const struct vlapic *v, int irr)
 {
-	if (irr < 0 || ((uint32_t)irr >> 4) <= (vlapic_ppr(v) >> 4))
-		return -1;
-	return irr;
+	return irr >= 0 && ((uint32_t)irr & 0xF0U) > (vlapic_ppr(v) & 0xF0U) ? irr : -1;
 }
 
 void vlapic_irr_to_isr(struct vlapic *v, uint8_t vector)
 {
-	if (words_clear(v->regs, APIC_IRR, vector))
+	uint32_t *irr = word_of(v, APIC_IRR, vector);
+
+	*irr &= ~BIT32(vector % 32U);
+	if (*irr == 0U)
 		v->irr_words &= (uint8_t)~BIT32(vector / 32U);
-	words_set(v->regs, APIC_ISR, vector);
+	*word_of(v, APIC_ISR, vector) |= BIT32(vector % 32U);
 	v->isr_words |= (uint8_t)BIT32(vector / 32U);
 }
 
-/* The highest interrupt in service has ended: EOI is written, or VMREAD says which (APICv). */
+/* The highest interrupt in service has ended; with APICv, by a write that the CPU did not serve. */
 void vlapic_eoi(struct vlapic *v)
 {
-	int vector = vlapic_isr_top(v);
+	int top = vlapic_isr_top(v);
+	uint8_t vector = (uint8_t)top;
+	uint32_t *isr;
 
-	if (vector < 0)
+	if (top < 0)
 		return;
-	if (words_clear(v->regs, APIC_ISR, (uint8_t)vector))
-		v->isr_words &= (uint8_t)~BIT32((uint32_t)vector / 32U);
+	isr = word_of(v, APIC_ISR, vector);
+	*isr &= ~BIT32(vector % 32U);
+	if (*isr == 0U)
+		v->isr_words &= (uint8_t)~BIT32(vector / 32U);
 	if (apicv.vid)
 		apicv_set_svi(vlapic_isr_top(v));
 	else if (v->irr_words != 0U)
 		vcpu_request_self(v->vcpu, REQ_EVENT);
-	if ((vlapic_reg(v, APIC_TMR + ((uint32_t)vector / 32U) * 16U) >> (vector % 32)) & 1U)
-		vioapic_eoi(v->vcpu->vm, (uint8_t)vector);
+	if (unlikely((*word_of(v, APIC_TMR, vector) & BIT32(vector % 32U)) != 0U))
+		vioapic_eoi(v->vcpu->vm, vector);
 }
 
 void vlapic_irr_reset(struct vlapic *v)

@@ -256,7 +256,7 @@ static uint8_t read_poll(struct vpic_chip *c, bool is_master, uint8_t *ended)
 	int pin = chip_request(c, is_master);
 
 	c->poll = false;
-	if (pin < 0)
+	if (pin < 0) /* or another vCPU's poll was first */
 		return 0U;
 	take(c, (uint32_t)pin);
 	if (c->auto_eoi)
@@ -274,14 +274,15 @@ static void vpic_port(struct vcpu *vcpu, void *arg, struct io_access *io)
 	uint8_t val = (uint8_t)io->value, ended = 0U, imr;
 
 	(void)arg;
+	if (!io->write && !c->poll) { /* changes nothing: a byte as it is at this moment */
+		io->value = odd ? c->imr : c->read_isr ? c->isr : c->irr;
+		return;
+	}
 	spin_lock(&pic->lock);
 	was_high = pic->output;
 	imr = c->imr;
 	if (!io->write) {
-		if (c->poll)
-			io->value = read_poll(c, n == MASTER, &ended);
-		else
-			io->value = odd ? c->imr : c->read_isr ? c->isr : c->irr;
+		io->value = read_poll(c, n == MASTER, &ended);
 	} else if (odd) {
 		write_odd(c, val);
 	} else if ((val & ICW1_INIT) != 0U) {
