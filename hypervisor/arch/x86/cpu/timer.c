@@ -62,17 +62,28 @@ void timer_cancel(struct timer *t)
 	program(&this_pcpu()->timers);
 }
 
+/*
+ * What is due now is taken out first: a handler that arms its timer for the past gets its next turn
+ * at the next interrupt, and the CPU its turn before that.
+ */
 void timer_run(void)
 {
 	struct timer_queue *q = &this_pcpu()->timers;
+	uint64_t now = rdtsc();
+	struct list due;
 	struct timer *t;
 
+	list_init(&due);
+	while ((t = first(q)) != NULL && t->deadline <= now) {
+		list_remove(&t->node);
+		list_insert_before(&t->node, &due);
+	}
 	q->programmed = 0U; /* a deadline that fired is not armed any more */
-	while ((t = first(q)) != NULL && t->deadline <= rdtsc()) {
+	while (!list_empty(&due)) {
+		t = container_of(due.next, struct timer, node);
 		list_remove(&t->node);
 		t->fn(t);
 	}
-	q->programmed = 0U;
 	program(q);
 }
 
