@@ -5,8 +5,11 @@
 import os
 import re
 import subprocess
+import sys
 import tempfile
+import types
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import support
@@ -109,6 +112,35 @@ class Precedence(unittest.TestCase):
             release=True, config="CONFIG_DEBUG=y\n")["config.h"], "DEBUG"))
         text = SHARED.replace("<BUILD_TYPE>debug", "<BUILD_TYPE>release")
         self.assertIsNone(value(support.run_text(scenario=text)["config.h"], "DEBUG"))
+
+
+class Menu(unittest.TestCase):
+    """What does an edit leave in .config?  Only what the user changed."""
+
+    def edit(self, old: str | None, symbol: str, new_value: str) -> str:
+        import kconfig
+
+        def choose(kconf: object) -> None:
+            kconf.syms[symbol].set_value(new_value)  # type: ignore[attr-defined]
+            kconf.write_config(str(config))  # type: ignore[attr-defined]
+
+        with tempfile.TemporaryDirectory() as name:
+            config = Path(name) / ".config"
+            if old is not None:
+                config.write_text(old)
+            menu = types.SimpleNamespace(menuconfig=choose)
+            with unittest.mock.patch.dict(sys.modules, {"menuconfig": menu}):
+                kconfig.edit(config, support.SHARED)
+            return "\n".join(config.read_text().splitlines()[1:])
+
+    def test_one_change(self) -> None:
+        self.assertEqual(self.edit(None, "MAX_PCPU_NUM", "4"), "CONFIG_MAX_PCPU_NUM=4")
+        self.assertEqual(self.edit("CONFIG_MAX_PCPU_NUM=4\n", "MAX_VM_NUM", "5"),
+                         "CONFIG_MAX_PCPU_NUM=4\nCONFIG_MAX_VM_NUM=5")
+
+    def test_no_change(self) -> None:
+        self.assertEqual(self.edit(None, "MAX_VM_NUM", "16"), "")
+        self.assertEqual(self.edit("CONFIG_MAX_PCPU_NUM=4\n", "MAX_PCPU_NUM", "8"), "")
 
 
 class Files(unittest.TestCase):
