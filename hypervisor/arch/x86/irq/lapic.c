@@ -48,7 +48,12 @@ void lapic_init_pcpu(void)
 {
 	uint64_t base = msr_read(MSR_APIC_BASE);
 
-	x2apic = cap_has(CAP_X2APIC);
+	/*
+	 * Firmware may have switched already, and there is no way back but through a reset. The
+	 * other CPUs follow the first.
+	 */
+	if (this_pcpu()->id == 0U)
+		x2apic = cap_has(CAP_X2APIC) || (base & APIC_BASE_X2APIC) != 0U;
 	deadline_mode = cap_has(CAP_TSC_DEADLINE);
 	if ((base & APIC_BASE_ENABLE) == 0U)
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
