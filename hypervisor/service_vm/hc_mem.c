@@ -98,11 +98,13 @@ static int ept_attr(uint32_t attr, uint64_t *out)
 /* Remember [gpa, gpa+size) as added by this call. */
 static int record(struct job *j, uint64_t gpa, uint64_t size)
 {
-	struct run *last = &j->runs[j->run_count - 1U];
+	if (j->run_count != 0U) {
+		struct run *last = &j->runs[j->run_count - 1U];
 
-	if (j->run_count != 0U && last->gpa + last->size == gpa) {
-		last->size += size;
-		return 0;
+		if (last->gpa + last->size == gpa) {
+			last->size += size;
+			return 0;
+		}
 	}
 	if (j->run_count == MAX_RUNS)
 		return -E2BIG;
