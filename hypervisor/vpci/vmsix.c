@@ -21,7 +21,6 @@
 #define CTRL_ENABLE    BIT32(31) /* in the first register; message control is its upper half */
 #define CTRL_MASK_ALL  BIT32(30)
 #define CTRL_SIZE(r)   ((((r) >> 16) & 0x7FFU) + 1U)
-#define CAP_ID	       0xFFU
 #define ENTRY_SIZE     16U
 #define ENTRY_MASKED   BIT32(0)
 #define PCI_BAR0       0x10U
@@ -252,8 +251,10 @@ static void switch_off(struct vpci_dev *dev)
 void vmsix_write(struct vpci_dev *dev, uint32_t val, bool *flush)
 {
 	struct vmsix *m = &dev->msix;
-	bool on = (val & CTRL_ENABLE) != 0U && m->count != 0U;
+	bool on = (val & CTRL_ENABLE) != 0U;
 
+	if (m->count == 0U)
+		return; /* a null capability */
 	if (!on && m->on) {
 		pci_cfg_write(dev->bdf, m->cap + 2U, 2, (val & ~CTRL_ENABLE) >> 16);
 		switch_off(dev);

@@ -69,6 +69,7 @@ static int vpci_boot(void)
 
 static void vpci_vm_deinit(struct vm *vm)
 {
+	vpci_pt_deinit(vm);
 	pool_put(&vpci_pool, vm->vpci);
 	vm->vpci = NULL;
 }

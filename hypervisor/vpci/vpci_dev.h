@@ -54,6 +54,7 @@ struct vpci {
 /* vpci_pt.c: the machine's own devices. */
 int vpci_pt_init(struct vm *vm);
 void vpci_pt_reset(struct vm *vm);
+void vpci_pt_deinit(struct vm *vm);
 void vpci_pt_access(struct vcpu *vcpu, struct io_access *io);
 
 /* Merge a write of `width` bytes at `reg` into the aligned 32-bit register `old`. */

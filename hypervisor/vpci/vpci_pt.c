@@ -186,4 +186,13 @@ void vpci_pt_reset(struct vm *vm)
 		ept_flush(&vm->ept);
 }
 
+void vpci_pt_deinit(struct vm *vm)
+{
+	struct vpci *vpci = vm->vpci;
+
+	vpci_pt_reset(vm);
+	while (vpci->dev_count != 0U)
+		pool_put(&dev_pool, vpci->dev[--vpci->dev_count]);
+}
+
 UNIT(vpci_pt) = {.name = "vpci_pt", .level = UNIT_PCI, .boot = pt_boot};
