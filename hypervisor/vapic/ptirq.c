@@ -25,6 +25,8 @@ struct pt_pin {
 	int16_t vector;	 /* host vector, 0: none yet */
 	bool level;	 /* how the pin is programmed */
 	bool in_service; /* level: fired, masked, and the guest has not ended it */
+	bool wanted;	 /* the guest has it unmasked somewhere */
+	bool latches;	 /* edge: masked at the vPIC, which would keep the next one */
 	uint64_t rte;	 /* what the pin holds */
 	bool kept;	 /* the hypervisor's own, or emulated for the VM: never passed */
 };
@@ -78,16 +80,21 @@ static void fired(uint8_t vector, void *arg)
 	(void)vector;
 	spin_lock(&ptirq.lock);
 	level = p->level;
-	if (level) {
+	if (level || !p->wanted) {
 		ioapic_mask(p->gsi);
 		p->rte |= IOAPIC_RTE_MASKED;
-		p->in_service = true;
+		p->in_service = level;
+		p->latches = false;
 	}
 	spin_unlock(&ptirq.lock);
 	(void)vintr_set_gsi(vm, p->gsi, level ? GSI_SET_HIGH : GSI_RISING_PULSE);
 }
 
-/* Make the physical pin what the virtual ones ask for; called with the lock held. */
+/*
+ * Make the physical pin what the virtual ones ask for; called with the lock held.  Where an IOAPIC
+ * loses edges of a masked pin, an 8259 keeps one, and kernels rely on that while they mask a line
+ * in its handler: such a pin stays open until it has fired once.
+ */
 static void program(struct pt_pin *p)
 {
 	uint64_t guest = vioapic_rte(p->vm, p->gsi), rte;
@@ -112,9 +119,12 @@ static void program(struct pt_pin *p)
 	else
 		rte = guest & (IOAPIC_RTE_LEVEL | IOAPIC_RTE_LOW_ACTIVE);
 	p->level = (rte & IOAPIC_RTE_LEVEL) != 0U;
+	p->wanted = by_ioapic || by_pic;
+	if (p->wanted)
+		p->latches = by_pic && !p->level;
 	rte |= (uint64_t)(uint16_t)p->vector |
 	       ((uint64_t)target_of(p->vm, guest) << IOAPIC_RTE_DEST_SHIFT);
-	if ((!by_ioapic && !by_pic) || (p->level && p->in_service))
+	if ((!p->wanted && !p->latches) || (p->level && p->in_service))
 		rte |= IOAPIC_RTE_MASKED;
 	if (rte != p->rte) {
 		p->rte = rte;
@@ -201,6 +211,7 @@ static void ptirq_vm_reset(struct vm *vm)
 		struct pt_pin *p = &ptirq.pin[gsi];
 
 		p->in_service = false;
+		p->latches = false;
 		if ((p->rte & IOAPIC_RTE_MASKED) == 0U)
 			ioapic_mask(gsi);
 		p->rte |= IOAPIC_RTE_MASKED;
@@ -240,6 +251,7 @@ static int ptirq_vm_init(struct vm *vm)
 		p->vector = 0;
 		p->rte = IOAPIC_RTE_MASKED;
 		p->in_service = false;
+		p->latches = false;
 		p->kept = is_kept(vm, gsi);
 	}
 	vm->ptirq = &ptirq;

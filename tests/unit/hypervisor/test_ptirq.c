@@ -212,8 +212,15 @@ static void test_pic_mode(void **state)
 	fire(2);
 	assert_int_equal(vm_enter(c), 0x08);
 	port_put(c, 0x20, 0x20);
+	/* an edge that comes while the vPIC masks the line waits there, the next one is void */
 	port_put(c, 0x21, 0xFB);
+	fire(2);
 	assert_false(open_pin(2));
+	assert_int_equal(vm_enter(c), -1);
+	port_put(c, 0x21, 0xFA);
+	assert_true(open_pin(2));
+	assert_int_equal(vm_enter(c), 0x08);
+	port_put(c, 0x20, 0x20);
 	/* a PCI line */
 	port_put(c, 0x4D1, 0x08);
 	port_put(c, 0xA1, 0xF7);
