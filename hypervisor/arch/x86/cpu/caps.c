@@ -103,6 +103,22 @@ static void read_vmx_words(void)
 		words[VMX_EPT_CAP] = msr_read(MSR_VMX_EPT_VPID_CAP);
 }
 
+/* A misspelt name would hide nothing, and the test that wanted it would prove nothing. */
+static void check_names(const char *hide)
+{
+	while (hide != NULL && *hide != '\0') {
+		const char *end = strchr(hide, ',');
+		size_t i = 0U, n = (end != NULL) ? (size_t)(end - hide) : strlen(hide);
+
+		while (i < CAP_COUNT && (strncmp(features[i].name, hide, n) != 0 ||
+					 features[i].name[n] != '\0'))
+			i++;
+		if (n != 0U && i == CAP_COUNT)
+			report("boot: hide=%.*s: there is no such feature", (int)n, hide);
+		hide = (end != NULL) ? end + 1 : NULL;
+	}
+}
+
 static bool hidden(const char *hide, const char *name)
 {
 	size_t n = strlen(name);
@@ -152,6 +168,7 @@ int caps_init(const char *hide)
 {
 	int ret;
 
+	memset(words, 0, sizeof(words));
 	words[CPUID_1_ECX] = cpuid_reg(1U, 0U, 2U);
 	words[CPUID_1_EDX] = cpuid_reg(1U, 0U, 3U);
 	words[CPUID_7_EBX] = cpuid_reg(7U, 0U, 1U);
@@ -167,6 +184,7 @@ int caps_init(const char *hide)
 		report("cpu: no EPT (second-level paging), which every guest needs");
 		return -ENODEV;
 	}
+	check_names(hide);
 	for (size_t i = 0U; i < CAP_COUNT; i++) {
 		const struct feature *f = &features[i];
 
