@@ -107,6 +107,9 @@ void apicv_mode_changed(struct vlapic *v)
 	count_others(v);
 	if (!apicv.tpr_shadow)
 		return;
+	/* What was requested and in service is gone with the registers. */
+	if (apicv.vid && v->mode == VLAPIC_OFF)
+		vmcs_write(VMCS_GUEST_INTR_STATUS, 0U);
 	if (v->mode == VLAPIC_X2APIC && apicv.x2apic)
 		now |= PROC2_X2APIC | (apicv.regs ? PROC2_APIC_REGS : 0U);
 	else if (v->mode == VLAPIC_XAPIC && v->access_page)

@@ -256,6 +256,23 @@ static void test_rvi(void **state)
 	assert_int_equal(svi(), 0);
 }
 
+/* What if the guest switches its APIC off with requests waiting? The processor must forget them. */
+static void test_switched_off(void **state)
+{
+	struct vcpu *c = test_vcpu(0, 0);
+
+	(void)state;
+	(void)own_vmcs(c);
+	apic_put(c, APIC_SVR, 0x1FF);
+	vlapic_post(c, 0x51, false);
+	(void)vm_enter(c);
+	vlapic_post(c, 0x91, false);
+	assert_int_equal(wrmsr(c, MSR_APIC_BASE, APIC_DEFAULT_BASE), 0);
+	(void)vm_enter(c);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_INTR_STATUS], 0);
+	assert_false(c->vm->vintr->pending(c));
+}
+
 /* Does the EOI of a level vector exit, that of an edge vector not, and the vIOAPIC hear of it? */
 static void test_eoi_bitmap(void **state)
 {
@@ -463,6 +480,7 @@ int main(void)
 		B(test_tpr_threshold),
 		B(test_threshold_valid),
 		F(test_rvi),
+		F(test_switched_off),
 		F(test_eoi_bitmap),
 		F(test_posted),
 		F(test_apic_write_exit),

@@ -281,6 +281,31 @@ static void test_resets(void **state)
 	assert_int_equal(apic_get(test_vcpu(0, 0), APIC_LVT_LINT0), 0x700);
 }
 
+/* What if memory runs out half-way through a VM or a vCPU? An error, and nothing is kept. */
+static void test_no_memory(void **state)
+{
+	static struct vm vm;
+	static struct vcpu vcpu;
+	uint32_t used = page_pool.used, total = page_pool.total;
+
+	(void)state;
+	vm.id = 2;
+	fake_pool_empty = true;
+	assert_int_equal(unit_vm_init(&vm), -ENOMEM);
+	fake_pool_empty = false;
+	assert_null(vm.vioapic);
+	assert_null(vm.vpic);
+	vcpu.vm = test_vcpu(0, 0)->vm;
+	vcpu.pcpu = test_vcpu(0, 0)->pcpu;
+	for (uint32_t pages = 0; pages < 2; pages++) {
+		page_pool.total = used + pages;
+		assert_int_equal(unit_vcpu_init(&vcpu), -ENOMEM);
+		assert_null(vcpu.vlapic);
+		assert_int_equal(page_pool.used, used);
+	}
+	page_pool.total = total;
+}
+
 /* CR8 and TPR: one register? */
 static void test_cr8(void **state)
 {
@@ -352,7 +377,7 @@ int main(void)
 		T(test_xapic_registers),    T(test_xapic_read_only), T(test_xapic_odd_accesses),
 		T(test_x2apic_registers),   T(test_x2apic_access_rights),
 		T(test_only_one_interface), T(test_apic_base),	     T(test_software_disable),
-		T(test_errors),		    T(test_resets),	     T(test_cr8),
+		T(test_errors),		    T(test_resets),	     T(test_no_memory),      T(test_cr8),
 		T(test_storm),
 	};
 
