@@ -26,7 +26,8 @@ struct vintr_msg {
 struct vintr_ops {
 	/* On the vCPU's CPU before VM entry, when REQ_EVENT was set: make the best one arrive. */
 	void (*inject)(struct vcpu *vcpu);
-	/* A HLT would end: an interrupt the guest would take is waiting (RFLAGS.IF not looked at). */
+	/* A HLT would end: an interrupt the guest would take is waiting (RFLAGS.IF not looked at).
+	 */
 	bool (*pending)(struct vcpu *vcpu);
 	/* Deliver to all who match; any CPU. Reserved modes and nobody there are dropped. */
 	void (*deliver)(struct vm *vm, const struct vintr_msg *msg);
@@ -35,7 +36,8 @@ struct vintr_ops {
 	/* MOV from and to CR8 where they exit (no TPR shadow): bits 7:4 of the TPR. Own CPU. */
 	uint64_t (*cr8)(struct vcpu *vcpu);
 	void (*set_cr8)(struct vcpu *vcpu, uint64_t val);
-	/* vcpu->tsc_offset has changed: a TSC deadline is nearer or farther now. Own CPU; may be NULL. */
+	/* vcpu->tsc_offset has changed: a TSC deadline is nearer or farther now. Own CPU; may be
+	 * NULL. */
 	void (*tsc_moved)(struct vcpu *vcpu);
 	/*
 	 * The guest wrote message `index` of its device: what the physical device must send for the

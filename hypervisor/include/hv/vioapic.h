@@ -14,7 +14,8 @@ struct vm;
 /* GSI level or pulse as GSI_SET_x of vintr.h; -EINVAL when there is no such pin. Any CPU. */
 int vioapic_set_gsi(struct vm *vm, uint32_t gsi, uint32_t op);
 
-/* A LAPIC of the VM ended a level-triggered interrupt: Remote IRR falls, a high line fires again. */
+/* A LAPIC of the VM ended a level-triggered interrupt: Remote IRR falls, a high line fires again.
+ */
 void vioapic_eoi(struct vm *vm, uint8_t vector);
 
 /* The pin's redirection entry as the guest wrote it. */
