@@ -70,13 +70,15 @@ static void stop_on_triple_fault(struct vcpu *vcpu)
 		sched_block();
 }
 
-/* What lives in the slot from one VM to the next: its index. */
+/* What lives in the slot from one VM to the next: its index, and its lock, which the caller has. */
 static void clear_slot(struct vm *vm)
 {
 	uint16_t id = vm->id;
+	spinlock_t lock = vm->lock;
 
 	memset(vm, 0, sizeof(*vm));
 	vm->id = id;
+	vm->lock = lock;
 }
 
 int vm_create(uint16_t id, const struct vm_create_args *args)
