@@ -107,7 +107,7 @@ static int read_entry(struct walk *w, gpa_t at, uint64_t *e)
 
 static bool has_1g_pages(const struct vcpu *vcpu)
 {
-	return (vcpu->vm->vcpuid->leaf[2][1][3] & BIT32(26)) != 0U;
+	return (vcpuid_leaf(vcpu->vm->vcpuid, 0x80000001U)[3] & BIT32(26)) != 0U;
 }
 
 /* Where the walk begins: the table's address and its level. PAE's first level is in the VMCS. */
@@ -224,7 +224,7 @@ int gmem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa,
 	w.levels = (w.efer & EFER_LMA) != 0U ? 4U : (w.cr4 & CR4_PAE) != 0U ? 3U : 2U;
 	w.user = (access & GMEM_SYSTEM) == 0U &&
 		 ((vmcs_read32(VMCS_GUEST_SS_AR) >> 5) & 3U) == 3U;
-	width = vcpu->vm->vcpuid->leaf[2][8][0] & 0xFFU;
+	width = vcpuid_leaf(vcpu->vm->vcpuid, 0x80000008U)[0] & 0xFFU;
 	w.high_reserved = ~(BIT(width) - 1U) & PTE_ADDR;
 	if (w.levels != 4U) {
 		gva.v &= UINT32_MAX;

@@ -133,16 +133,14 @@ static const complete_fn completions[VCPUID_KINDS] = {
 
 static enum vcpuid_kind kind_of(const struct vm_vcpuid *t, uint32_t leaf)
 {
-	uint32_t range = leaf >> 30, n = leaf & 0x3FFFFFFFU;
+	uint32_t i = vcpuid_index(leaf);
 
-	if (range >= VCPUID_RANGES || n >= VCPUID_LEAVES)
-		return VCPUID_OUT;
-	return (enum vcpuid_kind)t->kind[range][n];
+	return i < VCPUID_LEAVES ? (enum vcpuid_kind)t->kind[i] : VCPUID_OUT;
 }
 
 void vcpuid_get(struct vcpu *vcpu, uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	const struct vm_vcpuid *t = vcpu->vm->vcpuid;
+	struct vm_vcpuid *t = vcpu->vm->vcpuid;
 	enum vcpuid_kind kind = kind_of(t, leaf);
 
 	/* Intel's answer above the highest leaf of a range is the highest basic leaf. */
@@ -150,22 +148,33 @@ void vcpuid_get(struct vcpu *vcpu, uint32_t leaf, uint32_t sub, uint32_t r[4])
 		leaf = VCPUID_MAX_BASIC;
 		kind = VCPUID_PLAIN;
 	}
-	memcpy(r, t->leaf[leaf >> 30][leaf % VCPUID_LEAVES], sizeof(t->leaf[0][0]));
+	memcpy(r, vcpuid_leaf(t, leaf), 4U * sizeof(r[0]));
 	if (kind == VCPUID_SUBLEAVES)
 		copy_sub(t, leaf, sub, r);
 	else if (completions[kind])
 		completions[kind](vcpu, sub, r);
 }
 
-static void cpuid_exit(struct vcpu *vcpu)
+static void set_registers(struct vcpu *vcpu, const uint32_t r[4])
 {
-	uint32_t r[4];
-
-	vcpuid_get(vcpu, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX], r);
 	vcpu->gpr[GPR_RAX] = r[EAX];
 	vcpu->gpr[GPR_RBX] = r[EBX];
 	vcpu->gpr[GPR_RCX] = r[ECX];
 	vcpu->gpr[GPR_RDX] = r[EDX];
+}
+
+static void cpuid_exit(struct vcpu *vcpu)
+{
+	struct vm_vcpuid *t = vcpu->vm->vcpuid;
+	uint32_t leaf = (uint32_t)vcpu->gpr[GPR_RAX], i = vcpuid_index(leaf);
+	uint32_t r[4];
+
+	if (likely(i < VCPUID_LEAVES && t->kind[i] == VCPUID_PLAIN)) {
+		set_registers(vcpu, t->leaf[i]);
+	} else {
+		vcpuid_get(vcpu, leaf, (uint32_t)vcpu->gpr[GPR_RCX], r);
+		set_registers(vcpu, r);
+	}
 	vcpu_skip(vcpu);
 }
 

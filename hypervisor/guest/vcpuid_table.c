@@ -90,8 +90,8 @@ static void drop_unavailable(uint32_t leaf, uint32_t sub, uint32_t r[4])
 
 static uint32_t *set_leaf(struct vm_vcpuid *t, uint32_t leaf, enum vcpuid_kind kind)
 {
-	t->kind[leaf >> 30][leaf % VCPUID_LEAVES] = (uint8_t)kind;
-	return t->leaf[leaf >> 30][leaf % VCPUID_LEAVES];
+	t->kind[vcpuid_index(leaf)] = (uint8_t)kind;
+	return vcpuid_leaf(t, leaf);
 }
 
 static uint32_t *add_sub(struct vm_vcpuid *t, uint32_t leaf, uint32_t sub)
@@ -217,24 +217,24 @@ static void build_extended(struct vm_vcpuid *t)
 	r[EAX] = max;
 	for (uint32_t leaf = 0x80000001U; leaf <= max; leaf++)
 		native(leaf, 0, set_leaf(t, leaf, VCPUID_PLAIN));
-	r = t->leaf[2][1];
+	r = vcpuid_leaf(t, 0x80000001U);
 	r[ECX] &= LEAF81_ECX_SHOWN;
 	r[EDX] &= LEAF81_EDX_SHOWN;
 	drop_unavailable(0x80000001U, 0, r);
-	r = t->leaf[2][7];
+	r = vcpuid_leaf(t, 0x80000007U);
 	r[EAX] = r[EBX] = r[ECX] = 0;
 	r[EDX] &= BIT32(8);
 	drop_unavailable(0x80000007U, 0, r);
-	t->leaf[2][8][EBX] = 0;
+	vcpuid_leaf(t, 0x80000008U)[EBX] = 0;
 }
 
-static const uint32_t *shown(const struct vm_vcpuid *t, uint32_t leaf)
+static const uint32_t *shown(struct vm_vcpuid *t, uint32_t leaf)
 {
 	for (uint32_t i = 0; i < t->sub_count; i++) {
 		if (t->subs[i].leaf == leaf && t->subs[i].sub == 0U)
 			return t->subs[i].r;
 	}
-	return t->leaf[0][leaf];
+	return vcpuid_leaf(t, leaf);
 }
 
 void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
@@ -244,13 +244,13 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 	memset(t, 0, sizeof(*t));
 	for (uint32_t leaf = 0; leaf <= VCPUID_MAX_BASIC; leaf++)
 		(void)set_leaf(t, leaf, VCPUID_PLAIN); /* zero: PMU, PT, SGX, RDT ... */
-	r = t->leaf[0][0];
+	r = vcpuid_leaf(t, 0);
 	native(0, 0, r);
 	r[EAX] = VCPUID_MAX_BASIC;
 	build_leaf1(vm, t);
-	native(2, 0, t->leaf[0][2]);
+	native(2, 0, vcpuid_leaf(t, 2));
 	build_cache(t);
-	t->leaf[0][6][EAX] = LEAF6_ARAT;
+	vcpuid_leaf(t, 6)[EAX] = LEAF6_ARAT;
 	build_leaf7(t);
 	(void)set_leaf(t, 0xB, VCPUID_TOPOLOGY);
 	build_xsave(t);
@@ -264,6 +264,6 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 			t->cr4_allowed |= cr4_needs[i].cr4;
 	}
 	t->efer_allowed = EFER_SCE | EFER_LME | EFER_LMA;
-	if ((t->leaf[2][1][EDX] & BIT32(20)) != 0U)
+	if ((vcpuid_leaf(t, 0x80000001U)[EDX] & BIT32(20)) != 0U)
 		t->efer_allowed |= EFER_NXE;
 }

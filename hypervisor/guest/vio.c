@@ -24,7 +24,7 @@
 #define VIO_REGIONS    48U
 
 struct vio_region {
-	uint64_t base, end; /* end is the first address after */
+	uint64_t base, size; /* not in use: size 0 */
 	io_handler_t fn;
 	void *arg;
 };
@@ -53,7 +53,7 @@ static uint32_t table_search(const struct vio_table *t, uint64_t addr)
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2U;
 
-		if (addr < t->r[mid].end)
+		if (addr < t->r[mid].base + t->r[mid].size)
 			hi = mid;
 		else
 			lo = mid + 1U;
@@ -61,22 +61,31 @@ static uint32_t table_search(const struct vio_table *t, uint64_t addr)
 	return lo;
 }
 
-/* Copy the region that holds addr to *out; false when nobody claims it. Any CPU. */
-static bool table_find(struct vio_table *t, uint64_t addr, struct vio_region *out)
+static bool region_has(const struct vio_region *r, uint64_t addr)
 {
-	uint32_t seq, i;
+	return addr - r->base < r->size;
+}
+
+/* Who serves addr; false when nobody claims it. Any CPU. */
+static bool table_find(struct vio_table *t, uint64_t addr, io_handler_t *fn, void **arg)
+{
+	uint32_t seq = atomic_read32(&t->seq), i = t->hint;
 	bool hit;
 
-	do {
-		seq = atomic_read32(&t->seq);
-		i = t->hint;
-		if (addr < t->r[i].base || addr >= t->r[i].end)
+	for (;;) {
+		if (unlikely(!region_has(&t->r[i], addr)))
 			i = table_search(t, addr);
-		hit = i < VIO_REGIONS && addr >= t->r[i].base && addr < t->r[i].end;
-		if (hit)
-			*out = t->r[i];
-	} while (unlikely((seq & 1U) != 0U || atomic_read32(&t->seq) != seq));
-	if (hit && t->hint != i)
+		hit = i < VIO_REGIONS && region_has(&t->r[i], addr);
+		if (likely(hit)) {
+			*fn = t->r[i].fn;
+			*arg = t->r[i].arg;
+		}
+		if (likely((seq & 1U) == 0U && atomic_read32(&t->seq) == seq))
+			break;
+		seq = atomic_read32(&t->seq);
+		i = 0;
+	}
+	if (unlikely(hit && t->hint != i))
 		t->hint = i;
 	return hit;
 }
@@ -94,7 +103,7 @@ static int table_add(struct vio_table *t, const struct vio_region *new)
 
 	spin_lock(&t->lock);
 	i = table_search(t, new->base);
-	if (i < t->count && t->r[i].base < new->end) {
+	if (i < t->count && t->r[i].base < new->base + new->size) {
 		ret = -EEXIST;
 	} else if (t->count == VIO_REGIONS) {
 		ret = -ENOSPC;
@@ -127,10 +136,10 @@ static void table_remove(struct vio_table *t, uint64_t base)
 
 int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, void *arg)
 {
-	const struct vio_region r = {.base = base, .end = (uint64_t)base + count, .fn = fn, .arg = arg};
+	const struct vio_region r = {.base = base, .size = count, .fn = fn, .arg = arg};
 	int ret;
 
-	if (count == 0U || r.end > 0x10000U)
+	if (count == 0U || (uint32_t)base + count > 0x10000U)
 		return -EINVAL;
 	ret = table_add(&vm->vio->pio, &r);
 	if (ret == 0)
@@ -140,9 +149,9 @@ int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, v
 
 int vio_add_mmio(struct vm *vm, gpa_t base, uint64_t size, io_handler_t fn, void *arg)
 {
-	const struct vio_region r = {.base = base.v, .end = base.v + size, .fn = fn, .arg = arg};
+	const struct vio_region r = {.base = base.v, .size = size, .fn = fn, .arg = arg};
 
-	if (r.end <= r.base)
+	if (base.v + size <= base.v)
 		return -EINVAL;
 	return table_add(&vm->vio->mmio, &r);
 }
@@ -172,8 +181,7 @@ void vio_service_defaults(struct vm *vm)
 
 	memset(vm->io_bitmap, 0, IO_BITMAP_SIZE);
 	for (uint32_t i = 0; i < t->count; i++)
-		vio_allow_pio(vm, (uint16_t)t->r[i].base, (uint32_t)(t->r[i].end - t->r[i].base),
-			      false);
+		vio_allow_pio(vm, (uint16_t)t->r[i].base, (uint32_t)t->r[i].size, false);
 }
 
 void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
@@ -186,10 +194,11 @@ void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
 {
 	struct vm *vm = vcpu->vm;
-	struct vio_region r;
+	io_handler_t fn;
+	void *arg;
 
-	if (table_find(io->kind == IO_PIO ? &vm->vio->pio : &vm->vio->mmio, io->addr, &r))
-		r.fn(vcpu, r.arg, io);
+	if (table_find(io->kind == IO_PIO ? &vm->vio->pio : &vm->vio->mmio, io->addr, &fn, &arg))
+		fn(vcpu, arg, io);
 	else
 		vm->io_fallback(vcpu, io);
 }
@@ -246,7 +255,8 @@ static void ept_violation_exit(struct vcpu *vcpu)
 {
 	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	gpa_t gpa = GPA(vmcs_read(VMCS_GUEST_PHYS_ADDR));
-	struct vio_region r;
+	io_handler_t fn;
+	void *arg;
 
 	/* An IRET had ended the blocking of NMIs before it faulted; it will run again. */
 	if (unlikely((qual & EPTV_NMI_UNBLOCK) != 0U) &&
@@ -254,7 +264,7 @@ static void ept_violation_exit(struct vcpu *vcpu)
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 
-	if (!table_find(&vcpu->vm->vio->mmio, gpa.v, &r) && mapped_now(vcpu, gpa, qual))
+	if (!table_find(&vcpu->vm->vio->mmio, gpa.v, &fn, &arg) && mapped_now(vcpu, gpa, qual))
 		return;
 	if (unlikely((qual & EPTV_FETCH) != 0U)) {
 		pr_warn("VM%u vCPU%u: fetches code from %lx, where no memory is", vcpu->vm->id,
