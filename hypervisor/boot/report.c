@@ -102,6 +102,16 @@ void report(const char *fmt, ...)
 	report_puts("\n");
 }
 
+/* "KIND@ADDRESS", nothing behind it, and no address above `last`. */
+static bool parse_uart(const char *opt, const char *kind, uint64_t last, uint64_t *base)
+{
+	size_t n = strlen(kind);
+	const char *end;
+
+	return strncmp(opt, kind, n) == 0 && string_to_u64(&opt[n], &end, base) == 0 &&
+	       *end == '\0' && *base != 0U && *base <= last;
+}
+
 /* `uart=disabled`, `uart=port@0x3F8`, `uart=mmio@0xFE030000`; else as the board file says. */
 static void choose_uart(void)
 {
@@ -113,11 +123,9 @@ static void choose_uart(void)
 		return;
 	if (strcmp(opt, "disabled") == 0) {
 		serial.type = SERIAL_NONE;
-	} else if (strncmp(opt, "port@", 5U) == 0 && string_to_u64(&opt[5], NULL, &base) == 0 &&
-		   base <= 0xFFF8U) {
+	} else if (parse_uart(opt, "port@", 0xFFF8U, &base)) {
 		serial = (struct serial_config){.type = SERIAL_PIO, .base = base, .reg_size = 1U};
-	} else if (strncmp(opt, "mmio@", 5U) == 0 && string_to_u64(&opt[5], NULL, &base) == 0 &&
-		   base < GB(4)) {
+	} else if (parse_uart(opt, "mmio@", GB(4) - PAGE_SIZE, &base)) {
 		serial = (struct serial_config){.type = SERIAL_MMIO, .base = base, .reg_size = 4U};
 	} else {
 		report("boot: uart=%s is not understood; write uart=disabled, uart=port@0x3F8 or "

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Do the lines that every build prints reach the port the user named and the screen, and does a
+ * port that is not there cost only itself?
+ */
+// links: tests/fake/fake_log.c tests/fake/fake_string.c
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+/* Included, not linked: where the screen's cursor stands is known to the file itself only. */
+#include "../../../hypervisor/boot/report.c"
+#include "fake_machine.h"
+
+struct boot_info boot_info;
+const struct board_config board_config = {
+	.console = {.type = SERIAL_PIO, .base = 0x3F8, .reg_size = 1}};
+uint32_t fake_log_lines;
+char fake_log_last[256];
+
+static char sent[8192];
+static uint16_t sent_port;
+static uint32_t port_reads;
+static uint8_t line_status, regs[8];
+static uint8_t mmio[64];
+static uint16_t screen[VGA_COLS * VGA_ROWS];
+static const char *uart_option;
+
+uint8_t pio_read8(uint16_t port)
+{
+	port_reads++;
+	return (port & 7) == UART_LSR ? line_status : 0;
+}
+
+void pio_write8(uint16_t port, uint8_t v)
+{
+	size_t n = strlen(sent);
+
+	if ((port & 7) == 0 && (regs[UART_LCR] & 0x80) == 0) {
+		assert_true(n + 1 < sizeof(sent));
+		sent[n] = (char)v;
+		sent[n + 1] = '\0';
+		sent_port = port;
+	}
+	regs[port & 7] = v;
+}
+
+void *hpa_ptr(hpa_t hpa)
+{
+	if (hpa.v >= VGA_TEXT && hpa.v < VGA_TEXT + sizeof(screen))
+		return (uint8_t *)screen + (hpa.v - VGA_TEXT);
+	assert_in_range(hpa.v, 0xFE030000, 0xFE030000 + sizeof(mmio) - 1);
+	return &mmio[hpa.v - 0xFE030000];
+}
+
+bool boot_option(const char *name, char *buf, size_t size)
+{
+	assert_string_equal(name, "uart");
+	if (uart_option)
+		(void)snprintf(buf, size, "%s", uart_option);
+	return uart_option != NULL;
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(sent, 0, sizeof(sent));
+	memset(regs, 0, sizeof(regs));
+	memset(mmio, 0, sizeof(mmio));
+	memset(screen, 0, sizeof(screen));
+	memset(&boot_info, 0, sizeof(boot_info));
+	sent_port = 0;
+	port_reads = 0;
+	line_status = 0x60;
+	uart_option = NULL;
+	report_before = NULL;
+	vga_row = vga_col = 0;
+	return 0;
+}
+
+static void expect_row(uint32_t row, const char *text)
+{
+	for (uint32_t i = 0; i < strlen(text); i++)
+		assert_int_equal(screen[row * VGA_COLS + i], 0x0700 | (uint8_t)text[i]);
+}
+
+/* Does a line come out on the board's port and on the screen? */
+static void test_line(void **state)
+{
+	(void)state;
+	report_init();
+	report("boot: %u of %s", 3, "four");
+	assert_string_equal(sent, "boot: 3 of four\r\n");
+	assert_int_equal(sent_port, 0x3F8);
+	expect_row(0, "boot: 3 of four");
+	assert_int_equal(regs[UART_LCR], 3);
+	report("next");
+	expect_row(1, "next");
+	assert_ptr_equal(report_serial(), &serial);
+}
+
+/* Which port is used for each form of uart=, and for those that mean nothing? */
+static void test_uart_option(void **state)
+{
+	static const struct {
+		const char *option;
+		enum serial_type type;
+		uint64_t base;
+		bool complaint;
+	} cases[] = {
+		{"port@0x2F8", SERIAL_PIO, 0x2F8, false},
+		{"port@760", SERIAL_PIO, 760, false},
+		{"port@0xFFF8", SERIAL_PIO, 0xFFF8, false},
+		{"mmio@0xFE030000", SERIAL_MMIO, 0xFE030000, false},
+		{"disabled", SERIAL_NONE, 0x3F8, false},
+		{"port@0xFFF9", SERIAL_PIO, 0x3F8, true},
+		{"port@0x3F8x", SERIAL_PIO, 0x3F8, true},
+		{"port@", SERIAL_PIO, 0x3F8, true},
+		{"port@COM1", SERIAL_PIO, 0x3F8, true},
+		{"mmio@0x100000000", SERIAL_PIO, 0x3F8, true},
+		{"mmio@0", SERIAL_PIO, 0x3F8, true},
+		{"", SERIAL_PIO, 0x3F8, true},
+		{"Disabled", SERIAL_PIO, 0x3F8, true},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		(void)setup(state);
+		mmio[UART_LSR * 4] = 0x60;
+		uart_option = cases[i].option;
+		report_init();
+		assert_int_equal(serial.type, cases[i].type);
+		assert_int_equal(serial.base, cases[i].base);
+		assert_int_equal(strstr(sent, "is not understood") != NULL, cases[i].complaint);
+	}
+}
+
+/* What if the port is memory-mapped, four bytes a register? */
+static void test_mmio(void **state)
+{
+	(void)state;
+	mmio[UART_LSR * 4] = 0x60;
+	uart_option = "mmio@0xFE030000";
+	report_init();
+	report_puts("x");
+	assert_int_equal(mmio[UART_THR], 'x');
+	assert_int_equal(mmio[UART_LCR * 4], 3);
+	assert_int_equal(port_reads, 0);
+}
+
+/* What if there is no UART (all-ones), or it never gets ready? It is left alone for good. */
+static void test_dead_port(void **state)
+{
+	uint32_t reads;
+
+	(void)state;
+	line_status = 0xFF;
+	report_init();
+	assert_int_equal(serial.type, SERIAL_NONE);
+	line_status = 0x60;
+	report_init();
+	line_status = 0;
+	report("lost on serial");
+	assert_string_equal(sent, "");
+	expect_row(0, "lost on serial");
+	reads = port_reads;
+	report("again");
+	assert_int_equal(port_reads, reads);
+	expect_row(1, "again");
+}
+
+/* What if lines are longer than the screen, than the buffer, or more than the screen has rows? */
+static void test_screen(void **state)
+{
+	char longline[301], expected[258];
+
+	(void)state;
+	report_init();
+	memset(longline, 'a', 300);
+	longline[300] = '\0';
+	report("%s", longline);
+	memset(expected, 'a', 255);
+	strcpy(&expected[255], "\r\n");
+	assert_string_equal(sent, expected);
+	expect_row(3, "aaaaaaaaaaaaaaa");
+	assert_int_equal(screen[3 * VGA_COLS + 15], 0);
+	for (int i = 0; i < 60; i++)
+		report("line %d", i);
+	expect_row(VGA_ROWS - 2, "line 59");
+	expect_row(VGA_ROWS - 1, "");
+	expect_row(0, "line 36");
+}
+
+/* What if the machine has EFI firmware? There is no text memory then. */
+static void test_efi(void **state)
+{
+	static const uint16_t zeros[VGA_COLS * VGA_ROWS];
+
+	(void)state;
+	boot_info.efi_systab = 0x1000;
+	report_init();
+	report("only on serial");
+	assert_string_equal(sent, "only on serial\r\n");
+	assert_memory_equal(screen, zeros, sizeof(screen));
+}
+
+static uint32_t before_calls;
+
+static void before(void)
+{
+	before_calls++;
+	assert_string_equal(sent, "");
+}
+
+/* Does the console get its turn before the line? */
+static void test_before(void **state)
+{
+	(void)state;
+	report_init();
+	report_before = before;
+	report_puts("now");
+	assert_int_equal(before_calls, 1);
+	assert_string_equal(sent, "now");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_line, setup),
+		cmocka_unit_test_setup(test_uart_option, setup),
+		cmocka_unit_test_setup(test_mmio, setup),
+		cmocka_unit_test_setup(test_dead_port, setup),
+		cmocka_unit_test_setup(test_screen, setup),
+		cmocka_unit_test_setup(test_efi, setup),
+		cmocka_unit_test_setup(test_before, setup),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
