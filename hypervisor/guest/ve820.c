@@ -4,17 +4,10 @@
  * are created at boot; works on copies and takes no lock. It never touches guest memory.
  */
 #include "hv/ve820.h"
-#include "lib/string.h"
 
 void ve820_service(struct e820 *map)
 {
 	*map = host_e820;
-	for (uint32_t i = 0U; i < map->count; i++) {
-		struct mem_range *r = &map->r[i];
-
-		if (r->type == MEM_RAM && hv_owns(HPA(r->base), r->size))
-			r->type = MEM_RESERVED;
-	}
 }
 
 static bool overlap(const struct mem_range *r, uint64_t base, uint64_t size)
@@ -50,10 +43,14 @@ uint64_t ve820_find_low(const struct ve820_search *s)
 		lo = ALIGN_UP(lo, s->align);
 		while (lo < hi && s->size <= hi - lo) {
 			const struct mem_range *b = blocker(s, lo);
+			uint64_t next;
 
 			if (b == NULL)
 				return lo;
-			lo = ALIGN_UP(b->base + b->size, s->align);
+			next = ALIGN_UP(b->base + b->size, s->align);
+			if (next <= lo)
+				break; /* at the end of the address space */
+			lo = next;
 		}
 	}
 	return UINT64_MAX;

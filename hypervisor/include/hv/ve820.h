@@ -6,7 +6,7 @@
 
 /* Memory maps as guests see them. */
 
-/* The Service VM's: the machine's, with everything of the hypervisor's reserved. */
+/* The Service VM's: the machine's, in which what the hypervisor took is reserved. */
 void ve820_service(struct e820 *map);
 
 /*
