@@ -21,6 +21,7 @@
 #include "hv/unit.h"
 #include "hv/vuart.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 
 #define LOG_QUEUE   32768U /* bytes */
 #define FAST_US	    1400U  /* 16 characters at 115200 baud */
@@ -155,29 +156,30 @@ static void uart_interrupt(uint8_t vector, void *arg)
 	service();
 }
 
-/* log_lock is held. False: no room. */
-static bool enqueue(const char *line, uint32_t len)
+/* log_lock is held and there is room. */
+static void enqueue(const char *text, uint32_t len)
 {
-	if (len > LOG_QUEUE - log_count)
-		return false;
 	for (uint32_t i = 0U; i < len; i++)
-		log_queue[(log_head + log_count + i) % LOG_QUEUE] = line[i];
+		log_queue[(log_head + log_count + i) % LOG_QUEUE] = text[i];
 	log_count += len;
-	return true;
 }
 
 void console_log(const char *line, uint32_t len)
 {
-	char note[48];
+	char note[48] = "";
+	uint32_t note_len;
 
 	spin_lock(&log_lock);
-	if (log_lost != 0U) {
-		int n = snprintf(note, sizeof(note), "[%u log lines lost]\r\n", log_lost);
-
-		log_lost = enqueue(note, (uint32_t)n) ? 0U : log_lost;
-	}
-	if (!enqueue(line, len))
+	if (log_lost != 0U)
+		(void)snprintf(note, sizeof(note), "[%u log lines lost]\r\n", log_lost);
+	note_len = (uint32_t)strlen(note);
+	if (note_len + len > LOG_QUEUE - log_count) {
 		log_lost++;
+	} else {
+		enqueue(note, note_len);
+		enqueue(line, len);
+		log_lost = 0U;
+	}
 	spin_unlock(&log_lock);
 	service();
 }
