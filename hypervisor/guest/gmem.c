@@ -27,8 +27,7 @@ static bool is_memory(hpa_t hpa, uint64_t size, uint64_t attr)
 	return (attr & EPT_MT_MASK) == EPT_MT_WB || e820_is_ram(&host_e820, hpa.v, size);
 }
 
-/* The host address of a piece of guest memory at gpa, at most `len` bytes: *len gets its length. */
-static int memory_at(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa)
+int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa)
 {
 	uint64_t left, attr;
 
@@ -46,7 +45,7 @@ int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 		uint64_t n = len;
 		hpa_t hpa;
 
-		if (memory_at(vm, gpa, &n, EPT_READ, &hpa) != 0)
+		if (gmem_hpa(vm, gpa, &n, EPT_READ, &hpa) != 0)
 			return -EFAULT;
 		memcpy(out, hpa_ptr(hpa), n);
 		out += n;
@@ -64,7 +63,7 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 		uint64_t n = len;
 		hpa_t hpa;
 
-		if (memory_at(vm, gpa, &n, EPT_WRITE, &hpa) != 0)
+		if (gmem_hpa(vm, gpa, &n, EPT_WRITE, &hpa) != 0)
 			return -EFAULT;
 		memcpy(hpa_ptr(hpa), in, n);
 		in += n;
@@ -72,21 +71,6 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 		len -= n;
 	}
 	return 0;
-}
-
-int gmem_update64(struct vm *vm, gpa_t gpa, uint64_t old, uint64_t new, bool wide)
-{
-	uint64_t n = wide ? 8U : 4U;
-	hpa_t hpa;
-
-	if (memory_at(vm, gpa, &n, EPT_WRITE, &hpa) != 0)
-		return -EFAULT;
-	if (wide)
-		return __atomic_compare_exchange_n((uint64_t *)hpa_ptr(hpa), &old, new, false,
-						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-			       ? 0
-			       : -EAGAIN;
-	return atomic_cmpxchg32(hpa_ptr(hpa), (uint32_t)old, (uint32_t)new) ? 0 : -EAGAIN;
 }
 
 /* Up to two pieces of guest-physical memory behind [gva, gva+len), both checked. */

@@ -6,10 +6,12 @@
  * the middle of this, and nothing here is held meanwhile.  Own CPU, VMCS loaded, no lock.
  */
 #include "lib/errno.h"
+#include "lib/string.h"
 #include "asm/cpuregs.h"
 #include "hv/gmem.h"
 #include "hv/inst.h"
 #include "hv/log.h"
+#include "hv/mm.h"
 #include "hv/vcpu.h"
 #include "hv/vcr.h"
 #include "hv/vio.h"
@@ -21,7 +23,8 @@
 /* One emulation: the instruction and the exit it comes from. */
 struct emul {
 	struct vcpu *vcpu;
-	struct inst inst;
+	const struct inst *inst; /* decoded, or remembered */
+	struct inst decoded;
 	enum inst_mode mode;
 	gpa_t gpa;
 	bool write;
@@ -71,7 +74,7 @@ static void reg_set(const struct emul *e, uint32_t reg, uint32_t width, bool hig
 
 static uint64_t mmio_read(const struct emul *e, gpa_t gpa)
 {
-	struct io_access io = {.kind = IO_MMIO, .width = e->inst.width, .addr = gpa.v};
+	struct io_access io = {.kind = IO_MMIO, .width = e->inst->width, .addr = gpa.v};
 
 	vio_dispatch(e->vcpu, &io);
 	return io.value & width_mask(io.width);
@@ -81,16 +84,16 @@ static void mmio_write(const struct emul *e, gpa_t gpa, uint64_t val)
 {
 	struct io_access io = {.kind = IO_MMIO,
 			       .write = true,
-			       .width = e->inst.width,
+			       .width = e->inst->width,
 			       .addr = gpa.v,
-			       .value = val & width_mask(e->inst.width)};
+			       .value = val & width_mask(e->inst->width)};
 
 	vio_dispatch(e->vcpu, &io);
 }
 
 static uint64_t operand_get(const struct emul *e, enum inst_where where)
 {
-	const struct inst *i = &e->inst;
+	const struct inst *i = e->inst;
 
 	switch (where) {
 	case INST_MEM:
@@ -106,7 +109,7 @@ static uint64_t operand_get(const struct emul *e, enum inst_where where)
 
 static void operand_set(const struct emul *e, enum inst_where where, uint64_t val)
 {
-	const struct inst *i = &e->inst;
+	const struct inst *i = e->inst;
 
 	if (where == INST_MEM)
 		mmio_write(e, e->gpa, val);
@@ -116,18 +119,18 @@ static void operand_set(const struct emul *e, enum inst_where where, uint64_t va
 
 static int do_mov(struct emul *e)
 {
-	uint64_t v = operand_get(e, e->inst.src);
+	uint64_t v = operand_get(e, e->inst->src);
 
-	if (e->inst.op == INST_MOVSX)
-		v = sign_extend(v, e->inst.width);
-	operand_set(e, e->inst.dst, v);
+	if (e->inst->op == INST_MOVSX)
+		v = sign_extend(v, e->inst->width);
+	operand_set(e, e->inst->dst, v);
 	return 0;
 }
 
 /* Everything that computes: read the destination, operate, write back unless it is a comparison. */
 static int do_alu(struct emul *e)
 {
-	const struct inst *i = &e->inst;
+	const struct inst *i = e->inst;
 	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS), old = rflags;
 	uint64_t a = operand_get(e, i->dst), b = operand_get(e, i->src);
 	uint64_t r = inst_alu(i->op, i->width, a, b, &rflags);
@@ -153,7 +156,7 @@ static int do_xchg(struct emul *e)
 /* The processor writes the destination in either case, so that a device sees it too. */
 static int do_cmpxchg(struct emul *e)
 {
-	const struct inst *i = &e->inst;
+	const struct inst *i = e->inst;
 	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
 	uint64_t mem = operand_get(e, INST_MEM);
 	uint64_t acc = reg_get(e, GPR_RAX, i->width, false);
@@ -173,9 +176,9 @@ static int do_cmpxchg(struct emul *e)
 static int string_end(struct emul *e, uint32_t seg, uint32_t reg, uint32_t access, gva_t *gva,
 		      gpa_t *gpa)
 {
-	uint64_t offset = e->vcpu->gpr[reg] & width_mask(e->inst.addr_size);
+	uint64_t offset = e->vcpu->gpr[reg] & width_mask(e->inst->addr_size);
 
-	if (gmem_seg_linear(seg, offset, e->inst.width, access, gva, &e->fault) != 0)
+	if (gmem_seg_linear(seg, offset, e->inst->width, access, gva, &e->fault) != 0)
 		return -EFAULT;
 	return gmem_translate(e->vcpu, *gva, access, gpa, &e->fault);
 }
@@ -184,7 +187,7 @@ static int string_end(struct emul *e, uint32_t seg, uint32_t reg, uint32_t acces
 static int source_read(struct emul *e, gva_t gva, gpa_t gpa, uint64_t *val)
 {
 	*val = 0;
-	if (gmem_read_gva(e->vcpu, gva, val, e->inst.width, 0, &e->fault) == 0)
+	if (gmem_read_gva(e->vcpu, gva, val, e->inst->width, 0, &e->fault) == 0)
 		return 0;
 	if (e->fault.vector == EXC_PF)
 		return -EFAULT;
@@ -194,7 +197,7 @@ static int source_read(struct emul *e, gva_t gva, gpa_t gpa, uint64_t *val)
 
 static int dest_write(struct emul *e, gva_t gva, gpa_t gpa, uint64_t val)
 {
-	if (gmem_write_gva(e->vcpu, gva, &val, e->inst.width, &e->fault) == 0)
+	if (gmem_write_gva(e->vcpu, gva, &val, e->inst->width, &e->fault) == 0)
 		return 0;
 	if (e->fault.vector == EXC_PF)
 		return -EFAULT;
@@ -209,12 +212,12 @@ static int move_element(struct emul *e)
 	gva_t gva;
 	gpa_t gpa;
 
-	if (e->inst.op == INST_STOS) {
-		mmio_write(e, e->gpa, reg_get(e, GPR_RAX, e->inst.width, false));
+	if (e->inst->op == INST_STOS) {
+		mmio_write(e, e->gpa, reg_get(e, GPR_RAX, e->inst->width, false));
 		return 0;
 	}
 	if (e->write) {
-		if (string_end(e, e->inst.seg, GPR_RSI, 0, &gva, &gpa) != 0 ||
+		if (string_end(e, e->inst->seg, GPR_RSI, 0, &gva, &gpa) != 0 ||
 		    source_read(e, gva, gpa, &val) != 0)
 			return -EFAULT;
 		mmio_write(e, e->gpa, val);
@@ -229,18 +232,18 @@ static int move_element(struct emul *e)
 static int do_string(struct emul *e)
 {
 	struct vcpu *vcpu = e->vcpu;
-	uint64_t mask = width_mask(e->inst.addr_size);
+	uint64_t mask = width_mask(e->inst->addr_size);
 	bool down = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF) != 0U;
-	uint64_t delta = down ? -(uint64_t)e->inst.width : e->inst.width;
+	uint64_t delta = down ? -(uint64_t)e->inst->width : e->inst->width;
 
-	if (e->inst.rep && (vcpu->gpr[GPR_RCX] & mask) == 0U)
+	if (e->inst->rep && (vcpu->gpr[GPR_RCX] & mask) == 0U)
 		return 0;
 	if (move_element(e) != 0)
 		return -EFAULT;
 	inst_advance(vcpu, GPR_RDI, delta, mask);
-	if (e->inst.op == INST_MOVS)
+	if (e->inst->op == INST_MOVS)
 		inst_advance(vcpu, GPR_RSI, delta, mask);
-	if (!e->inst.rep)
+	if (!e->inst->rep)
 		return 0;
 	inst_advance(vcpu, GPR_RCX, UINT64_MAX, mask);
 	return (vcpu->gpr[GPR_RCX] & mask) != 0U ? -EAGAIN : 0;
@@ -257,28 +260,28 @@ static uint64_t stack_mask(const struct emul *e)
 static int do_stack(struct emul *e)
 {
 	struct vcpu *vcpu = e->vcpu;
-	bool push = e->inst.op == INST_PUSH;
+	bool push = e->inst->op == INST_PUSH;
 	uint64_t mask = stack_mask(e), rsp = vmcs_read(VMCS_GUEST_RSP), val = 0;
-	uint64_t top = (push ? rsp - e->inst.width : rsp) & mask;
+	uint64_t top = (push ? rsp - e->inst->width : rsp) & mask;
 	gpa_t gpa;
 	gva_t gva;
 
 	if (push == e->write)
 		return -EINVAL;
-	if (gmem_seg_linear(GMEM_SEG_SS, top, e->inst.width, push ? GMEM_WRITE : 0U, &gva,
+	if (gmem_seg_linear(GMEM_SEG_SS, top, e->inst->width, push ? GMEM_WRITE : 0U, &gva,
 			    &e->fault) != 0)
 		return -EFAULT;
 	if (push) {
 		if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, &e->fault) != 0)
 			return -EFAULT;
 		val = mmio_read(e, e->gpa);
-		if (gmem_write_gva(vcpu, gva, &val, e->inst.width, &e->fault) != 0)
+		if (gmem_write_gva(vcpu, gva, &val, e->inst->width, &e->fault) != 0)
 			return -EFAULT;
 	} else {
-		if (gmem_read_gva(vcpu, gva, &val, e->inst.width, 0, &e->fault) != 0)
+		if (gmem_read_gva(vcpu, gva, &val, e->inst->width, 0, &e->fault) != 0)
 			return -EFAULT;
 		mmio_write(e, e->gpa, val);
-		top = (top + e->inst.width) & mask;
+		top = (top + e->inst->width) & mask;
 	}
 	vmcs_write(VMCS_GUEST_RSP, (rsp & ~mask) | top);
 	return 0;
@@ -307,47 +310,64 @@ static enum inst_mode current_mode(void)
  * The bytes at RIP: up to the end of the page at first, and more only if the instruction goes on
  * there, so that an absent next page faults only when the processor would have read it.
  */
-static int fetch_decode(struct emul *e, uint8_t bytes[INST_MAX_LEN])
+static int fetch_decode(struct emul *e, gva_t rip)
 {
-	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
-	size_t len;
-	gva_t gva;
+	size_t len = MIN(PAGE_SIZE - (rip.v & ~PAGE_MASK), (uint64_t)INST_MAX_LEN);
+	uint8_t bytes[INST_MAX_LEN];
+	struct gmem_trail trail;
 	int ret;
 
-	gva = GVA(e->mode == INST_MODE_64 ? rip
-					  : (vmcs_read(VMCS_GUEST_CS_BASE) + rip) & UINT32_MAX);
-	len = MIN(PAGE_SIZE - (gva.v & ~PAGE_MASK), (uint64_t)INST_MAX_LEN);
-	if (gmem_read_gva(e->vcpu, gva, bytes, len, GMEM_FETCH, &e->fault) != 0)
+	if (gmem_fetch_trail(e->vcpu, rip, &trail, &e->fault) != 0)
 		return -EFAULT;
-	ret = inst_decode(bytes, len, e->mode, &e->inst);
-	if (ret != -ENODATA)
-		return ret;
-	if (gmem_read_gva(e->vcpu, GVA(gva.v + len), bytes + len, INST_MAX_LEN - len, GMEM_FETCH,
-			  &e->fault) != 0)
+	if (trail.used != 0U)
+		memcpy(bytes, hpa_ptr(trail.hpa), len);
+	else if (gmem_read_gva(e->vcpu, rip, bytes, len, GMEM_FETCH, &e->fault) != 0)
 		return -EFAULT;
-	return inst_decode(bytes, INST_MAX_LEN, e->mode, &e->inst);
+	ret = inst_decode(bytes, len, e->mode, &e->decoded);
+	if (ret == -ENODATA) {
+		if (gmem_read_gva(e->vcpu, GVA(rip.v + len), bytes + len, INST_MAX_LEN - len,
+				  GMEM_FETCH, &e->fault) != 0)
+			return -EFAULT;
+		ret = inst_decode(bytes, INST_MAX_LEN, e->mode, &e->decoded);
+	}
+	e->inst = &e->decoded;
+	if (ret == 0)
+		inst_cache_put(e->vcpu, rip, e->mode, &trail, bytes, e->inst);
+	return ret;
 }
 
-static void refuse(const struct emul *e, const uint8_t *b)
+static void refuse(const struct emul *e, gva_t rip)
 {
+	struct gmem_fault fault;
+	uint8_t b[6] = {0};
+
+	(void)gmem_read_gva(e->vcpu, rip, b, sizeof(b), GMEM_FETCH, &fault);
 	pr_warn("VM%u vCPU%u: instruction at %lx (%02x %02x %02x %02x %02x %02x) on %lx is not emulated",
-		e->vcpu->vm->id, e->vcpu->id, vmcs_read(VMCS_GUEST_RIP), b[0], b[1], b[2], b[3], b[4],
-		b[5], e->gpa.v);
+		e->vcpu->vm->id, e->vcpu->id, rip.v, b[0], b[1], b[2], b[3], b[4], b[5], e->gpa.v);
 	vcpu_inject_ud(e->vcpu);
 }
 
 void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 {
-	struct emul e = {.vcpu = vcpu, .mode = current_mode(), .gpa = gpa, .write = write};
-	uint8_t bytes[INST_MAX_LEN] = {0};
-	int ret = fetch_decode(&e, bytes);
+	gva_t rip = GVA(vmcs_read(VMCS_GUEST_RIP));
+	struct emul e;
+	int ret = 0;
 
+	e.vcpu = vcpu;
+	e.mode = current_mode();
+	e.gpa = gpa;
+	e.write = write;
+	if (e.mode != INST_MODE_64)
+		rip.v = (vmcs_read(VMCS_GUEST_CS_BASE) + rip.v) & UINT32_MAX;
+	e.inst = inst_cache_find(vcpu, rip, e.mode);
+	if (!e.inst)
+		ret = fetch_decode(&e, rip);
 	if (ret == 0)
-		ret = executors[e.inst.op](&e);
+		ret = executors[e.inst->op](&e);
 	if (ret == 0)
-		vcpu_skip_by(vcpu, e.inst.len);
+		vcpu_skip_by(vcpu, e.inst->len);
 	else if (ret == -EFAULT)
 		gmem_inject(vcpu, &e.fault);
 	else if (ret != -EAGAIN)
-		refuse(&e, bytes);
+		refuse(&e, rip);
 }

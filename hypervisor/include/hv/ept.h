@@ -14,6 +14,7 @@ struct ept {
 	spinlock_t lock;
 	struct pgtable pt;
 	uint64_t eptp;
+	volatile uint32_t changes; /* counts them: what was looked up before one may be stale */
 	volatile uint64_t cpus; /* pCPUs that may hold translations of this VM, by id */
 };
 

@@ -17,10 +17,11 @@ int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len);
 int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len);
 
 /*
- * Atomically replace the 8 (wide) or 4 bytes at gpa, aligned, if they are still `old`. -EAGAIN: they
- * are not; -EFAULT as above.
+ * Where a piece of guest memory is: the HPA of gpa, and in *len, at most what it was, the bytes that
+ * follow there. `right` is EPT_READ or EPT_WRITE. -EFAULT as above. Good until the VM's EPT is
+ * flushed, so for the exit at hand.
  */
-int gmem_update64(struct vm *vm, gpa_t gpa, uint64_t old, uint64_t new, bool wide);
+int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa);
 
 #define GMEM_WRITE BIT32(0)
 #define GMEM_FETCH BIT32(1)
@@ -39,6 +40,25 @@ struct gmem_fault {
  */
 int gmem_translate(struct vcpu *vcpu, gva_t gva, uint32_t access, gpa_t *gpa,
 		   struct gmem_fault *fault);
+
+/*
+ * The way a translation took: it is the same again while the same tables hold the same entries in
+ * the same mode, which is cheaper to see than to walk. For 4-level paging; `used` is 0 elsewhere.
+ */
+#define GMEM_LEVELS 4U
+struct gmem_trail {
+	uint32_t used; /* entries */
+	uint32_t ept_changes;
+	uint64_t mode, cr3;
+	hpa_t at[GMEM_LEVELS];
+	uint64_t val[GMEM_LEVELS];
+	hpa_t hpa; /* of the linear address */
+};
+
+/* As gmem_translate() for GMEM_FETCH, keeping the way, and whether it has not changed since. */
+int gmem_fetch_trail(struct vcpu *vcpu, gva_t gva, struct gmem_trail *trail,
+		     struct gmem_fault *fault);
+bool gmem_trail_same(const struct vcpu *vcpu, const struct gmem_trail *trail);
 
 /*
  * Copies by linear address, at most a page long; a write that would fault in its second page writes

@@ -5,6 +5,7 @@
 #include "lib/types.h"
 
 struct vcpu;
+struct gmem_trail;
 
 #define INST_MAX_LEN 15U
 
@@ -78,6 +79,15 @@ uint64_t inst_alu(enum inst_op op, uint32_t width, uint64_t a, uint64_t b, uint6
  * know, with one log line).
  */
 void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write);
+
+/*
+ * inst_cache.c: what was decoded at this linear address before, if the same way leads to the same
+ * bytes, or NULL; and remember it. Own CPU.
+ */
+const struct inst *inst_cache_find(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode);
+void inst_cache_put(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode,
+		    const struct gmem_trail *trail, const uint8_t bytes[INST_MAX_LEN],
+		    const struct inst *inst);
 
 /* Add to a register as string instructions do: `mask` is their address size. */
 void inst_advance(struct vcpu *vcpu, uint32_t reg, uint64_t delta, uint64_t mask);

@@ -11,6 +11,7 @@ struct vm;
 struct pcpu;
 struct vlapic;
 struct vcpu_msrs;
+struct inst_cache;
 
 /* Saved by entry.S in this order; the index is the register number of instruction encodings. */
 enum guest_gpr {
@@ -83,6 +84,7 @@ struct vcpu {
 	bool started;	     /* VMCS has been launched since it was cleared */
 	struct thread thread;
 	struct vcpu_msrs *msrs; /* vmsr.c */
+	struct inst_cache *insts; /* inst_cache.c */
 	uint64_t tsc_offset;
 	uint64_t cr2, dr[4], dr6; /* while another vCPU runs */
 	void *fpu;		  /* XSAVE area, while another vCPU runs */

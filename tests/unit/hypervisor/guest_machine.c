@@ -212,6 +212,7 @@ void test_ept_attr(struct vm *vm, uint64_t gpa, uint64_t attr)
 {
 	assert_true(gpa < TEST_RAM);
 	ram_attr[vm->id][gpa / PAGE_SIZE] = attr;
+	vm->ept.changes++;
 }
 
 void test_exit(struct vcpu *vcpu, uint32_t reason)

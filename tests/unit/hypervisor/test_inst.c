@@ -447,6 +447,68 @@ static void test_no_memory(void **state)
 	assert_int_equal(device_reads + device_writes, 0);
 }
 
+/*
+ * The same place again: what is remembered of it must not outlive a change of the code, of the
+ * tables that lead there, of CR3, of the EPT, or of the right to run it.
+ */
+static void test_same_place_again(void **state)
+{
+	struct vcpu *c = test_vcpu(1, 0);
+	struct vm *vm = test_vm(1);
+	uint64_t entry;
+
+	(void)state;
+	device_put(0x11223344);
+	for (int i = 0; i < 3; i++) { /* first decoded, then remembered */
+		c->gpr[GPR_RAX] = c->gpr[GPR_RCX] = 0;
+		run("\x8b\x03", 2, false); /* mov eax, [rbx] */
+		assert_int_equal(c->gpr[GPR_RAX], 0x11223344);
+	}
+	run("\x8b\x0b", 2, false); /* other bytes: mov ecx, [rbx] */
+	assert_int_equal(c->gpr[GPR_RCX], 0x11223344);
+	/* another page behind the same address: 4 KB pages, first to CODE, then to 0x20000 */
+	entry = 0x6000 | 0x27;
+	memcpy(test_ram(vm, 0x3000), &entry, 8);
+	entry = CODE | 0x23;
+	memcpy(test_ram(vm, 0x6000 + CODE / 0x1000 * 8U), &entry, 8);
+	run("\x8b\x0b", 2, false);
+	run("\x8b\x0b", 2, false);
+	memcpy(test_ram(vm, 0x20000), "\x8b\x13", 2); /* mov edx, [rbx] */
+	entry = 0x20000 | 0x23;
+	memcpy(test_ram(vm, 0x6000 + CODE / 0x1000 * 8U), &entry, 8);
+	c->gpr[GPR_RDX] = 0;
+	run("\x8b\x0b", 2, false);
+	assert_int_equal(c->gpr[GPR_RDX], 0x11223344);
+	/* the page may no longer be executed */
+	entry |= 1UL << 63;
+	memcpy(test_ram(vm, 0x6000 + CODE / 0x1000 * 8U), &entry, 8);
+	run("\x8b\x0b", 2, false);
+	expect_exception(c, EXC_PF, PFEC_P | PFEC_I);
+	entry &= ~(1UL << 63);
+	memcpy(test_ram(vm, 0x6000 + CODE / 0x1000 * 8U), &entry, 8);
+	run("\x8b\x0b", 2, false);
+	expect_skip(2);
+	/* from user mode it is not the guest's to run: the tables say supervisor */
+	fake_vmcs[VMCS_GUEST_SS_AR] |= 3U << 5;
+	run("\x8b\x0b", 2, false);
+	expect_exception(c, EXC_PF, PFEC_P | PFEC_U | PFEC_I);
+	fake_vmcs[VMCS_GUEST_SS_AR] &= ~(uint64_t)(3U << 5);
+	/* other tables */
+	run("\x8b\x0b", 2, false);
+	entry = 0x2000 | 0x27;
+	memcpy(test_ram(vm, 0x1000), &entry, 8);
+	fake_vmcs[VMCS_GUEST_CR3] = 0x9000;
+	run("\x8b\x0b", 2, false);
+	expect_exception(c, EXC_PF, PFEC_I);
+	fake_vmcs[VMCS_GUEST_CR3] = 0x1000;
+	/* the memory of the code is gone */
+	run("\x8b\x0b", 2, false);
+	expect_skip(2);
+	test_ept_attr(vm, 0x20000, 0);
+	run("\x8b\x0b", 2, false);
+	expect_exception(c, EXC_GP, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, guest_teardown)
@@ -456,6 +518,7 @@ int main(void)
 		T(test_movs),	     T(test_movs_fault),	   T(test_movs_device_to_device),
 		T(test_push_pop),    T(test_unknown),		   T(test_real_mode),
 		T(test_segment_checks), T(test_two_vms),	   T(test_no_memory),
+		T(test_same_place_again),
 	};
 
 	return cmocka_run_group_tests_name("inst", tests, NULL, NULL);

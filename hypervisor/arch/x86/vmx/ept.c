@@ -56,6 +56,7 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 
 	spin_lock(&ept->lock);
 	ret = pgtable_map(&ept->pt, gpa.v, hpa.v, size, attr);
+	ept->changes++;
 	spin_unlock(&ept->lock);
 	return ret;
 }
@@ -66,6 +67,7 @@ int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size)
 
 	spin_lock(&ept->lock);
 	ret = pgtable_unmap(&ept->pt, gpa.v, size);
+	ept->changes++;
 	spin_unlock(&ept->lock);
 	return ret;
 }
@@ -76,6 +78,7 @@ int ept_modify(struct ept *ept, gpa_t gpa, uint64_t size, uint64_t set, uint64_t
 
 	spin_lock(&ept->lock);
 	ret = pgtable_modify(&ept->pt, gpa.v, size, set, clear);
+	ept->changes++;
 	spin_unlock(&ept->lock);
 	return ret;
 }
