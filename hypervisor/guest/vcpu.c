@@ -132,13 +132,12 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 
 void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 {
-	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
-	uint64_t next = rip + len;
+	uint64_t next = vmcs_read(VMCS_GUEST_RIP) + len;
 	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
 
 	(void)vcpu;
 	/* Outside 64-bit mode an instruction at the end of the 4 GB wraps around. */
-	if (unlikely(((rip ^ next) >> 32) != 0U) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U)
+	if (unlikely((uint32_t)next < len) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U)
 		next &= UINT32_MAX;
 	vmcs_write(VMCS_GUEST_RIP, next);
 	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U))

@@ -163,18 +163,26 @@ static void set_registers(struct vcpu *vcpu, const uint32_t r[4])
 	vcpu->gpr[GPR_RDX] = r[EDX];
 }
 
-static void cpuid_exit(struct vcpu *vcpu)
+/* Apart, so that the common way keeps nothing over a call. */
+static __attribute__((noinline)) void cpuid_slow(struct vcpu *vcpu)
 {
-	struct vm_vcpuid *t = vcpu->vm->vcpuid;
-	uint32_t leaf = (uint32_t)vcpu->gpr[GPR_RAX], i = vcpuid_index(leaf);
 	uint32_t r[4];
 
-	if (likely(i < VCPUID_LEAVES && t->kind[i] == VCPUID_PLAIN)) {
-		set_registers(vcpu, t->leaf[i]);
-	} else {
-		vcpuid_get(vcpu, leaf, (uint32_t)vcpu->gpr[GPR_RCX], r);
-		set_registers(vcpu, r);
+	vcpuid_get(vcpu, (uint32_t)vcpu->gpr[GPR_RAX], (uint32_t)vcpu->gpr[GPR_RCX], r);
+	set_registers(vcpu, r);
+	vcpu_skip(vcpu);
+}
+
+static void cpuid_exit(struct vcpu *vcpu)
+{
+	const struct vm_vcpuid *t = vcpu->vm->vcpuid;
+	uint32_t i = vcpuid_index((uint32_t)vcpu->gpr[GPR_RAX]);
+
+	if (unlikely(i >= VCPUID_LEAVES || t->kind[i] != VCPUID_PLAIN)) {
+		cpuid_slow(vcpu);
+		return;
 	}
+	set_registers(vcpu, t->leaf[i]);
 	vcpu_skip(vcpu);
 }
 

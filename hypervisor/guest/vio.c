@@ -34,8 +34,15 @@ struct vio_table {
 	spinlock_t lock;       /* of those who change it */
 	volatile uint32_t seq; /* odd while it is being changed */
 	uint32_t count;
-	uint32_t hint; /* last hit; any CPU writes it, a stale one only costs a search */
+	/* Last hit; any CPU writes it, a stale one only costs a search. Never NULL. */
+	const struct vio_region *volatile hint;
 	struct vio_region r[VIO_REGIONS];
+};
+
+/* Who serves an address; fn is NULL where nobody claims it. */
+struct vio_claim {
+	io_handler_t fn;
+	void *arg;
 };
 
 struct vio {
@@ -66,28 +73,34 @@ static bool region_has(const struct vio_region *r, uint64_t addr)
 	return addr - r->base < r->size;
 }
 
-/* Who serves addr; false when nobody claims it. Any CPU. */
-static bool table_find(struct vio_table *t, uint64_t addr, io_handler_t *fn, void **arg)
+/* The search, when the last region hit was another one or the table is being changed. */
+static struct vio_claim table_find_slow(struct vio_table *t, uint64_t addr)
 {
-	uint32_t seq = atomic_read32(&t->seq), i = t->hint;
-	bool hit;
+	struct vio_claim claim;
+	uint32_t seq, i;
 
-	for (;;) {
-		if (unlikely(!region_has(&t->r[i], addr)))
-			i = table_search(t, addr);
-		hit = i < VIO_REGIONS && region_has(&t->r[i], addr);
-		if (likely(hit)) {
-			*fn = t->r[i].fn;
-			*arg = t->r[i].arg;
-		}
-		if (likely((seq & 1U) == 0U && atomic_read32(&t->seq) == seq))
-			break;
-		seq = atomic_read32(&t->seq);
-		i = 0;
-	}
-	if (unlikely(hit && t->hint != i))
-		t->hint = i;
-	return hit;
+	do {
+		seq = atomic_read32(&t->seq) & ~1U;
+		i = table_search(t, addr);
+		claim = (struct vio_claim){0};
+		if (i < VIO_REGIONS && region_has(&t->r[i], addr))
+			claim = (struct vio_claim){.fn = t->r[i].fn, .arg = t->r[i].arg};
+	} while (atomic_read32(&t->seq) != seq);
+	if (claim.fn)
+		t->hint = &t->r[i];
+	return claim;
+}
+
+/* Any CPU. A count that is odd, or not the same afterwards, means that the copy may be torn. */
+static inline struct vio_claim table_find(struct vio_table *t, uint64_t addr)
+{
+	uint32_t seq = atomic_read32(&t->seq) & ~1U;
+	const struct vio_region *r = t->hint;
+	struct vio_claim claim = {.fn = r->fn, .arg = r->arg};
+
+	if (likely(region_has(r, addr) && atomic_read32(&t->seq) == seq))
+		return claim;
+	return table_find_slow(t, addr);
 }
 
 /* Readers on other CPUs see an odd count, or a different one, around any change. */
@@ -193,41 +206,40 @@ void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
 
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
 {
-	struct vm *vm = vcpu->vm;
-	io_handler_t fn;
-	void *arg;
+	struct vio *vio = vcpu->vm->vio;
+	struct vio_claim claim = table_find(io->kind == IO_PIO ? &vio->pio : &vio->mmio, io->addr);
 
-	if (table_find(io->kind == IO_PIO ? &vm->vio->pio : &vm->vio->mmio, io->addr, &fn, &arg))
-		fn(vcpu, arg, io);
+	if (likely(claim.fn))
+		claim.fn(vcpu, claim.arg, io);
 	else
-		vm->io_fallback(vcpu, io);
+		vcpu->vm->io_fallback(vcpu, io);
 }
 
 /* IN and OUT (SDM 3C table 28-5). An IN of 1 or 2 bytes keeps the rest of RAX, of 4 clears it. */
 static void io_exit(struct vcpu *vcpu)
 {
-	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
-	struct io_access io = {
-		.kind = IO_PIO,
-		.write = (qual & BIT(3)) == 0U,
-		.width = (uint8_t)((qual & 7U) + 1U),
-		.addr = (qual >> 16) & 0xFFFFU,
-	};
-	uint64_t mask = BIT(io.width * 8U) - 1U;
+	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION), mask, keep;
+	struct vio_claim claim;
+	struct io_access io;
 
+	io.kind = IO_PIO;
+	io.write = (qual & BIT(3)) == 0U;
+	io.width = (uint8_t)((qual & 7U) + 1U);
+	io.addr = (qual >> 16) & 0xFFFFU;
 	if (unlikely((qual & BIT(4)) != 0U)) {
 		vio_string(vcpu, &io, qual);
 		return;
 	}
-	if (io.write) {
-		io.value = vcpu->gpr[GPR_RAX] & mask;
-		vio_dispatch(vcpu, &io);
-	} else {
-		vio_dispatch(vcpu, &io);
-		if (io.width == 4U)
-			vcpu->gpr[GPR_RAX] = io.value & mask;
-		else
-			vcpu->gpr[GPR_RAX] = (vcpu->gpr[GPR_RAX] & ~mask) | (io.value & mask);
+	io.value = vcpu->gpr[GPR_RAX] & (BIT(io.width * 8U) - 1U);
+	claim = table_find(&vcpu->vm->vio->pio, io.addr);
+	if (likely(claim.fn))
+		claim.fn(vcpu, claim.arg, &io);
+	else
+		vcpu->vm->io_fallback(vcpu, &io);
+	if (!io.write) {
+		mask = BIT(io.width * 8U) - 1U;
+		keep = io.width == 4U ? 0U : vcpu->gpr[GPR_RAX] & ~mask;
+		vcpu->gpr[GPR_RAX] = keep | (io.value & mask);
 	}
 	vcpu_skip(vcpu);
 }
@@ -255,8 +267,6 @@ static void ept_violation_exit(struct vcpu *vcpu)
 {
 	uint64_t qual = vmcs_read(VMCS_EXIT_QUALIFICATION);
 	gpa_t gpa = GPA(vmcs_read(VMCS_GUEST_PHYS_ADDR));
-	io_handler_t fn;
-	void *arg;
 
 	/* An IRET had ended the blocking of NMIs before it faulted; it will run again. */
 	if (unlikely((qual & EPTV_NMI_UNBLOCK) != 0U) &&
@@ -264,7 +274,7 @@ static void ept_violation_exit(struct vcpu *vcpu)
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 
-	if (!table_find(&vcpu->vm->vio->mmio, gpa.v, &fn, &arg) && mapped_now(vcpu, gpa, qual))
+	if (!table_find(&vcpu->vm->vio->mmio, gpa.v).fn && mapped_now(vcpu, gpa, qual))
 		return;
 	if (unlikely((qual & EPTV_FETCH) != 0U)) {
 		pr_warn("VM%u vCPU%u: fetches code from %lx, where no memory is", vcpu->vm->id,
@@ -314,6 +324,8 @@ static int vio_vm_init(struct vm *vm)
 		return -ENOMEM;
 	}
 	memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
+	vm->vio->pio.hint = vm->vio->pio.r;
+	vm->vio->mmio.hint = vm->vio->mmio.r;
 	if (!vm->io_fallback)
 		vm->io_fallback = vio_all_ones;
 	return 0;

@@ -15,7 +15,8 @@
 extern const struct vmexit_entry __start_hv_vmexits[] __attribute__((visibility("hidden")));
 extern const struct vmexit_entry __stop_hv_vmexits[] __attribute__((visibility("hidden")));
 
-static vmexit_fn table[EXIT_REASONS];
+static vmexit_fn handlers[EXIT_REASONS];
+static vmexit_fn table[EXIT_REASONS]; /* what an exit calls: the handler, or what comes before it */
 
 /* Reasons that can end the delivery of an event to the guest, which must then be given again. */
 #define MAY_CUT_DELIVERY                                                                           \
@@ -39,22 +40,37 @@ static void entry_refused(struct vcpu *vcpu)
 	vcpu->vm->on_triple_fault(vcpu);
 }
 
+/* In place of the handler for those reasons, so that the others need not be asked. */
+static void may_cut_delivery(struct vcpu *vcpu)
+{
+	vevent_idt_vectoring(vcpu);
+	handlers[vmcs_read32(VMCS_EXIT_REASON)](vcpu);
+}
+
+static void set_handler(uint32_t reason, vmexit_fn fn)
+{
+	bool cuts = reason < 64U && (BIT(reason) & MAY_CUT_DELIVERY) != 0U;
+
+	handlers[reason] = fn;
+	table[reason] = cuts ? may_cut_delivery : fn;
+}
+
 void vmexit_init(void)
 {
 	for (uint32_t i = 0U; i < EXIT_REASONS; i++)
-		table[i] = unexpected;
+		set_handler(i, unexpected);
 	for (const struct vmexit_entry *e = __start_hv_vmexits; e < __stop_hv_vmexits; e++) {
-		if (e->reason >= EXIT_REASONS || table[e->reason] != unexpected)
+		if (e->reason >= EXIT_REASONS || handlers[e->reason] != unexpected)
 			panic("two handlers for VM exit %u", e->reason);
-		table[e->reason] = e->fn;
+		set_handler(e->reason, e->fn);
 	}
 }
 
 vmexit_fn vmexit_replace(uint32_t reason, vmexit_fn fn)
 {
-	vmexit_fn old = table[reason];
+	vmexit_fn old = handlers[reason];
 
-	table[reason] = fn;
+	set_handler(reason, fn);
 	return old;
 }
 
@@ -64,8 +80,6 @@ void vmexit_handle(struct vcpu *vcpu)
 
 	if (likely(reason < EXIT_REASONS)) {
 		vcpu->exits[reason]++;
-		if (reason < 64U && unlikely((BIT(reason) & MAY_CUT_DELIVERY) != 0U))
-			vevent_idt_vectoring(vcpu);
 		table[reason](vcpu);
 	} else {
 		entry_refused(vcpu);

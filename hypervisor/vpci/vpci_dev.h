@@ -38,6 +38,7 @@ struct vpci_dev {
 	bdf_t bdf;
 	struct vm *vm;
 	spinlock_t *lock;
+	uint64_t special; /* a bit for each 4-byte register below 256 that is not just the device's */
 	struct vmsi msi;
 	struct vmsix msix;
 };
@@ -47,8 +48,9 @@ struct vpci {
 	/* Serves a configuration access (IO_PCICFG); what a read gives goes into io->value. */
 	void (*access)(struct vcpu *vcpu, struct io_access *io);
 	spinlock_t lock;
-	uint32_t dev_count;
+	volatile uint32_t dev_count; /* grows once the new entry is there: readers need no lock */
 	struct vpci_dev *dev[CONFIG_MAX_PCI_DEV_NUM]; /* those found so far */
+	struct vpci_dev *volatile last;		      /* looked up last, or NULL */
 };
 
 /* vpci_pt.c: the machine's own devices. */
@@ -56,6 +58,12 @@ int vpci_pt_init(struct vm *vm);
 void vpci_pt_reset(struct vm *vm);
 void vpci_pt_deinit(struct vm *vm);
 void vpci_pt_access(struct vcpu *vcpu, struct io_access *io);
+
+/* The device has to be asked for this register itself. */
+static inline bool vpci_is_special(const struct vpci_dev *dev, uint32_t reg)
+{
+	return reg < 256U && (dev->special & BIT(reg / 4U)) != 0U;
+}
 
 /* Merge a write of `width` bytes at `reg` into the aligned 32-bit register `old`. */
 static inline uint32_t vpci_merge(uint32_t old, uint32_t reg, uint8_t width, uint32_t val)

@@ -46,18 +46,38 @@ static void find_capabilities(struct vpci_dev *dev)
 	}
 }
 
+static struct vpci_dev *dev_find(struct vpci *vpci, bdf_t bdf)
+{
+	struct vpci_dev *dev = vpci->last;
+	uint32_t count = atomic_read32(&vpci->dev_count);
+
+	if (likely(dev && dev->bdf == bdf))
+		return dev;
+	for (uint32_t i = 0; i < count; i++) {
+		if (vpci->dev[i]->bdf == bdf) {
+			vpci->last = vpci->dev[i];
+			return vpci->dev[i];
+		}
+	}
+	return NULL;
+}
+
+static void note_special(struct vpci_dev *dev)
+{
+	for (uint32_t reg = 0; reg < 256U; reg += 4U) {
+		if (vmsi_covers(dev, reg) || vmsix_covers(dev, reg))
+			dev->special |= BIT(reg / 4U);
+	}
+}
+
 /* The device's record, made if it is new; NULL when nothing answers, or there are too many. */
 static struct vpci_dev *dev_get(struct vm *vm, bdf_t bdf)
 {
 	struct vpci *vpci = vm->vpci;
-	struct vpci_dev *dev;
+	struct vpci_dev *dev = dev_find(vpci, bdf);
 
-	for (uint32_t i = 0; i < vpci->dev_count; i++) {
-		if (vpci->dev[i]->bdf == bdf)
-			return vpci->dev[i];
-	}
-	if ((pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU)
-		return NULL;
+	if (dev || (pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU)
+		return dev;
 	dev = vpci->dev_count < CONFIG_MAX_PCI_DEV_NUM ? pool_get(&dev_pool) : NULL;
 	if (!dev) {
 		pr_err("PCI device %02x:%02x.%x is hidden: more than %u devices", bdf >> 8,
@@ -68,7 +88,9 @@ static struct vpci_dev *dev_get(struct vm *vm, bdf_t bdf)
 	dev->vm = vm;
 	dev->lock = &vpci->lock;
 	find_capabilities(dev);
-	vpci->dev[vpci->dev_count++] = dev;
+	note_special(dev);
+	vpci->dev[vpci->dev_count] = dev;
+	atomic_set32(&vpci->dev_count, vpci->dev_count + 1U);
 	return dev;
 }
 
@@ -76,7 +98,7 @@ static uint32_t dev_read(const struct vpci_dev *dev, uint32_t reg, uint8_t width
 {
 	uint32_t val;
 
-	if (!vmsi_covers(dev, reg) && !vmsix_covers(dev, reg))
+	if (!vpci_is_special(dev, reg))
 		return pci_cfg_read(dev->bdf, reg, width);
 	val = pci_cfg_read(dev->bdf, reg & ~3U, 4);
 	val = vmsi_covers(dev, reg) ? vmsi_read(dev, reg & ~3U, val)
@@ -104,8 +126,12 @@ static void cfg_access(struct vcpu *vcpu, bdf_t bdf, uint32_t reg, struct io_acc
 {
 	struct vm *vm = vcpu->vm;
 	bool flush = false;
-	struct vpci_dev *dev;
+	struct vpci_dev *dev = dev_find(vm->vpci, bdf);
 
+	if (likely(dev && !io->write && !vpci_is_special(dev, reg))) {
+		io->value = pci_cfg_read(bdf, reg, io->width);
+		return;
+	}
 	spin_lock(&vm->vpci->lock);
 	dev = dev_get(vm, bdf);
 	if (!dev)
@@ -191,6 +217,7 @@ void vpci_pt_deinit(struct vm *vm)
 	struct vpci *vpci = vm->vpci;
 
 	vpci_pt_reset(vm);
+	vpci->last = NULL;
 	while (vpci->dev_count != 0U)
 		pool_put(&dev_pool, vpci->dev[--vpci->dev_count]);
 }
