@@ -27,7 +27,7 @@ speaker: enabled=0
 log: "{folder}/bochs.log"
 panic: action=fatal
 error: action=report
-info: action=report
+info: action=ignore
 debug: action=ignore
 """
 
