@@ -101,7 +101,7 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 	vm->on_triple_fault = stop_on_triple_fault;
 	ret = ept_init(&vm->ept);
 	if (ret != 0)
-		return ret;
+		goto out_slot;
 	ret = unit_vm_init(vm);
 	if (ret != 0)
 		goto out_ept;
@@ -116,6 +116,7 @@ out_vcpus:
 	unit_vm_deinit(vm);
 out_ept:
 	ept_destroy(&vm->ept);
+out_slot:
 	clear_slot(vm);
 	return ret;
 }

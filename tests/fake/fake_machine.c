@@ -49,6 +49,7 @@ uint16_t fake_cpu;
 uint32_t fake_log_lines;
 char fake_log_last[256];
 bool fake_pool_empty;
+uint32_t fake_pool_fail_at;
 static struct pcpu fake_pcpus[FAKE_PCPUS];
 struct pcpu *pcpus = fake_pcpus;
 uint16_t pcpu_count = FAKE_PCPUS;
@@ -85,6 +86,7 @@ void fake_machine_reset(void)
 	fake_log_lines = 0;
 	fake_log_last[0] = '\0';
 	fake_pool_empty = false;
+	fake_pool_fail_at = 0;
 }
 
 struct pcpu *this_pcpu(void)

@@ -52,6 +52,8 @@ void *pool_get(struct pool *p)
 {
 	if (fake_pool_empty || p->used == p->total)
 		return NULL;
+	if (fake_pool_fail_at != 0U && --fake_pool_fail_at == 0U)
+		return NULL;
 	p->used++;
 	return zeroed(p->size, PAGE_SIZE);
 }

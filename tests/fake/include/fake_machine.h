@@ -59,5 +59,6 @@ extern char fake_log_last[256];
 
 /* What the hypervisor's pools give: real allocations, so that the sanitizer sees misuse. */
 extern bool fake_pool_empty; /* every pool_get() fails */
+extern uint32_t fake_pool_fail_at; /* the n-th pool_get() from now on fails, 0: none */
 
 #endif

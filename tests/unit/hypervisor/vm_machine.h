@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#ifndef VM_MACHINE_H
+#define VM_MACHINE_H
+
+/*
+ * What lies under vm.c and vcpu.c: a scheduler and VMX instructions that write down what they are
+ * asked for. Threads never run; smp_call() calls at once, as the other CPU.
+ */
+#include "lib/types.h"
+
+#define VM_MACHINE_CPUS 4U
+
+void vm_machine_reset(void);
+
+extern uint32_t vm_kicks[VM_MACHINE_CPUS];
+extern uint32_t vm_threads;	/* bound by thread_init(), less those of thread_deinit() */
+extern uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
+
+#endif
