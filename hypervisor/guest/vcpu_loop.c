@@ -19,6 +19,8 @@
 #include "lib/string.h"
 
 #define REQ_EVENTS (REQ_EXCEPTION | REQ_NMI | REQ_REINJECT)
+/* What ends a HLT whatever RFLAGS.IF is; the rest is done at the entry that follows some day. */
+#define REQ_WAKES (REQ_EVENTS | REQ_RESET)
 
 /* Real mode at vector * 4 KB, as a start-up IPI begins it (SDM 3A 9.4.4.1). */
 static void start_at_sipi(struct vcpu *vcpu)
@@ -100,7 +102,7 @@ void vcpu_halt(struct vcpu *vcpu)
 		(void)atomic_and64(&vcpu->requests, ~(REQ_EVENT | REQ_EXTINT | REQ_RESCHED));
 		if (interruptible && vcpu->vm->vintr->pending(vcpu))
 			break;
-		if (vcpu->requests != 0U)
+		if ((vcpu->requests & REQ_WAKES) != 0U)
 			break;
 		sched_block();
 	}
