@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A fix-up for Bochs with more than one processor, which loses a guest's fault: its loop for several
- * CPUs (2.7 and 3.0) does not commit RIP after it has delivered an exception, so that an interrupt,
- * NMI or preemption-timer exit that comes before the handler's first instruction reports the RIP of
- * the instruction that faulted, with the handler's stack, CS and flags. Unmended, the guest would
- * run on there in the wrong context. The frame on its stack tells all that is needed to put the
- * state of before the fault back; the instruction then faults again. 64-bit guests only.
- *
- * It also does without posted interrupts there: Bochs 3.0 makes a notification that finds no request
- * left (the hypervisor took it over before) a guest interrupt with vector 0xFF.
- *
- * Registers itself in front of three exit handlers when it finds itself in Bochs; nothing of it
- * runs on another machine. Own CPU of the vCPU, no lock.
+ * What Bochs (2.7, 3.0) does wrong below a hypervisor, and the ways round it. Nothing of this runs
+ * on another machine, and `quirks=off` on the command line switches it off in Bochs.
+ * 1. With several CPUs a guest's fault is lost when an exit comes before its handler's first
+ *    instruction: RIP is the faulting instruction's, the rest is the handler's. mend() puts the
+ *    state of before the fault back from the frame on the stack (64-bit guests only).
+ * 2. A virtual interrupt is delivered into a guest with interrupts off when a physical one waits:
+ *    no virtual-interrupt delivery. A posted-interrupt notification that finds no request left
+ *    becomes vector 0xFF: no posted interrupts.
+ * Own CPU of the vCPU, no lock.
  */
 #include "asm/cpuregs.h"
 #include "asm/insn.h"
 #include "hv/acpi.h"
+#include "hv/boot.h"
 #include "hv/caps.h"
 #include "hv/gmem.h"
 #include "hv/mm.h"
@@ -118,15 +116,21 @@ static bool in_bochs(void)
 	       pio_read8(PORT_E9) == PORT_E9;
 }
 
-static int bochs_smp_boot(void)
+static int bochs_boot(void)
 {
-	if (pcpu_count < 2U || !in_bochs())
+	char opt[8];
+
+	if (!in_bochs() || (boot_option("quirks", opt, sizeof(opt)) && strcmp(opt, "off") == 0))
 		return 0;
+	report("boot: Bochs: virtual-interrupt delivery and posted interrupts are not used");
+	cap_drop(CAP_VINTR_DELIVERY);
 	cap_drop(CAP_POSTED_INTR);
-	next_interrupt = vmexit_replace(EXIT_EXTERNAL_INTR, interrupt_exit);
-	next_exception = vmexit_replace(EXIT_EXCEPTION_NMI, exception_exit);
-	next_timer = vmexit_replace(EXIT_PREEMPTION_TIMER, timer_exit);
+	if (pcpu_count > 1U) {
+		next_interrupt = vmexit_replace(EXIT_EXTERNAL_INTR, interrupt_exit);
+		next_exception = vmexit_replace(EXIT_EXCEPTION_NMI, exception_exit);
+		next_timer = vmexit_replace(EXIT_PREEMPTION_TIMER, timer_exit);
+	}
 	return 0;
 }
 
-UNIT(bochs_smp) = {.name = "bochs_smp", .level = UNIT_CORE, .boot = bochs_smp_boot};
+UNIT(bochs) = {.name = "bochs", .level = UNIT_CORE, .boot = bochs_boot};
