@@ -259,8 +259,8 @@ static void set_widths(struct inst *inst, uint8_t size, uint8_t flags)
 		inst->width = 1;
 	if ((flags & F_MEM16) != 0U)
 		inst->width = 2;
-	if ((flags & F_MEM32) != 0U)
-		inst->width = 4;
+	if ((flags & F_MEM32) != 0U) /* MOVSXD; of 16 bits it is a plain load */
+		inst->width = MIN(size, 4U);
 }
 
 static void set_operands(struct inst *inst, uint8_t form)

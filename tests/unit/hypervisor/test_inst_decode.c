@@ -73,6 +73,9 @@ static const struct {
 	{"\x0f\xbe\x03", 3, M64, INST_MOVSX, REG, MEM, 1, 4, 0, DS, 0, 0, 0},
 	{"\x48\x0f\xbf\x03", 4, M64, INST_MOVSX, REG, MEM, 2, 8, 0, DS, 0, 0, 0},
 	{"\x48\x63\x03", 3, M64, INST_MOVSX, REG, MEM, 4, 8, 0, DS, 0, 0, 0},
+	/* movsxd eax; movsxd ax, which reads 16 bits */
+	{"\x63\x03", 2, M64, INST_MOVSX, REG, MEM, 4, 4, 0, DS, 0, 0, 0},
+	{"\x66\x63\x03", 3, M64, INST_MOVSX, REG, MEM, 2, 2, 0, DS, 0, 0, 0},
 	/* arithmetic in all its forms */
 	{"\x01\x03", 2, M64, INST_ADD, MEM, REG, 4, 4, 0, DS, 0, 0, 0},
 	{"\x0a\x03", 2, M64, INST_OR, REG, MEM, 1, 1, 0, DS, 0, 0, 0},
