@@ -64,7 +64,7 @@ class UserVm(TargetTest):
         # Is what the User VM wrote still there after both VMs and the machine have restarted?
         session = self.boot(WRITE_THEN_READ, "quiet acrn.after=reboot",
                             write=WRITE, read="cd /\nmd5sum -c /data/sum\n")
-        session.expect(r"^[0-9a-f]{32}  /data/big", 300, BROKEN)
+        session.expect(r"^[0-9a-f]{32}  /data/big", 150, BROKEN)
         session.expect(r"launch ended with status 0\n(.*\n)*.*service-vm: reboot", 60, BROKEN)
         session.expect(r"service-vm: up", 120, BROKEN)
         session.expect(r"/data/big: OK", 120, BROKEN)
@@ -74,7 +74,7 @@ class UserVm(TargetTest):
         # Does reboot in the User VM restart it, with its disk, in the same acrn-dm?
         session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/again" vm1',
                             again=REBOOT)
-        session.expect("^first boot", 240, BROKEN)
+        session.expect("^first boot", 100, BROKEN)
         session.expect("^second boot", 120, BROKEN + "|launch ended")
         session.expect("launch ended with status 0", 60, BROKEN)
 
@@ -84,7 +84,7 @@ class UserVm(TargetTest):
                             "loglevel=7", hello="echo hello from the User VM\n")
         session.expect("^launching", 300)
         split = len(session.text)
-        session.expect("^hello from the User VM", 240, BROKEN)
+        session.expect("^hello from the User VM", 100, BROKEN)
         session.expect("launch ended with status 0", 60, BROKEN)
         self.assertNotRegex(session.text, r"WARNING:|BUG:")
         self.assertNotRegex(session.text[split:], r"ACPI.*(Error|Warning|BIOS bug)")
@@ -93,14 +93,14 @@ class UserVm(TargetTest):
         # Do two processors serve the Service VM and the User VM?
         session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1', cpus=2,
                             hello="echo hello from $(nproc) CPUs\n")
-        session.expect(r"service-vm: up, \S+, 2 CPUs", 240, BROKEN)
-        session.expect(r"^hello from \d CPUs", 240, BROKEN)
+        session.expect(r"service-vm: up, \S+, 2 CPUs", 100, BROKEN)
+        session.expect(r"^hello from \d CPUs", 100, BROKEN)
         session.expect("launch ended with status 0", 60, BROKEN)
 
     def test_killed_acrn_dm(self) -> None:
         # What if acrn-dm is killed: does its VM go, and can the next one start?
         session = self.boot(KILL_AND_RESTART, hello="echo hello from the second\n")
-        session.expect("^first VM: 1", 300, BROKEN)
+        session.expect("^first VM: 1", 150, BROKEN)
         session.expect("^killed: 137", 60, BROKEN)
-        session.expect("^hello from the second", 240, BROKEN)
+        session.expect("^hello from the second", 100, BROKEN)
         session.expect("launch ended with status 0", 60, BROKEN)
