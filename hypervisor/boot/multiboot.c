@@ -139,7 +139,6 @@ static void add_module(uint64_t start, uint64_t end, const char *string, size_t 
 
 static int parse_mb1(const struct mb1_info *info)
 {
-	const struct mb1_module *mod = hpa_ptr(HPA(info->mods_addr));
 	uint32_t pos = 0U;
 
 	boot_info.info_base = ptr_hpa(info);
@@ -166,9 +165,12 @@ static int parse_mb1(const struct mb1_info *info)
 	if ((info->flags & MB1_FLAG_MODS) == 0U || info->mods_addr == 0U)
 		return 0;
 	for (uint32_t i = 0U; i < info->mods_count && i < 2U * BOOT_MAX_MODULES; i++) {
-		const char *s = (mod[i].string != 0U) ? hpa_ptr(HPA(mod[i].string)) : "";
+		struct mb1_module mod;
+		const char *s;
 
-		add_module(mod[i].start, mod[i].end, s, BOOT_CMDLINE_MAX * 2U);
+		memcpy(&mod, hpa_ptr(HPA(info->mods_addr + (uint64_t)i * sizeof(mod))), sizeof(mod));
+		s = (mod.string != 0U) ? hpa_ptr(HPA(mod.string)) : "";
+		add_module(mod.start, mod.end, s, BOOT_CMDLINE_MAX * 2U);
 	}
 	return 0;
 }

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * Any bytes as a boot loader's information: is nothing beyond it read, and is what comes out of it
+ * whole strings and modules with a size? Input: 1 or 2 for the protocol, then the information from
+ * its first byte on. Multiboot 1's pointers lead into the same bytes, zeros behind them.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "hv/boot.h"
+#include "hv/mm.h"
+
+#define MB1_MAGIC  0x2BADB002U
+#define MB2_MAGIC  0x36D76289U
+#define MB1_INFO   88U
+#define MB1_MEMORY 0x10000U
+#define MB1_BEHIND 0x20000U /* what a string or a map may run into */
+
+static uint8_t *memory;
+static size_t memory_size; /* multiboot 2: exactly the information */
+static int protocol;
+
+void *hpa_ptr(hpa_t hpa)
+{
+	if (protocol == 1)
+		return memory + hpa.v % MB1_MEMORY;
+	assert(hpa.v < memory_size);
+	return memory + hpa.v;
+}
+
+hpa_t ptr_hpa(const volatile void *p)
+{
+	return HPA((const volatile uint8_t *)p - memory);
+}
+
+void report(const char *fmt, ...)
+{
+	assert(fmt != NULL);
+}
+
+void e820_add_raw(uint64_t base, uint64_t size, uint32_t type)
+{
+	(void)base;
+	(void)size;
+	(void)type;
+}
+
+static void check(void)
+{
+	char value[16];
+
+	assert(memchr(boot_info.cmdline, '\0', sizeof(boot_info.cmdline)) != NULL);
+	assert(memchr(boot_info.loader, '\0', sizeof(boot_info.loader)) != NULL);
+	assert(boot_info.module_count <= BOOT_MAX_MODULES);
+	for (uint32_t i = 0; i < boot_info.module_count; i++) {
+		const struct boot_module *m = &boot_info.modules[i];
+
+		assert(memchr(m->tag, '\0', sizeof(m->tag)) != NULL);
+		assert(strlen(m->args) < BOOT_CMDLINE_MAX);
+		assert(m->base.v != 0U && m->size != 0U);
+		assert(boot_module_find(m->tag) != NULL || m->tag[0] == '\0');
+	}
+	if (boot_info.rsdp_hpa != 0U)
+		assert(boot_info.rsdp_hpa <= memory_size - 20U);
+	if (boot_option("uart", value, sizeof(value)))
+		assert(memchr(value, '\0', sizeof(value)) != NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint32_t total;
+
+	if (size < 16)
+		return 0;
+	protocol = data[0] == 1 ? 1 : 2;
+	data++;
+	size--;
+	memset(&boot_info, 0, sizeof(boot_info));
+	if (protocol == 1) {
+		memory_size = MB1_MEMORY + MB1_BEHIND;
+		memory = calloc(1, memory_size);
+		assert(memory != NULL);
+		memcpy(memory, data, size < MB1_MEMORY ? size : MB1_MEMORY);
+	} else {
+		memory_size = size;
+		memory = malloc(size);
+		assert(memory != NULL);
+		memcpy(memory, data, size);
+		memcpy(&total, memory, sizeof(total));
+		total = total < size ? total : (uint32_t)size;
+		memcpy(memory, &total, sizeof(total));
+	}
+	if (multiboot_parse(protocol == 1 ? MB1_MAGIC : MB2_MAGIC, HPA(0)) == 0)
+		check();
+	free(memory);
+	return 0;
+}
