@@ -552,50 +552,6 @@ static void test_wrong_magic(void **state)
 	assert_true(fake_reported("not a multiboot loader"));
 }
 
-/* Which module does a VM get, when tags repeat, are claimed, or are empty? */
-static void test_module_find(void **state)
-{
-	uint32_t *info = mb2_begin();
-
-	(void)state;
-	mb2_module(0x1000000, 0x1001000, "A one", 6);
-	mb2_module(0x2000000, 0x2001000, "A two", 6);
-	mb2_module(0x3000000, 0x3001000, "   ", 4);
-	assert_int_equal(mb2_parse(info), 0);
-	assert_string_equal(boot_module_find("A")->args, "one");
-	boot_module_find("A")->used = true;
-	assert_string_equal(boot_module_find("A")->args, "two");
-	boot_module_find("A")->used = true;
-	assert_null(boot_module_find("A"));
-	assert_null(boot_module_find("AA"));
-	assert_null(boot_module_find(""));
-}
-
-/* What does an option read as: at the start, the end, twice, as part of a longer name, too long? */
-static void test_boot_option(void **state)
-{
-	char buf[8];
-
-	(void)state;
-	strcpy(boot_info.cmdline, " \tacrn hide= uart=a xuart=b uart2=c uart=d\tlast=z");
-	assert_true(boot_option("uart", buf, sizeof(buf)));
-	assert_string_equal(buf, "a");
-	assert_true(boot_option("hide", buf, sizeof(buf)));
-	assert_string_equal(buf, "");
-	assert_true(boot_option("last", buf, sizeof(buf)));
-	assert_string_equal(buf, "z");
-	assert_false(boot_option("acrn", buf, sizeof(buf)));
-	assert_false(boot_option("art", buf, sizeof(buf)));
-	assert_false(boot_option("las", buf, sizeof(buf)));
-	strcpy(boot_info.cmdline, "uart=port@0x3F8");
-	assert_int_equal(fake_report_lines, 0);
-	assert_true(boot_option("uart", buf, sizeof(buf)));
-	assert_string_equal(buf, "port@0x");
-	assert_true(fake_reported("uart is 10 characters long, cut to 7"));
-	strcpy(boot_info.cmdline, "   ");
-	assert_false(boot_option("uart", buf, sizeof(buf)));
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -619,8 +575,6 @@ int main(void)
 		cmocka_unit_test_setup(test_mb2_truncated_tags, setup),
 		cmocka_unit_test_setup(test_mb2_map_entries, setup),
 		cmocka_unit_test_setup(test_wrong_magic, setup),
-		cmocka_unit_test_setup(test_module_find, setup),
-		cmocka_unit_test_setup(test_boot_option, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

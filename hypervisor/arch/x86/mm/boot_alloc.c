@@ -9,8 +9,6 @@
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
-#include "hv/vcpu.h"
-#include "hv/vm.h"
 #include "lib/errno.h"
 #include "lib/kconfig.h"
 #include "lib/string.h"
