@@ -114,9 +114,13 @@ static void fill_time(struct rtc *rtc)
 	rtc->reg[REG_WEEKDAY] = encode(rtc, tm.tm_wday + 1);
 	rtc->reg[REG_DAY] = encode(rtc, tm.tm_mday);
 	rtc->reg[REG_MONTH] = encode(rtc, tm.tm_mon + 1);
-	rtc->reg[REG_YEAR] = encode(rtc, tm.tm_year % 100);
+	rtc->reg[REG_YEAR] = encode(rtc, (tm.tm_year + 1900) % 100);
 	rtc->reg[REG_CENTURY] = encode(rtc, (tm.tm_year + 1900) / 100);
 }
+
+/* The first and the last second that four digits of a year can name. */
+#define TIME_MIN (-62167219200LL)
+#define TIME_MAX 253402300799LL
 
 /* Take the time the guest has written; timegm() normalises nonsense. */
 static void take_time(struct rtc *rtc)
@@ -130,8 +134,14 @@ static void take_time(struct rtc *rtc)
 		.tm_mon = decode(rtc, reg[REG_MONTH]) - 1,
 		.tm_year = decode(rtc, reg[REG_CENTURY]) * 100 + decode(rtc, reg[REG_YEAR]) - 1900,
 	};
+	int64_t time;
 
-	rtc->offset += (int64_t)timegm(&tm) - now(rtc);
+	time = timegm(&tm);
+	if (time < TIME_MIN)
+		time = TIME_MIN;
+	if (time > TIME_MAX)
+		time = TIME_MAX;
+	rtc->offset += time - now(rtc);
 }
 
 static bool is_time(unsigned int index)

@@ -122,6 +122,16 @@ static void test_nonsense(void **state)
 	set(0xb, H24);
 	(void)get(0);
 	assert_in_range(get(2), 0, 0x59);
+	/* Before the year 0: a month and a day before January 1st. */
+	set(0xb, SET | H24);
+	set(7, 0);
+	set(8, 0);
+	set(9, 0);
+	set(0x32, 0);
+	set(0xb, H24);
+	assert_int_equal(get(9), 0);
+	assert_int_equal(get(8), 1);
+	assert_int_equal(get(7), 1);
 }
 
 /* Is UIP seen just before the second, and not while the clock stands? */
