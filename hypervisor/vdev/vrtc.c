@@ -265,22 +265,27 @@ static void vrtc_vm_reset(struct vm *vm)
 	r->reg[REG_D] = D_VALID;
 }
 
+static void vrtc_vm_deinit(struct vm *vm)
+{
+	if (clocks[vm->id])
+		pool_put(&vrtc_pool, clocks[vm->id]);
+	clocks[vm->id] = NULL;
+}
+
 static int vrtc_vm_init(struct vm *vm)
 {
+	int ret;
+
 	if (vm->load_order != PRE_LAUNCHED_VM)
 		return 0;
 	clocks[vm->id] = pool_get(&vrtc_pool);
 	if (!clocks[vm->id])
 		return -ENOMEM;
 	vrtc_vm_reset(vm);
-	return vio_add_pio(vm, RTC_PORT, 2, vrtc_io, clocks[vm->id]);
-}
-
-static void vrtc_vm_deinit(struct vm *vm)
-{
-	if (clocks[vm->id])
-		pool_put(&vrtc_pool, clocks[vm->id]);
-	clocks[vm->id] = NULL;
+	ret = vio_add_pio(vm, RTC_PORT, 2, vrtc_io, clocks[vm->id]);
+	if (ret != 0)
+		vrtc_vm_deinit(vm);
+	return ret;
 }
 
 UNIT(vrtc) = {
