@@ -59,7 +59,7 @@ void tsc_calibrate(void)
 	uint32_t count = PIT_HZ / 1000U * MEASURE_MS;
 	uint64_t ticks = measure_pit(count);
 
-	khz = (uint32_t)(ticks * (PIT_HZ / 1000U) / count);
+	khz = (uint32_t)(ticks * PIT_HZ / (count * 1000U));
 	if (khz == 0U)
 		khz = khz_from_cpuid();
 	if (khz == 0U)
@@ -72,14 +72,15 @@ uint32_t tsc_khz(void)
 	return khz;
 }
 
+/* In two steps: the product of a time of some months and the rate does not fit 64 bits. */
 uint64_t us_to_tsc(uint64_t us)
 {
-	return us * khz / 1000U;
+	return us / 1000U * khz + us % 1000U * khz / 1000U;
 }
 
 uint64_t tsc_to_us(uint64_t ticks)
 {
-	return (khz == 0U) ? 0U : ticks * 1000U / khz;
+	return (khz == 0U) ? 0U : ticks / khz * 1000U + ticks % khz * 1000U / khz;
 }
 
 void udelay(uint32_t us)
