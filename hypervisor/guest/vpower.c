@@ -15,7 +15,6 @@
 #include "hv/vio.h"
 #include "hv/vm.h"
 #include "hv/vmcs.h"
-#include "hv/vpower.h"
 #include "lib/errno.h"
 #include "config.h"
 
@@ -129,11 +128,10 @@ static void kbd_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 		pass(io);
 }
 
-void vpower_reset_control(struct vcpu *vcpu, struct io_access *io)
+static void reset_control_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
-	if (vcpu->vm->load_order != SERVICE_VM)
-		vcpu->vm->io_fallback(vcpu, io);
-	else if (io->write && (io->value & RESET_CPU) != 0U)
+	(void)arg;
+	if (io->write && (io->value & RESET_CPU) != 0U)
 		request_reset(vcpu, io);
 	else
 		pass(io);
@@ -186,6 +184,8 @@ static int vpower_vm_init(struct vm *vm)
 		err = claim(vm, acpi_facts.pm1b_cnt, 2U, pm1_io);
 	if (err == 0 && own_reset_port)
 		err = claim(vm, acpi_facts.reset_port, 1U, reset_port_io);
+	if (err == 0)
+		err = claim(vm, PORT_RESET, 1U, reset_control_io);
 	if (err == 0)
 		err = claim(vm, PORT_KBD_CMD, 1U, kbd_io);
 	vm->on_triple_fault = on_triple_fault;
