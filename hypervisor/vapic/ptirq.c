@@ -189,14 +189,20 @@ static void pic_ended(struct vm *vm, uint32_t pin)
 static const struct vioapic_hooks ioapic_hooks = {.rte_changed = rte_changed, .eoi = ended};
 static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_ended};
 
-/* Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. */
+/*
+ * Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. In a
+ * release there is no console, nor a virtual UART with it at the other end.
+ */
 static bool is_kept(const struct vm *vm, uint32_t gsi)
 {
 	if (IS_ENABLED(CONFIG_DEBUG) && board_config.console.type != SERIAL_NONE &&
 	    board_config.console.irq == gsi)
 		return true;
 	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
-		if (vm->config->vuart[i].type == VUART_LEGACY && vm->config->vuart[i].irq == gsi)
+		const struct vm_vuart_config *u = &vm->config->vuart[i];
+
+		if (u->type == VUART_LEGACY && u->irq == gsi &&
+		    (IS_ENABLED(CONFIG_DEBUG) || u->peer != VUART_PEER_CONSOLE))
 			return true;
 	}
 	return false;
