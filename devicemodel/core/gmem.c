@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 
 #include "hsm.h"
+#include "hugepage.h"
 #include "log.h"
 #include "vm.h"
 
@@ -54,7 +55,7 @@ static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 	return 0;
 }
 
-/* Huge pages where the pool has enough free ones for the segment, else plain memory. */
+/* Huge pages where the kernel has or makes enough for the segment, else plain memory. */
 static int place_segment(uint8_t *hva, uint64_t len)
 {
 	const int prot = PROT_READ | PROT_WRITE;
@@ -100,6 +101,7 @@ static void release(struct gmem_region *region)
 
 int gmem_create(struct vm *vm, uint64_t size)
 {
+	struct hugepage_loan loan;
 	struct gmem *gmem;
 	uint64_t low;
 	int err;
@@ -121,10 +123,12 @@ int gmem_create(struct vm *vm, uint64_t size)
 		err = reserve(&gmem->high, VM_HIGHMEM_BASE, size - low);
 	if (err)
 		log_err("cannot reserve address space for guest memory: %s", strerror(-err));
+	hugepage_borrow(&loan, HUGEPAGE_LIMIT, size / GMEM_ALIGN);
 	if (!err)
 		err = fill(vm, &gmem->low);
 	if (!err)
 		err = fill(vm, &gmem->high);
+	hugepage_return(&loan);
 	if (err)
 		gmem_destroy(vm);
 	return err;
