@@ -316,6 +316,7 @@ static void test_bad_ranges(void **state)
 		}
 	}
 	assert_int_equal(pt.pages, 1);
+	assert_int_equal(pgtable_map(&pt, 0, 0x1000, 0x1000, RWX), 0);
 	assert_int_equal(pgtable_lookup(&pt, 1UL << 48, &(uint64_t){0}), 0);
 	assert_int_equal(pgtable_lookup(&pt, UINT64_MAX, &(uint64_t){0}), 0);
 	assert_int_equal(pgtable_map(&pt, (1UL << 48) - 0x1000, (1UL << 48) - 0x1000, 0x1000, RWX), 0);
