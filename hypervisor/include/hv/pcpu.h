@@ -26,6 +26,7 @@ struct pcpu {
 	volatile uint32_t call_pending;
 	/* TSC of the oldest kick this CPU has not noticed yet, 0: none; set by the kicker */
 	volatile uint64_t kicked_at;
+	volatile uint32_t nmi_kick; /* an NMI is on its way to this CPU that is a kick */
 	uint8_t *stack_top;
 	hpa_t vmxon_hpa;
 	uint8_t *idt_stacks;

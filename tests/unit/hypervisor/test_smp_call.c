@@ -160,12 +160,18 @@ static void test_kick_patience(void **state)
 	pcpu_kick(&cpus[1]);
 	assert_int_equal(ipis[1], 2);
 	assert_int_equal(nmis[1], 1);
+	assert_int_equal(cpus[1].nmi_kick, 1);
+	pcpu_kick(&cpus[1]); /* one NMI at a time */
+	assert_int_equal(nmis[1], 1);
+	cpus[1].nmi_kick = 0; /* as its handler does */
+	pcpu_kick(&cpus[1]);
+	assert_int_equal(nmis[1], 2);
 	me = 1;
 	smp_call_serve();
 	me = 0;
 	pcpu_kick(&cpus[1]);
 	assert_int_equal(ipis[1], 3);
-	assert_int_equal(nmis[1], 1);
+	assert_int_equal(nmis[1], 2);
 }
 
 /* Which CPU has this id; and none? */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Exceptions of root mode, from idt.S: an interrupt that woke the idle loop goes to irq_dispatch(),
- * an NMI is noted; anything else is the
- * hypervisor's own mistake and a panic with the registers. No lock: what it touches is this CPU's.
+ * an NMI is noted; anything else is the hypervisor's own mistake and a panic with the registers. No
+ * lock: what it touches is this CPU's.
  */
 #include "asm/cpuregs.h"
 #include "asm/insn.h"
@@ -12,6 +12,7 @@
 #include "hv/pcpu.h"
 #include "hv/boot.h"
 #include "hv/vcpu.h"
+#include "lib/atomic.h"
 
 static __noreturn void die(const struct intr_frame *f)
 {
@@ -32,7 +33,7 @@ static void take_nmi(struct pcpu *p)
 {
 	if (panic_in_progress())
 		cpu_halt_forever();
-	if (p->kicked_at == 0U && p->loaded != NULL)
+	if (!atomic_cmpxchg32(&p->nmi_kick, 1U, 0U) && p->loaded != NULL)
 		vcpu_inject_nmi(p->loaded);
 	p->kicked_at = 0U;
 }

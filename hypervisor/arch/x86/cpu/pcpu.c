@@ -199,7 +199,9 @@ void pcpu_kick(struct pcpu *p)
 	uint64_t now = rdtsc(), since = p->kicked_at;
 
 	if (since != 0U && now - since > us_to_tsc(KICK_PATIENCE_US)) {
-		lapic_send_nmi(p->apic_id);
+		/* One at a time, so that it can be told from the machine's own. */
+		if (atomic_cmpxchg32(&p->nmi_kick, 0U, 1U))
+			lapic_send_nmi(p->apic_id);
 		return;
 	}
 	if (since == 0U)
