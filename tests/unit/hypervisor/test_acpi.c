@@ -266,6 +266,13 @@ static void test_bad_tables(void **state)
 	(void)setup(state);
 	run_with(0xFFFFFFF0, 0xFFFFFFFF, 0); /* heads that cross 4 GB */
 	assert_int_equal(acpi_facts.cpu_count, 0);
+
+	(void)setup(state);
+	next = HIGH + HIGH_SIZE - 36 - sizeof(madt_body); /* ends with the 4 GB: all right */
+	madt = table("APIC", madt_body, sizeof(madt_body));
+	next = HIGH;
+	run_with(madt, 0, 0);
+	expect_madt();
 }
 
 /* What if the table of tables is broken too? One line, and a machine without ACPI. */
@@ -389,6 +396,10 @@ static void test_mcfg(void **state)
 	assert_int_equal(acpi_facts.mcfg_base, 0);
 	(void)setup(state);
 	body[17] = 0;
+	body[18] = body[19] = 3; /* one bus */
+	run_with(table("MCFG", body, sizeof(body)), 0, 0);
+	assert_int_equal(acpi_facts.mcfg_base, base);
+	(void)setup(state);
 	body[18] = 2;
 	body[19] = 1; /* ends before it begins */
 	run_with(table("MCFG", body, sizeof(body)), 0, 0);
@@ -466,7 +477,7 @@ static void test_s5(void **state)
 		{"\x08_S5_\x12\x06\x04\x00\x00\x00\x00", 12, 0},	/* ZeroOp */
 		{"\x08_S5_\x12\x06\x04\x01\x00\x00\x00", 12, 1},	/* OneOp */
 		{"\x08_S5_\x12\x08\x04\x0A\x05\x0A\x05\x00\x00", 14, 5},	/* BytePrefix */
-		{"\x08_S5_\x12\x40\x07\x04\x0A\x07\x00\x00\x00", 13, 7},	/* two-byte length */
+		{"\x08_S5_\x12\x40\x09\x04\x0A\x07\x00\x00\x00", 13, 7},	/* two-byte length */
 		{"\x08_S5_\x12\x09\x04\x0B\x06\x00\x00\x00\x00", 13, 6},	/* WordPrefix */
 		{"\x08_S5_\x12\x0B\x04\x0C\x03\x00\x00\x00\x00\x00", 14, 3},	/* DWordPrefix */
 		{"\x08_S5_\x12\x06\x04\xFF\x00\x00\x00\x00", 12, 0xFF},	/* OnesOp: no type */
@@ -476,6 +487,7 @@ static void test_s5(void **state)
 		{"\x08_S5_\x14\x06\x04\x05\x00\x00\x00\x00", 12, 0xFF},	/* a method */
 		{"zzzzzzz\x08_S5_\x12\xC6\x04", 15, 0xFF},		/* cut */
 		{"zzzzzzzzz\x08_S5_\x12", 15, 0xFF},
+		{"\x08_S5_\x12\xC6\x00\x00\x00\x04", 11, 0xFF}, /* ends where the type would be */
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

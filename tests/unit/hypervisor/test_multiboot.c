@@ -332,6 +332,17 @@ static void test_long_command_line(void **state)
 	assert_int_equal(multiboot_parse(MB1, HPA(info)), 0);
 	assert_int_equal(strlen(boot_info.cmdline), BOOT_CMDLINE_MAX - 1);
 	assert_true(fake_reported("command line is 4096 characters long, cut to 2047"));
+	text[BOOT_CMDLINE_MAX] = '\0'; /* longer by its NUL alone */
+	memset(&boot_info, 0, sizeof(boot_info));
+	boot_info.loader[0] = 'L';
+	assert_int_equal(multiboot_parse(MB1, HPA(info)), 0);
+	assert_int_equal(strlen(boot_info.cmdline), BOOT_CMDLINE_MAX - 1);
+	assert_string_equal(boot_info.loader, "L");
+	text[BOOT_CMDLINE_MAX - 1] = '\0';
+	fake_report_reset();
+	assert_int_equal(multiboot_parse(MB1, HPA(info)), 0);
+	assert_int_equal(strlen(boot_info.cmdline), BOOT_CMDLINE_MAX - 1);
+	assert_int_equal(fake_report_lines, 0);
 }
 
 static uint32_t *mb2_begin(void)
@@ -485,6 +496,11 @@ static void test_mb2_no_end(void **state)
 	memcpy(&info[4], "GRUB", 5);
 	assert_int_equal(multiboot_parse(MB2, HPA(info)), 0);
 	assert_string_equal(boot_info.loader, "GRUB");
+	info[0] = 21; /* the tag fills it */
+	boot_info.loader[0] = '\0';
+	assert_int_equal(multiboot_parse(MB2, HPA(info)), 0);
+	assert_string_equal(boot_info.loader, "GRUB");
+	assert_int_equal(fake_report_lines, 0);
 }
 
 /* What if strings fill their tags to the last byte, without a NUL? */
