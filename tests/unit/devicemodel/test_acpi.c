@@ -27,7 +27,7 @@ static int setup(void **state)
 	(void)state;
 	fake_hsm_reset();
 	fake_hsm.vcpu_num = 3;
-	machine_create("-s 0:0,hostbridge -s 31:0,lpc -l com1,pty -l com2,tcp:47001 -l com4,pty");
+	machine_create("-s 0:0,hostbridge -s 31:0,lpc -l com1,pty -l com2,pty -l com4,pty");
 	assert_int_equal(acpi_load(&machine), 0);
 	return 0;
 }

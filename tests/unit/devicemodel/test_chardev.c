@@ -4,7 +4,7 @@
  * their names promise?
  */
 // links: devicemodel/core/chardev.c devicemodel/core/mevent.c devicemodel/core/iothread.c
-// links: devicemodel/core/log.c
+// links: devicemodel/core/log.c tests/unit/devicemodel/free_port.c
 #include <fcntl.h>
 #include <pthread.h>
 #include <pty.h>
@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "chardev.h"
+#include "free_port.h"
 #include "iothread.h"
 #include "mevent.h"
 
@@ -265,13 +266,16 @@ static void test_tty(void **state)
 /* What if a TCP port is taken? */
 static void test_tcp_taken(void **state)
 {
-	struct chardev *dev = chardev_open(loop, "com1", "tcp:47120", &ops, NULL);
+	struct chardev *dev;
+	char spec[16];
 
 	(void)state;
+	snprintf(spec, sizeof(spec), "tcp:%u", free_port());
+	dev = chardev_open(loop, "com1", spec, &ops, NULL);
 	assert_non_null(dev);
-	assert_null(chardev_open(loop, "com2", "tcp:47120", &ops, NULL));
+	assert_null(chardev_open(loop, "com2", spec, &ops, NULL));
 	chardev_close(dev);
-	dev = chardev_open(loop, "com2", "tcp:47120", &ops, NULL);
+	dev = chardev_open(loop, "com2", spec, &ops, NULL);
 	assert_non_null(dev);
 	chardev_close(dev);
 	chardev_close(NULL);

@@ -3,7 +3,7 @@
  * Does the serial port look like a 16550A to a driver, lose nothing in either direction, and
  * survive every value in every register?
  */
-// links: @machine
+// links: @machine tests/unit/devicemodel/free_port.c
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -11,6 +11,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,19 +21,20 @@
 
 #include "dm_machine.h"
 #include "fake_hsm.h"
+#include "free_port.h"
 #include "pci.h"
 
 #define PORT 0x3f8
 #define IRQ  4
-#define TCP  47113
 
 static int line = -1;
+static uint16_t tcp;
 
 /* And wait until the port's other side has accepted: a byte then goes through. */
 static void connect_line(uint16_t port)
 {
 	const struct sockaddr_in to = {.sin_family = AF_INET,
-				       .sin_port = htons(TCP),
+				       .sin_port = htons(tcp),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct timeval limit = {.tv_sec = 2};
 
@@ -46,9 +48,13 @@ static void connect_line(uint16_t port)
 
 static int setup(void **state)
 {
+	char options[64];
+
 	(void)state;
 	fake_hsm_reset();
-	machine_create("-s 1,lpc -l com1,tcp:47113");
+	tcp = free_port();
+	snprintf(options, sizeof(options), "-s 1,lpc -l com1,tcp:%u", tcp);
+	machine_create(options);
 	connect_line(PORT);
 	return 0;
 }
@@ -257,16 +263,19 @@ static void test_random(void **state)
 /* Two ports at once: does each byte take its own way? */
 static void test_two_ports(void **state)
 {
+	char options[64];
 	int first;
 
 	(void)state;
 	machine_destroy();
 	close(line);
-	machine_create("-s 1,lpc -l com1,tcp:47114 -l com2,tcp:47113");
+	tcp = free_port();
+	snprintf(options, sizeof(options), "-s 1,lpc -l com1,pty -l com2,tcp:%u", tcp);
+	machine_create(options);
 	connect_line(0x2f8);
 	first = line;
 	machine_out(0x2f8, 1, '2');
-	wr(UART_TX, '1'); /* nobody is connected to com1 */
+	wr(UART_TX, '1');
 	{
 		char byte;
 
