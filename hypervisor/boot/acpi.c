@@ -92,15 +92,12 @@ static const struct rsdp *rsdp_scan(uint64_t base, uint64_t size)
 	return NULL;
 }
 
-static const struct rsdp *rsdp_find(uint64_t hint)
+/* Where a BIOS puts it (ACPI 5.2.5.1). */
+static const struct rsdp *rsdp_search(void)
 {
 	uint64_t ebda;
 	uint16_t ebda_segment;
 
-	if (hint != 0U && rsdp_valid(hpa_ptr(HPA(hint))))
-		return hpa_ptr(HPA(hint));
-	if (boot_info.efi_systab != 0U)
-		return NULL; /* EFI machines have nothing in the BIOS area to search */
 	memcpy(&ebda_segment, hpa_ptr(HPA(0x40EU)), sizeof(ebda_segment));
 	ebda = (uint64_t)ebda_segment << 4;
 	if (ebda >= 0x80000UL && ebda < 0xA0000UL) {
@@ -110,6 +107,27 @@ static const struct rsdp *rsdp_find(uint64_t hint)
 			return r;
 	}
 	return rsdp_scan(0xE0000UL, 0x20000UL);
+}
+
+/*
+ * The firmware's own before the loader's copy, which may lie in memory that is free for the guest
+ * that looks for it later: then that page is taken from all guests.
+ */
+static const struct rsdp *rsdp_find(uint64_t hint)
+{
+	const struct rsdp *r = NULL;
+	uint64_t first, end;
+
+	if (boot_info.efi_systab == 0U) /* EFI machines have nothing in the BIOS area to search */
+		r = rsdp_search();
+	if (r != NULL || hint == 0U || !rsdp_valid(hpa_ptr(HPA(hint))))
+		return r;
+	first = ALIGN_DOWN(hint, PAGE_SIZE);
+	end = ALIGN_UP(hint + sizeof(*r), PAGE_SIZE);
+	if (hint - boot_info.info_base.v < boot_info.info_size &&
+	    e820_reserve(first, end - first) != 0)
+		report("acpi: the RSDP at 0x%lx lies in memory of the Service VM", hint);
+	return hpa_ptr(HPA(hint));
 }
 
 /* Where a table can be read: only the first 4 GB are mapped this early. */

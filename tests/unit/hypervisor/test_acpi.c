@@ -31,6 +31,15 @@ static uint8_t low[0x100000];
 #define HIGH	  (0x100000000UL - HIGH_SIZE)
 static uint8_t *high;
 
+static uint64_t reserved;
+
+int e820_reserve(uint64_t base, uint64_t size)
+{
+	assert_int_equal(size, PAGE_SIZE);
+	reserved = base;
+	return 0;
+}
+
 void *hpa_ptr(hpa_t hpa)
 {
 	if (hpa.v < sizeof(low))
@@ -61,6 +70,7 @@ static int setup(void **state)
 	memset(ioapics, 0, sizeof(ioapics));
 	ioapic_count = 0;
 	next = HIGH;
+	reserved = 0;
 	fake_report_reset();
 	return 0;
 }
@@ -200,6 +210,34 @@ static void test_rsdp_search(void **state)
 		assert_int_equal(fake_report_lines, cases[i].found ? 0 : 1);
 		assert_int_equal(acpi_facts.s5_typ, 0xFF);
 	}
+}
+
+/*
+ * What if the loader gives a copy inside its own information, which is a guest's memory later? The
+ * firmware's is taken; where there is none, the copy's page is nobody's.
+ */
+static void test_rsdp_copy(void **state)
+{
+	for (int efi = 0; efi < 2; efi++) {
+		uint64_t rsdt;
+
+		(void)setup(state);
+		rsdt = rsdt_of(table("APIC", madt_body, sizeof(madt_body)), 0, 0);
+		rsdp_at(0xF0000, 0, rsdt, 0);
+		rsdp_at(HIGH + 0x8124, 0, rsdt, 0);
+		boot_info.efi_systab = (uint64_t)efi;
+		boot_info.info_base = HPA(HIGH + 0x8000);
+		boot_info.info_size = 0x400;
+		acpi_init(HIGH + 0x8124);
+		expect_madt();
+		assert_int_equal(acpi_facts.rsdp_hpa, efi ? HIGH + 0x8124 : 0xF0000);
+		assert_int_equal(reserved, efi ? HIGH + 0x8000 : 0);
+	}
+	(void)setup(state);
+	rsdp_at(HIGH + 0x8124, 0, rsdt_of(table("APIC", madt_body, sizeof(madt_body)), 0, 0), 0);
+	acpi_init(HIGH + 0x8124); /* the firmware's own, as the loader tells it */
+	expect_madt();
+	assert_int_equal(reserved, 0);
 }
 
 /* What if the first thing that looks like an RSDP has a wrong checksum? The search goes on. */
@@ -516,6 +554,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_madt, setup),
 		cmocka_unit_test_setup(test_rsdp_search, setup),
+		cmocka_unit_test_setup(test_rsdp_copy, setup),
 		cmocka_unit_test_setup(test_rsdp_checksum, setup),
 		cmocka_unit_test_setup(test_rsdt_or_xsdt, setup),
 		cmocka_unit_test_setup(test_bad_tables, setup),
