@@ -79,9 +79,18 @@ static unsigned int wanted(const struct chardev *dev)
 	return dev->tx_waits && dev->in_fd == dev->out_fd ? events | MEVENT_WRITE : events;
 }
 
+/* lock held, which also says whether chardev_close() has taken the event away. */
+static void update_in(struct chardev *dev)
+{
+	if (dev->in_ev)
+		mevent_set(dev->in_ev, wanted(dev));
+}
+
 /* The other side went away; only a TCP port waits for the next. lock held. */
 static void hang_up(struct chardev *dev)
 {
+	if (!dev->in_ev)
+		return;
 	mevent_delete(dev->in_ev, !dev->is_stdio);
 	dev->in_ev = NULL;
 	dev->in_fd = -1;
@@ -133,7 +142,7 @@ static void receive(struct chardev *dev, unsigned int events)
 		pthread_mutex_lock(&dev->lock);
 		/* Room made since then was announced before this lock: look again. */
 		dev->rx_stopped = true;
-		mevent_set(dev->in_ev, wanted(dev));
+		update_in(dev);
 		pthread_mutex_unlock(&dev->lock);
 		if (dev->ops->room(dev->arg) > 0)
 			chardev_rx_ready(dev);
@@ -156,7 +165,7 @@ static void on_in(void *arg, unsigned int events)
 	if (events & MEVENT_WRITE) {
 		pthread_mutex_lock(&dev->lock);
 		flush(dev);
-		mevent_set(dev->in_ev, wanted(dev));
+		update_in(dev);
 		pthread_mutex_unlock(&dev->lock);
 	}
 	if (events & (MEVENT_READ | MEVENT_HANGUP))
@@ -166,7 +175,7 @@ static void on_in(void *arg, unsigned int events)
 static void watch_room(struct chardev *dev)
 {
 	if (dev->in_fd == dev->out_fd)
-		mevent_set(dev->in_ev, wanted(dev));
+		update_in(dev);
 	else if (dev->out_ev)
 		mevent_set(dev->out_ev, MEVENT_WRITE);
 	else
@@ -201,8 +210,7 @@ void chardev_rx_ready(struct chardev *dev)
 	pthread_mutex_lock(&dev->lock);
 	if (dev->rx_stopped) {
 		dev->rx_stopped = false;
-		if (dev->in_ev)
-			mevent_set(dev->in_ev, wanted(dev));
+		update_in(dev);
 	}
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -379,20 +387,36 @@ struct chardev *chardev_open(struct mevent_loop *loop, const char *name, const c
 	return dev;
 }
 
+/*
+ * Events are deleted without the lock, since each deletion waits for a callback
+ * under way, which takes it. That callback may hang up and delete the event
+ * itself: whoever takes in_ev out of dev under the lock deletes it.
+ */
 void chardev_close(struct chardev *dev)
 {
+	struct mevent *in_ev;
+
 	if (!dev)
 		return;
-	/* Not under the lock: each waits for a callback under way, which takes it. */
-	mevent_delete(dev->listen_ev, true);
+	mevent_delete(dev->listen_ev, false);
+	/* At once, so that the port is free when this returns. */
+	if (dev->listen_fd >= 0)
+		close(dev->listen_fd);
 	mevent_delete(dev->out_ev, false);
+	pthread_mutex_lock(&dev->lock);
+	in_ev = dev->in_ev;
+	dev->in_ev = NULL;
+	pthread_mutex_unlock(&dev->lock);
+	mevent_delete(in_ev, false);
 	if (dev->tx_len > 0)
 		flush(dev);
-	if (dev->is_stdio)
+	if (dev->is_stdio) {
 		close_stdio(dev);
-	else if (dev->raw && dev->in_fd >= 0)
-		tcsetattr(dev->in_fd, TCSANOW, &dev->saved);
-	mevent_delete(dev->in_ev, !dev->is_stdio);
+	} else if (dev->in_fd >= 0) {
+		if (dev->raw)
+			tcsetattr(dev->in_fd, TCSANOW, &dev->saved);
+		close(dev->in_fd);
+	}
 	if (dev->keep_fd >= 0)
 		close(dev->keep_fd);
 	pthread_mutex_destroy(&dev->lock);

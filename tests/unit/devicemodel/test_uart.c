@@ -230,7 +230,7 @@ static void test_reconnect(void **state)
 static void test_nobody_reads(void **state)
 {
 	static char text[65536];
-	const int small = 4096;
+	const int small = 65536;
 	size_t got = 0;
 	ssize_t n;
 
