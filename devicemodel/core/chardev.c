@@ -215,6 +215,18 @@ void chardev_rx_ready(struct chardev *dev)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* The first event may come before in_ev is stored: the lock makes its callback wait. */
+static int watch_in(struct chardev *dev)
+{
+	int err;
+
+	pthread_mutex_lock(&dev->lock);
+	dev->in_ev = mevent_add(dev->loop, dev->in_fd, MEVENT_READ, on_in, dev);
+	err = dev->in_ev ? 0 : -EIO;
+	pthread_mutex_unlock(&dev->lock);
+	return err;
+}
+
 static bool make_raw(int fd, struct termios *saved)
 {
 	struct termios raw;
@@ -255,8 +267,7 @@ static int open_stdio(struct chardev *dev)
 	if (!pollable(STDIN_FILENO))
 		return 0;
 	dev->in_fd = STDIN_FILENO;
-	dev->in_ev = mevent_add(dev->loop, dev->in_fd, MEVENT_READ, on_in, dev);
-	return dev->in_ev ? 0 : -EIO;
+	return watch_in(dev);
 }
 
 static void close_stdio(struct chardev *dev)
@@ -289,8 +300,7 @@ static int open_pty(struct chardev *dev)
 		make_raw(dev->keep_fd, &saved);
 	log_notice("%s: %s", dev->name, path);
 	dev->in_fd = dev->out_fd = fd;
-	dev->in_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_in, dev);
-	return dev->in_ev ? 0 : -EIO;
+	return watch_in(dev);
 }
 
 static int open_tty(struct chardev *dev, const char *path)
@@ -308,8 +318,7 @@ static int open_tty(struct chardev *dev, const char *path)
 	}
 	dev->raw = make_raw(fd, &dev->saved);
 	dev->in_fd = dev->out_fd = fd;
-	dev->in_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_in, dev);
-	return dev->in_ev ? 0 : -EIO;
+	return watch_in(dev);
 }
 
 static void on_connect(void *arg, unsigned int events)
