@@ -313,7 +313,8 @@ static uint32_t write_mcfg(struct area *area)
 	if (!mcfg)
 		return 0;
 	mcfg->base = VM_ECAM_BASE;
-	mcfg->last_bus = (uint8_t)((VM_ECAM_SIZE >> 20) - 1);
+	/* Only bus 0 exists. Linux looks for bridges on every bus named here: 32 requests for each. */
+	mcfg->last_bus = 0;
 	seal(mcfg, "MCFG", 1, sizeof(*mcfg));
 	return gpa;
 }

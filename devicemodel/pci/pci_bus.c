@@ -293,7 +293,7 @@ static void prt(struct aml *aml)
 static void root_resources(struct aml *aml)
 {
 	aml_resources_begin(aml, "_CRS");
-	aml_res_bus(aml, 0, (uint16_t)(VM_ECAM_SIZE >> 20) - 1);
+	aml_res_bus(aml, 0, 0);
 	aml_res_io(aml, 0xcf8, 8);
 	aml_res_io_window(aml, 0, 0xcf7);
 	aml_res_io_window(aml, 0xd00, 0xffff);
