@@ -16,6 +16,7 @@
 #define UART_FCR 2U
 #define UART_LSR 5U
 #define UART_LSR_THRE 0x20U
+#define UART_LSR_TEMT 0x40U
 #define UART_WAIT     100000U /* a port that never gets ready is given up, not waited for */
 
 #define VGA_TEXT  0xB8000UL
@@ -139,8 +140,17 @@ const struct serial_config *report_serial(void)
 	return &serial;
 }
 
+/* Set-up empties the transmitter: what was printed on the port before must have left it. */
+static void drain(void)
+{
+	for (uint32_t wait = UART_WAIT; wait != 0U && (uart_in(UART_LSR) & UART_LSR_TEMT) == 0U;)
+		wait--;
+}
+
 void report_init(void)
 {
+	if (serial.type != SERIAL_NONE)
+		drain();
 	choose_uart();
 	/* Text mode 3 as the BIOS leaves it; an EFI machine has no text memory there. */
 	vga_on = (boot_info.efi_systab == 0U);

@@ -8,12 +8,14 @@
  * One lock, inside of which only the physical IOAPIC's is taken.
  */
 #include "lib/errno.h"
-#include "lib/kconfig.h"
+#include "config.h"
+#include "hv/boot.h"
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vioapic.h"
+#include "hv/vuart.h"
 #include "vapic.h"
 
 #define MAX_GSIS (CONFIG_MAX_IOAPIC_NUM * CONFIG_MAX_IOAPIC_LINES)
@@ -190,19 +192,18 @@ static const struct vioapic_hooks ioapic_hooks = {.rte_changed = rte_changed, .e
 static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_ended};
 
 /*
- * Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. In a
- * release there is no console, nor a virtual UART with it at the other end.
+ * Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. One
+ * that would have the console at its other end is not there without it: the port is the machine's.
  */
 static bool is_kept(const struct vm *vm, uint32_t gsi)
 {
-	if (IS_ENABLED(CONFIG_DEBUG) && board_config.console.type != SERIAL_NONE &&
-	    board_config.console.irq == gsi)
+	if (vuart_console != NULL && gsi != 0U && report_serial()->irq == gsi)
 		return true;
 	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
 		const struct vm_vuart_config *u = &vm->config->vuart[i];
 
 		if (u->type == VUART_LEGACY && u->irq == gsi &&
-		    (IS_ENABLED(CONFIG_DEBUG) || u->peer != VUART_PEER_CONSOLE))
+		    (u->peer != VUART_PEER_CONSOLE || vuart_console != NULL))
 			return true;
 	}
 	return false;

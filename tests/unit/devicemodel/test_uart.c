@@ -36,7 +36,7 @@ static void connect_line(uint16_t port)
 	const struct sockaddr_in to = {.sin_family = AF_INET,
 				       .sin_port = htons(tcp),
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	struct timeval limit = {.tv_sec = 2};
+	struct timeval limit = {.tv_sec = 20};
 
 	line = socket(AF_INET, SOCK_STREAM, 0);
 	setsockopt(line, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

@@ -143,6 +143,7 @@ static void test_uart_option(void **state)
 static void test_mmio(void **state)
 {
 	(void)state;
+	serial.type = SERIAL_NONE; /* nothing was printed on another port before */
 	mmio[UART_LSR * 4] = 0x60;
 	uart_option = "mmio@0xFE030000";
 	report_init();

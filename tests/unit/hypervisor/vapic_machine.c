@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hv/boot.h"
 #include "hv/ept.h"
 #include "hv/inst.h"
 #include "hv/unit.h"
 #include "hv/vmexit.h"
 #include "hv/vmsr.h"
+#include "hv/vuart.h"
 #include "vapic_machine.h"
 
 extern const struct vmexit_entry __start_hv_vmexits[], __stop_hv_vmexits[];
@@ -49,6 +51,14 @@ const struct board_config board_config = {
 	.name = "test",
 	.console = {.type = SERIAL_PIO, .base = 0x3F8, .irq = 4, .reg_size = 1},
 };
+static const struct vuart_console console;
+const struct vuart_console *vuart_console = &console; /* NULL as in a release */
+
+const struct serial_config *report_serial(void)
+{
+	return &board_config.console;
+}
+
 static const struct vm_config service_config = {
 	.load_order = SERVICE_VM,
 	.vuart = {[1] = {.type = VUART_LEGACY, .port = 0x2F8, .irq = 3}},
