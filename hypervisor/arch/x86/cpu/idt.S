@@ -2,14 +2,14 @@
 /*
  * Interrupt and exception entries of root mode. Root mode runs with interrupts off, so that only
  * exceptions, NMIs, and interrupts in the idle loop's hlt come here; interrupts that arrive while
- * a guest runs are VM exits. 256 stubs of 16 bytes push the vector (and a 0 where the CPU pushes
+ * a guest runs are VM exits. 256 entries of 16 bytes push the vector (and a 0 where the CPU pushes
  * no error code) and share the rest.
  */
 	.text
 	.align 16
-	.global idt_stubs
-	.hidden idt_stubs
-idt_stubs:
+	.global idt_entries
+	.hidden idt_entries
+idt_entries:
 	.set vector, 0
 	.rept 256
 	.align 16
