@@ -122,9 +122,10 @@ class TargetTest(unittest.TestCase):
         """A test guest of tests/target/guest: a bzImage."""
         return self.output / "tests" / "guest" / f"{name}.bzimage"
 
-    def boot_bare_guest(self, name: str, **machine_options: object) -> Session:
-        """Boots a test guest on the bare machine."""
-        cdrom = make_cd(self.folder / "bare.iso", Boot(self.guest(name), protocol="linux"))
+    def boot_bare_guest(self, name: str, append: str = "", **machine_options: object) -> Session:
+        """Boots a test guest on the bare machine, with the command line `append`."""
+        boot = Boot(self.guest(name), append, protocol="linux")
+        cdrom = make_cd(self.folder / "bare.iso", boot)
         return self.start(MachineSpec(cdrom=cdrom, **machine_options))  # type: ignore
 
     def boot_guest(self, name: str, hv_args: str = "", **machine_options: object) -> Session:

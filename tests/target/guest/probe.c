@@ -2,8 +2,11 @@
 /*
  * What does the platform look like to its first CPU? Prints "key: value" for
  * CPUID, MSRs, control registers, I/O ports, PCI, MMIO, memory map and ACPI
- * tables, as a loader left them. The same guest runs on the bare machine and as
- * the Service VM; what differs must be in doc/abi/platform.md.
+ * tables, as a loader left them. The same guest runs on the bare machine, as the
+ * Service VM and as a User VM; what differs must be in doc/abi/platform.md.
+ *
+ * The command line may hold ports=FIRST-LAST[,FIRST-LAST]... (hex): only these
+ * I/O ports, where each access takes too long for all of them.
  */
 #include <stddef.h>
 
@@ -14,6 +17,7 @@
 #define E820_COUNT   0x1e8U /* offsets in the zero page */
 #define E820_TABLE   0x2d0U
 #define ACPI_RSDP    0x70U
+#define CMD_LINE_PTR 0x228U
 
 struct e820_entry {
 	uint64_t base;
@@ -107,13 +111,61 @@ static void probe_control_registers(void)
 }
 
 /* Ports that nobody drives read FF: only the others are printed. */
-static void probe_ports(void)
+static void probe_port_range(uint32_t first, uint32_t last)
 {
-	for (uint32_t port = 0U; port < 0x10000U; port++) {
+	for (uint32_t port = first; port <= last; port++) {
 		uint8_t value = in8((uint16_t)port);
 
 		if (value != 0xffU)
 			print("port %04x: %02x\n", port, value);
+	}
+}
+
+/* Reads a hex number and what ends it. */
+static const char *parse_hex(const char *at, uint32_t *value)
+{
+	for (*value = 0U;; at++) {
+		if (*at >= '0' && *at <= '9')
+			*value = *value << 4 | (uint32_t)(*at - '0');
+		else if (*at >= 'a' && *at <= 'f')
+			*value = *value << 4 | (uint32_t)(*at - 'a' + 10);
+		else
+			return at + (*at != '\0' ? 1 : 0);
+	}
+}
+
+/* What follows "ports=" on the command line; NULL if that is not there. */
+static const char *find_port_ranges(const uint8_t *boot_params)
+{
+	uint32_t at = *(const uint32_t *)(const void *)(boot_params + CMD_LINE_PTR);
+	static const char name[] = "ports=";
+	uint32_t matched = 0U;
+
+	if (at == 0U)
+		return NULL;
+	for (const char *c = (const char *)(uint64_t)at; *c != '\0'; c++) {
+		matched = (*c == name[matched]) ? matched + 1U : (*c == name[0]) ? 1U : 0U;
+		if (name[matched] == '\0')
+			return c + 1;
+	}
+	return NULL;
+}
+
+static void probe_ports(const uint8_t *boot_params)
+{
+	const char *at = find_port_ranges(boot_params);
+
+	if (at == NULL) {
+		probe_port_range(0U, 0xffffU);
+		return;
+	}
+	while (*at != '\0' && *at != ' ') {
+		uint32_t first, last;
+
+		at = parse_hex(parse_hex(at, &first), &last);
+		probe_port_range(first, last);
+		if (at[-1] == ' ')
+			return;
 	}
 }
 
@@ -219,6 +271,6 @@ void guest_main(const void *boot_params)
 	probe_acpi(boot_params);
 	probe_pci();
 	probe_mmio();
-	probe_ports();
+	probe_ports(boot_params);
 	print("probe done\n");
 }
