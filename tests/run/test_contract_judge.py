@@ -16,14 +16,15 @@ CONTRACT = """\
 ## Service VM
 | what | owner | reads |
 | --- | --- | --- |
-| `port 0040` | time | PIT |
+| `port 0040`, `msr 00000010` | time | PIT, TSC |
 | `msr 0000003a` | hypervisor | reads `0000000000000001`: locked |
 | `msr 00000480` | absent | |
 | `port *`, `msr *` | native | |
 """
-BARE = {"port 0040": "12", "port 0061": "20", "msr 0000003a": "5", "msr 00000480": "1"}
-GOOD = {"port 0040": "34", "port 0061": "20", "msr 0000003a": "0000000000000001",
-        "msr 00000480": "fault"}
+BARE = {"port 0040": "12", "msr 00000010": "counts", "port 0061": "20",
+        "msr 0000003a": "5", "msr 00000480": "1"}
+GOOD = {"port 0040": "34", "msr 00000010": "counts", "port 0061": "20",
+        "msr 0000003a": "0000000000000001", "msr 00000480": "fault"}
 
 
 class Judge(unittest.TestCase):
@@ -42,7 +43,8 @@ class Judge(unittest.TestCase):
     def test_contradictions(self) -> None:
         # Is each kind of row able to fail?
         for key, value in (("port 0061", "00"), ("msr 0000003a", "5"), ("msr 00000480", "1"),
-                           ("cpuid 00000001.0 eax", "1"), ("port 0070", "00")):
+                           ("cpuid 00000001.0 eax", "1"), ("port 0070", "00"),
+                           ("msr 00000010", "fault")):
             with self.subTest(key=key):
                 wrong = judge(self.rows, BARE, GOOD | {key: value})
                 self.assertEqual(len(wrong), 1, wrong)
