@@ -55,6 +55,7 @@ void boot_main(uint32_t magic, hpa_t info)
 	hostmm_enable();
 
 	/* Interrupts and time on this CPU. */
+	tsc_init_pcpu();
 	irq_init();
 	lapic_init_pcpu();
 	ioapic_init();

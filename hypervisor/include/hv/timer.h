@@ -33,6 +33,9 @@ void timer_run(void);
 /* TSC frequency, calibrated once at boot. */
 uint32_t tsc_khz(void);
 void tsc_calibrate(void);
+
+/* This CPU's TSC counts from power-on, like the others': IA32_TSC_ADJUST is 0. Before any timer. */
+void tsc_init_pcpu(void);
 uint64_t us_to_tsc(uint64_t us);
 uint64_t tsc_to_us(uint64_t ticks);
 void udelay(uint32_t us);

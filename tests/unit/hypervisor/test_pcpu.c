@@ -180,6 +180,11 @@ void hostmm_enable(void)
 	fail();
 }
 
+void tsc_init_pcpu(void)
+{
+	fail();
+}
+
 void lapic_init_pcpu(void)
 {
 	fail();

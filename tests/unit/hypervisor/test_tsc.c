@@ -12,6 +12,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "asm/msr.h"
 #include "hv/irq.h"
 #include "hv/timer.h"
 #include "fake_machine.h"
@@ -146,12 +147,29 @@ static void test_convert(void **state)
 	assert_in_range(fake_tsc, 25000, 25300);
 }
 
+/* What if a reset or the firmware left the TSC with an offset, or the CPU has no such register? */
+static void test_adjust(void **state)
+{
+	(void)state;
+	tsc_init_pcpu();
+	fake_cpuid_set(0, 0, 0x16, 0, 0, 0);
+	tsc_init_pcpu();
+	assert_int_equal(fake_msr_gp, 0);
+	fake_cpuid_set(7, 0, 0, 2, 0, 0);
+	fake_msr_set(MSR_TSC_ADJUST, (uint64_t)-350198732);
+	tsc_init_pcpu();
+	assert_int_equal(fake_msr_get(MSR_TSC_ADJUST), 0);
+	fake_msr_writes = 0;
+	tsc_init_pcpu();
+	assert_int_equal(fake_msr_writes, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_pit, setup),   cmocka_unit_test_setup(test_rounding, setup),
 		cmocka_unit_test_setup(test_cpuid, setup), cmocka_unit_test_setup(test_nothing, setup),
-		cmocka_unit_test_setup(test_convert, setup),
+		cmocka_unit_test_setup(test_convert, setup), cmocka_unit_test_setup(test_adjust, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

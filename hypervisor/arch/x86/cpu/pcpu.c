@@ -132,6 +132,7 @@ static void ap_entry(void)
 
 	cpu_init_tables(p);
 	hostmm_enable();
+	tsc_init_pcpu();
 	lapic_init_pcpu();
 	timer_init_pcpu();
 	go_online(p);

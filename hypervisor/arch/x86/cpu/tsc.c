@@ -5,6 +5,7 @@
  * the way out for machines without a PIT.
  */
 #include "asm/insn.h"
+#include "asm/msr.h"
 #include "hv/boot.h"
 #include "hv/irq.h"
 #include "hv/log.h"
@@ -19,6 +20,8 @@
 #define PORT_B_OUT2  0x20U
 #define MEASURE_MS   10U
 #define POLLS_MAX    10000000U
+
+#define CPUID7_EBX_TSC_ADJUST BIT32(1)
 
 static uint32_t khz;
 
@@ -52,6 +55,22 @@ static uint32_t khz_from_cpuid(void)
 		return (uint32_t)((uint64_t)r[2] * r[1] / r[0] / 1000U);
 	cpuid_count(0x16U, 0U, r);
 	return (r[0] & 0xFFFFU) * 1000U;
+}
+
+/*
+ * An offset that firmware left, or a reset: in Bochs the APIC compares its deadline with the time
+ * since power-on, so that a TSC that a reset put back to 0 makes every deadline one of the past.
+ */
+void tsc_init_pcpu(void)
+{
+	uint32_t r[4];
+
+	cpuid_count(0U, 0U, r);
+	if (r[0] < 7U)
+		return;
+	cpuid_count(7U, 0U, r);
+	if ((r[1] & CPUID7_EBX_TSC_ADJUST) != 0U && msr_read(MSR_TSC_ADJUST) != 0U)
+		msr_write(MSR_TSC_ADJUST, 0U);
 }
 
 void tsc_calibrate(void)
