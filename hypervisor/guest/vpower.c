@@ -2,9 +2,9 @@
 /*
  * Power-off and reset by the VM that owns the machine: ACPI PM1 control, the reset register of the
  * FADT, port 0xCF9, the keyboard controller's reset pulse, a triple fault. If no VM of a higher
- * severity lives they reach the machine through the same port, in root mode; else they end the one
- * VM. Sleep states that would come back to firmware instead of the hypervisor are refused. Port
- * handlers run on the vCPU's CPU; no lock: the machine stops.
+ * severity lives they reach the machine, a reset as a full one; else they end the one VM. Sleep
+ * states that would come back to firmware instead of the hypervisor are refused. Port handlers run
+ * on the vCPU's CPU; no lock: the machine stops.
  */
 #include "asm/insn.h"
 #include "hv/acpi.h"
@@ -119,11 +119,12 @@ static void reset_port_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 		pass(io);
 }
 
+/* The pulse may be no more than an INIT, which leaves devices and the local APIC as they are. */
 static void kbd_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
 	(void)arg;
 	if (io->write && (uint8_t)io->value == KBD_RESET)
-		request_reset(vcpu, io);
+		request_reset(vcpu, NULL);
 	else
 		pass(io);
 }

@@ -167,12 +167,14 @@ static void test_sleep(void **state)
 	assert_int_equal(writes, 3);
 }
 
-/* A reset goes out by the port the guest used first, out of VMX, and then by all others. */
+/* A reset is a full one, out of VMX: the keyboard controller's pulse comes last. */
 static void test_reset(void **state)
 {
 	(void)state;
 	assert_int_equal(put(1, 0x64, 0xFE), 1);
-	assert_int_equal(first.port, 0x64);
+	assert_int_equal(first.port, 0xCF9);
+	assert_int_equal(first.val, 6);
+	assert_int_equal(last.port, 0x64);
 	assert_int_equal(vmx_off, 1);
 	writes = 0;
 	assert_int_equal(put(1, 0xCF9, 0x0E), 1);
