@@ -72,7 +72,8 @@ build()
 {
 	work=$(mktemp -d "$cache/kernel-build.XXXXXX")
 	progress=
-	trap 'rm -rf "$work"; [ -z "$progress" ] || kill "$progress"' EXIT
+	# The reporter may have ended by itself; that must not become this script's status.
+	trap 'kill "$progress" 2>/dev/null || :; rm -rf "$work"' EXIT
 	trap 'exit 1' INT TERM
 
 	say "building Linux from $package $version, once"
