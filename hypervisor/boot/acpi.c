@@ -64,8 +64,9 @@ static bool sum_is_zero(const void *p, size_t len)
 	const uint8_t *b = p;
 	uint8_t sum = 0U;
 
-	while (len-- != 0U)
+	while (len-- != 0U) {
 		sum = (uint8_t)(sum + *b++);
+	}
 	return sum == 0U;
 }
 
@@ -86,8 +87,9 @@ static const struct rsdp *rsdp_scan(uint64_t base, uint64_t size)
 	for (uint64_t a = base; a < base + size; a += 16U) {
 		const struct rsdp *r = hpa_ptr(HPA(a));
 
-		if (rsdp_valid(r))
+		if (rsdp_valid(r)) {
 			return r;
+		}
 	}
 	return NULL;
 }
@@ -103,8 +105,9 @@ static const struct rsdp *rsdp_search(void)
 	if (ebda >= 0x80000UL && ebda < 0xA0000UL) {
 		const struct rsdp *r = rsdp_scan(ebda, 1024U);
 
-		if (r != NULL)
+		if (r != NULL) {
 			return r;
+		}
 	}
 	return rsdp_scan(0xE0000UL, 0x20000UL);
 }
@@ -118,15 +121,18 @@ static const struct rsdp *rsdp_find(uint64_t hint)
 	const struct rsdp *r = NULL;
 	uint64_t first, end;
 
-	if (boot_info.efi_systab == 0U) /* EFI machines have nothing in the BIOS area to search */
+	if (boot_info.efi_systab == 0U) { /* EFI machines have nothing in the BIOS area to search */
 		r = rsdp_search();
-	if (r != NULL || hint == 0U || !rsdp_valid(hpa_ptr(HPA(hint))))
+	}
+	if (r != NULL || hint == 0U || !rsdp_valid(hpa_ptr(HPA(hint)))) {
 		return r;
+	}
 	first = ALIGN_DOWN(hint, PAGE_SIZE);
 	end = ALIGN_UP(hint + sizeof(*r), PAGE_SIZE);
 	if (hint - boot_info.info_base.v < boot_info.info_size &&
-	    e820_reserve(first, end - first) != 0)
+	    e820_reserve(first, end - first) != 0) {
 		report("acpi: the RSDP at 0x%lx lies in memory of the Service VM", hint);
+	}
 	return hpa_ptr(HPA(hint));
 }
 
@@ -140,8 +146,9 @@ static const struct sdt *table_check(uint64_t addr)
 {
 	const struct sdt *t;
 
-	if (!table_address(addr))
+	if (!table_address(addr)) {
 		return NULL;
+	}
 	t = hpa_ptr(HPA(addr));
 	if (t->length < sizeof(*t) || t->length > MIN(TABLE_MAX, GB(4) - addr) ||
 	    !sum_is_zero(t, t->length)) {
@@ -155,16 +162,19 @@ static const struct sdt *table_check(uint64_t addr)
 /* `all` is the id that addresses every processor, and so is none's. */
 static void add_cpu(uint32_t apic_id, uint32_t all, uint32_t flags)
 {
-	if ((flags & 1U) == 0U || apic_id == all)
+	if ((flags & 1U) == 0U || apic_id == all) {
 		return;
-	for (uint16_t i = 0U; i < acpi_facts.cpu_count; i++) {
-		if (acpi_facts.cpu_apic_ids[i] == apic_id)
-			return; /* listed as xAPIC and as x2APIC entry */
 	}
-	if (acpi_facts.cpu_count == ACPI_MAX_CPUS)
+	for (uint16_t i = 0U; i < acpi_facts.cpu_count; i++) {
+		if (acpi_facts.cpu_apic_ids[i] == apic_id) {
+			return; /* listed as xAPIC and as x2APIC entry */
+		}
+	}
+	if (acpi_facts.cpu_count == ACPI_MAX_CPUS) {
 		cpus_left_out++;
-	else
+	} else {
 		acpi_facts.cpu_apic_ids[acpi_facts.cpu_count++] = apic_id;
+	}
 }
 
 static uint32_t read32(const uint8_t *p)
@@ -179,8 +189,9 @@ static void add_override(const uint8_t *e)
 {
 	uint8_t n = acpi_facts.override_count;
 
-	if (n == ARRAY_SIZE(acpi_facts.override))
+	if (n == ARRAY_SIZE(acpi_facts.override)) {
 		return;
+	}
 	acpi_facts.override[n].irq = e[3];
 	acpi_facts.override[n].gsi = read32(&e[4]);
 	acpi_facts.override[n].flags = (uint16_t)(e[8] | (e[9] << 8));
@@ -213,14 +224,15 @@ static void read_madt(const struct sdt *madt)
 			return;
 		}
 		if (e[0] < ARRAY_SIZE(min_len) && e[1] >= min_len[e[0]]) {
-			if (e[0] == 0U)
+			if (e[0] == 0U) {
 				add_cpu(e[3], 0xFFU, read32(&e[4]));
-			else if (e[0] == 1U)
+			} else if (e[0] == 1U) {
 				add_ioapic(e);
-			else if (e[0] == 2U)
+			} else if (e[0] == 2U) {
 				add_override(e);
-			else if (e[0] == 9U)
+			} else if (e[0] == 9U) {
 				add_cpu(read32(&e[4]), UINT32_MAX, read32(&e[8]));
+			}
 		}
 		pos += e[1];
 	}
@@ -232,20 +244,23 @@ static void parse_madt(const struct sdt *madt)
 	cpus_left_out = 0U;
 	ioapics_left_out = 0U;
 	read_madt(madt);
-	if (cpus_left_out != 0U)
+	if (cpus_left_out != 0U) {
 		report("acpi: %u processors are not used: %u are the most", cpus_left_out,
 		       ACPI_MAX_CPUS);
-	if (ioapics_left_out != 0U)
+	}
+	if (ioapics_left_out != 0U) {
 		report("acpi: %u IOAPICs are not used: %u are the most (MAX_IOAPIC_NUM)",
 		       ioapics_left_out, CONFIG_MAX_IOAPIC_NUM);
+	}
 }
 
 static void parse_mcfg(const struct sdt *mcfg)
 {
 	const uint8_t *e = (const uint8_t *)mcfg + sizeof(*mcfg) + 8U;
 
-	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U || e[10] > e[11])
+	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U || e[10] > e[11]) {
 		return;
+	}
 	memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
 	acpi_facts.mcfg_start_bus = e[10];
 	acpi_facts.mcfg_end_bus = e[11];
@@ -260,16 +275,19 @@ static void find_s5(const struct sdt *dsdt)
 		uint32_t q;
 		uint8_t typ;
 
-		if (memcmp(&p[i], "_S5_\x12", 5U) != 0)
+		if (memcmp(&p[i], "_S5_\x12", 5U) != 0) {
 			continue;
+		}
 		/* package length (its top bits count more bytes), element count, first element */
 		q = i + 7U + (p[i + 5U] >> 6);
-		if (q + 1U < dsdt->length && p[q] >= 0x0AU && p[q] <= 0x0CU)
+		if (q + 1U < dsdt->length && p[q] >= 0x0AU && p[q] <= 0x0CU) {
 			q++; /* Byte-, Word-, DWordPrefix: the low byte comes first */
+		}
 		typ = (q < dsdt->length) ? p[q] : 0xFFU;
 		/* ZeroOp and OneOp are 0 and 1 themselves; the register has three bits. */
-		if (typ <= 7U)
+		if (typ <= 7U) {
 			acpi_facts.s5_typ = typ;
+		}
 		return;
 	}
 }
@@ -279,23 +297,26 @@ static void parse_fadt(const struct sdt *t)
 	const struct fadt *f = (const struct fadt *)(const void *)t;
 	const struct sdt *dsdt;
 
-	if (t->length < offsetof(struct fadt, pm2_cnt))
+	if (t->length < offsetof(struct fadt, pm2_cnt)) {
 		return;
+	}
 	acpi_facts.sci = f->sci;
 	acpi_facts.pm1a_evt = (uint16_t)f->pm1a_evt;
 	acpi_facts.pm1b_evt = (uint16_t)f->pm1b_evt;
 	acpi_facts.pm1a_cnt = (uint16_t)f->pm1a_cnt;
 	acpi_facts.pm1b_cnt = (uint16_t)f->pm1b_cnt;
-	if (t->length >= offsetof(struct fadt, gpe0))
+	if (t->length >= offsetof(struct fadt, gpe0)) {
 		acpi_facts.pm_timer = (uint16_t)f->pm_timer;
+	}
 	if (t->length >= sizeof(*f) && (f->flags & FADT_FLAG_RESET) != 0U && f->reset_space == 1U &&
 	    f->reset_addr <= UINT16_MAX) {
 		acpi_facts.reset_port = (uint16_t)f->reset_addr;
 		acpi_facts.reset_value = f->reset_value;
 	}
 	dsdt = table_check(f->dsdt);
-	if (dsdt != NULL)
+	if (dsdt != NULL) {
 		find_s5(dsdt);
+	}
 }
 
 static void parse_table(uint64_t addr)
@@ -306,13 +327,15 @@ static void parse_table(uint64_t addr)
 	} known[] = {{"APIC", parse_madt}, {"MCFG", parse_mcfg}, {"FACP", parse_fadt}};
 	const struct sdt *head;
 
-	if (!table_address(addr))
+	if (!table_address(addr)) {
 		return;
+	}
 	head = hpa_ptr(HPA(addr));
 	for (size_t i = 0U; i < ARRAY_SIZE(known); i++) {
 		if (memcmp(head->signature, known[i].signature, 4U) == 0 &&
-		    table_check(addr) != NULL)
+		    table_check(addr) != NULL) {
 			known[i].parse(head);
+		}
 	}
 }
 
@@ -328,8 +351,9 @@ void acpi_init(uint64_t rsdp_hint)
 		return;
 	}
 	acpi_facts.rsdp_hpa = ptr_hpa(r).v;
-	if (rsdp_has_xsdt(r))
+	if (rsdp_has_xsdt(r)) {
 		root = table_check(r->xsdt);
+	}
 	if (root == NULL) {
 		root = table_check(r->rsdt);
 		width = 4U;
@@ -349,8 +373,9 @@ void acpi_init(uint64_t rsdp_hint)
 uint32_t acpi_isa_gsi(uint8_t irq)
 {
 	for (uint8_t i = 0U; i < acpi_facts.override_count; i++) {
-		if (acpi_facts.override[i].irq == irq)
+		if (acpi_facts.override[i].irq == irq) {
 			return acpi_facts.override[i].gsi;
+		}
 	}
 	return irq;
 }

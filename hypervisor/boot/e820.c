@@ -23,8 +23,9 @@ static bool raw_left_out;
 
 void e820_add_raw(uint64_t base, uint64_t size, uint32_t type)
 {
-	if (size == 0U)
+	if (size == 0U) {
 		return;
+	}
 	if (base >= ADDR_LIMIT) {
 		report("boot: memory map entry at 0x%lx, above %lu TB, left out", base,
 		       ADDR_LIMIT >> 40);
@@ -32,14 +33,16 @@ void e820_add_raw(uint64_t base, uint64_t size, uint32_t type)
 	}
 	size = MIN(size, ADDR_LIMIT - base);
 	if (raw_count == RAW_MAX) {
-		if (!raw_left_out)
+		if (!raw_left_out) {
 			report("boot: more than %u memory map entries, the rest is left out",
 			       RAW_MAX);
+		}
 		raw_left_out = true;
 		return;
 	}
-	if (type < MEM_RAM || type > MEM_BAD)
+	if (type < MEM_RAM || type > MEM_BAD) {
 		type = MEM_RESERVED;
+	}
 	raw[raw_count++] = (struct mem_range){.base = base, .size = size, .type = type};
 }
 
@@ -56,8 +59,9 @@ static uint32_t type_at(uint64_t addr)
 	uint32_t type = 0U;
 
 	for (uint32_t i = 0U; i < raw_count; i++) {
-		if (addr >= raw[i].base && addr - raw[i].base < raw[i].size)
+		if (addr >= raw[i].base && addr - raw[i].base < raw[i].size) {
 			type = (type == 0U) ? raw[i].type : stronger(type, raw[i].type);
+		}
 	}
 	return type;
 }
@@ -70,10 +74,12 @@ static uint64_t next_edge(uint64_t addr)
 	for (uint32_t i = 0U; i < raw_count; i++) {
 		uint64_t base = raw[i].base, end = base + raw[i].size;
 
-		if (base > addr)
+		if (base > addr) {
 			next = MIN(next, base);
-		if (end > addr)
+		}
+		if (end > addr) {
 			next = MIN(next, end);
+		}
 	}
 	return next;
 }
@@ -102,8 +108,9 @@ static void build(void)
 		uint64_t end = next_edge(base);
 		uint32_t type = type_at(base);
 
-		if (type != 0U)
+		if (type != 0U) {
 			append(&host_e820, base, end, type);
+		}
 		base = end;
 	}
 }
@@ -120,8 +127,9 @@ static void trim_ram(void)
 			uint64_t end = ALIGN_DOWN(r.base + r.size, PAGE_SIZE);
 
 			r.base = ALIGN_UP(r.base, PAGE_SIZE);
-			if (r.base >= end)
+			if (r.base >= end) {
 				continue;
+			}
 			r.size = end - r.base;
 		}
 		host_e820.r[kept++] = r;
@@ -142,8 +150,9 @@ int e820_init(void)
 
 int e820_reserve(uint64_t base, uint64_t size)
 {
-	if (raw_count == ARRAY_SIZE(raw))
+	if (raw_count == ARRAY_SIZE(raw)) {
 		return -ENOSPC;
+	}
 	raw[raw_count++] = (struct mem_range){.base = base, .size = size, .type = MEM_RESERVED};
 	build();
 	trim_ram();
@@ -161,15 +170,18 @@ static uint64_t taken(uint64_t base, uint64_t size)
 	uint64_t hit = UINT64_MAX;
 	uint64_t image = ptr_hpa(hv_start).v;
 
-	if (overlaps(base, size, image, (uint64_t)(hv_end - hv_start)))
+	if (overlaps(base, size, image, (uint64_t)(hv_end - hv_start))) {
 		hit = MIN(hit, image);
-	if (overlaps(base, size, boot_info.info_base.v, boot_info.info_size))
+	}
+	if (overlaps(base, size, boot_info.info_base.v, boot_info.info_size)) {
 		hit = MIN(hit, boot_info.info_base.v);
+	}
 	for (uint32_t i = 0U; i < boot_info.module_count; i++) {
 		const struct boot_module *m = &boot_info.modules[i];
 
-		if (overlaps(base, size, m->base.v, m->size))
+		if (overlaps(base, size, m->base.v, m->size)) {
 			hit = MIN(hit, m->base.v);
+		}
 	}
 	return hit;
 }
@@ -180,17 +192,20 @@ uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit)
 		const struct mem_range *r = &host_e820.r[i];
 		uint64_t end = MIN(r->base + r->size, limit);
 
-		if (r->type != MEM_RAM)
+		if (r->type != MEM_RAM) {
 			continue;
+		}
 		while (end > r->base && end - r->base >= size) {
 			uint64_t base = ALIGN_DOWN(end - size, align);
 			uint64_t hit;
 
-			if (base < r->base)
+			if (base < r->base) {
 				break;
+			}
 			hit = taken(base, size);
-			if (hit == UINT64_MAX)
+			if (hit == UINT64_MAX) {
 				return base;
+			}
 			end = hit;
 		}
 	}
@@ -207,8 +222,9 @@ uint64_t e820_ram_size(const struct e820 *map)
 {
 	uint64_t sum = 0U;
 
-	for (uint32_t i = 0U; i < map->count; i++)
+	for (uint32_t i = 0U; i < map->count; i++) {
 		sum += (map->r[i].type == MEM_RAM) ? map->r[i].size : 0U;
+	}
 	return sum;
 }
 
@@ -217,8 +233,9 @@ bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size)
 	for (uint32_t i = 0U; i < map->count; i++) {
 		const struct mem_range *r = &map->r[i];
 
-		if (r->type == MEM_RAM && base >= r->base && base - r->base < r->size)
+		if (r->type == MEM_RAM && base >= r->base && base - r->base < r->size) {
 			return size <= r->size - (base - r->base);
+		}
 	}
 	return false;
 }

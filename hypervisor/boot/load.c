@@ -30,8 +30,9 @@ static int make_cmdline(const struct vm *vm, const struct boot_module *kernel)
 	int len = snprintf(cmdline, sizeof(cmdline), "%s%s%s", args,
 			   (boot_info.cmdline[0] != '\0') ? " " : "", boot_info.cmdline);
 
-	if (len < (int)sizeof(cmdline))
+	if (len < (int)sizeof(cmdline)) {
 		return 0;
+	}
 	report("%s: the kernel's command line has %d characters, %u are the most", vm->name, len,
 	       VM_BOOTARGS_LEN - 1U);
 	return -E2BIG;
@@ -52,8 +53,9 @@ static int load_service_kernel(struct vm *vm)
 		return -ENOENT;
 	}
 	err = make_cmdline(vm, kernel);
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	kernel->used = true;
 	a.kernel = kernel->base;
 	a.kernel_size = kernel->size;
@@ -100,8 +102,9 @@ static int create_service_vm(uint16_t id)
 		return err;
 	}
 	err = load_service_kernel(vm_by_id(id));
-	if (err != 0)
+	if (err != 0) {
 		vm_destroy(vm_by_id(id));
+	}
 	return err;
 }
 
@@ -110,14 +113,16 @@ int load_vms(void)
 	int err = 0;
 
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
-		if (vm_configs[i].load_order == SERVICE_VM)
+		if (vm_configs[i].load_order == SERVICE_VM) {
 			err = create_service_vm(i);
-		else if (vm_configs[i].load_order == PRE_LAUNCHED_VM)
+		} else if (vm_configs[i].load_order == PRE_LAUNCHED_VM) {
 			report("%s: pre-launched VMs cannot be started yet", vm_configs[i].name);
+		}
 	}
 	for (uint16_t i = 0U; i < vm_config_count && err == 0; i++) {
-		if (vm_by_id(i)->state == VM_CREATED)
+		if (vm_by_id(i)->state == VM_CREATED) {
 			err = vm_start(vm_by_id(i));
+		}
 	}
 	return err;
 }

@@ -84,8 +84,9 @@ static int check_cmdline(const struct vm *vm, const struct load_args *a, const s
 {
 	size_t max = MIN(p->hdr.cmdline_size, VM_BOOTARGS_LEN - 1U);
 
-	if (strnlen(a->cmdline, max + 1U) <= max)
+	if (strnlen(a->cmdline, max + 1U) <= max) {
 		return 0;
+	}
 	report("%s: the kernel's command line is longer than %lu characters", vm->name, max);
 	return -E2BIG;
 }
@@ -131,8 +132,9 @@ static int place(const struct vm *vm, const struct load_args *a, struct placemen
 	}
 
 	p->ramdisk = 0U;
-	if (a->ramdisk_size == 0U)
+	if (a->ramdisk_size == 0U) {
 		return 0;
+	}
 	if (in_place_ok(a, limit)) {
 		p->ramdisk = a->ramdisk.v;
 		return 0;
@@ -191,17 +193,22 @@ static int copy_all(struct vm *vm, const struct load_args *a, const struct place
 
 	fill_zero_page(a, p);
 	err = gmem_write(vm, GPA(p->kernel), image + p->setup_size, a->kernel_size - p->setup_size);
-	if (err == 0 && a->ramdisk_size != 0U && (!a->in_place || p->ramdisk != a->ramdisk.v))
+	if (err == 0 && a->ramdisk_size != 0U && (!a->in_place || p->ramdisk != a->ramdisk.v)) {
 		err = gmem_write(vm, GPA(p->ramdisk), hpa_ptr(a->ramdisk), a->ramdisk_size);
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = gmem_write(vm, GPA(p->boot_data), &zp, sizeof(zp));
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = gmem_write(vm, GPA(p->boot_data + GDT_OFFSET), boot_gdt, sizeof(boot_gdt));
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = gmem_write(vm, GPA(p->boot_data + CMDLINE_OFFSET), a->cmdline,
 				 strlen(a->cmdline) + 1U);
-	if (err != 0)
+	}
+	if (err != 0) {
 		report("%s: memory its map calls RAM cannot be written", vm->name);
+	}
 	return err;
 }
 
@@ -229,13 +236,17 @@ int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *st
 	struct placement p;
 	int err = check_header(vm, a, &p);
 
-	if (err == 0)
+	if (err == 0) {
 		err = check_cmdline(vm, a, &p);
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = place(vm, a, &p);
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = copy_all(vm, a, &p);
-	if (err == 0)
+	}
+	if (err == 0) {
 		set_registers(start, &p);
+	}
 	return err;
 }

@@ -32,24 +32,28 @@ void boot_main(uint32_t magic, hpa_t info)
 
 	/* A place to print, first as the board file says, then as the command line does. */
 	report_init();
-	if (multiboot_parse(magic, info) != 0)
+	if (multiboot_parse(magic, info) != 0) {
 		refuse("the boot loader's information is unusable");
+	}
 	report_init();
 
 	/* A fault from here on is a message and not a reset. */
 	cpu_init_boot();
 
 	/* Is this CPU able to do it? Before memory is touched in a way that needs it. */
-	if (caps_init(boot_option("hide", hide, sizeof(hide)) ? hide : NULL) != 0)
+	if (caps_init(boot_option("hide", hide, sizeof(hide)) ? hide : NULL) != 0) {
 		refuse("this machine cannot run a hypervisor");
+	}
 
 	/* Memory: the map, then our own share of it, then the tables that enforce the shares. */
-	if (e820_init() != 0)
+	if (e820_init() != 0) {
 		refuse("there is no usable memory map");
+	}
 	acpi_init(boot_info.rsdp_hpa);
 	pcpu_discover();
-	if (boot_alloc_init() != 0)
+	if (boot_alloc_init() != 0) {
 		refuse("there is not enough memory for the hypervisor itself");
+	}
 	pcpu_alloc();
 	hostmm_init();
 	hostmm_enable();
@@ -64,15 +68,17 @@ void boot_main(uint32_t magic, hpa_t info)
 
 	/* Tables built by registration, then the other CPUs, which need all of the above. */
 	vmexit_init();
-	if (unit_boot() != 0)
+	if (unit_boot() != 0) {
 		refuse("a part of the hypervisor did not start");
+	}
 	pcpu_start_all();
 	caps_report();
 
 	/* Guests. Nothing is allocated after the seal. */
 	vm_slots_init();
-	if (load_vms() != 0)
+	if (load_vms() != 0) {
 		refuse("no VM could be started");
+	}
 	boot_alloc_seal();
 	pcpu_run();
 }

@@ -102,8 +102,9 @@ static void add_module(uint64_t start, uint64_t end, const char *string, size_t 
 	char *args;
 
 	if (boot_info.module_count == BOOT_MAX_MODULES) {
-		if (!modules_left_out)
+		if (!modules_left_out) {
 			report("boot: more than %u modules, the rest is left out", BOOT_MAX_MODULES);
+		}
 		modules_left_out = true;
 		return;
 	}
@@ -114,16 +115,19 @@ static void add_module(uint64_t start, uint64_t end, const char *string, size_t 
 	}
 	m = &boot_info.modules[boot_info.module_count];
 	args = module_args[boot_info.module_count];
-	while (i < len && is_blank(string[i]))
+	while (i < len && is_blank(string[i])) {
 		i++;
+	}
 	while (i < len && !is_blank(string[i])) {
-		if (n < sizeof(m->tag) - 1U)
+		if (n < sizeof(m->tag) - 1U) {
 			m->tag[n++] = string[i];
+		}
 		i++;
 	}
 	m->tag[n] = '\0';
-	while (i < len && is_blank(string[i]))
+	while (i < len && is_blank(string[i])) {
 		i++;
+	}
 	if (len - i >= room && !long_args_used) {
 		args = long_args;
 		room = sizeof(long_args);
@@ -143,12 +147,14 @@ static int parse_mb1(const struct mb1_info *info)
 
 	boot_info.info_base = ptr_hpa(info);
 	boot_info.info_size = sizeof(*info);
-	if ((info->flags & MB1_FLAG_CMDLINE) != 0U && info->cmdline != 0U)
+	if ((info->flags & MB1_FLAG_CMDLINE) != 0U && info->cmdline != 0U) {
 		copy_string(boot_info.cmdline, sizeof(boot_info.cmdline),
 			    hpa_ptr(HPA(info->cmdline)), BOOT_CMDLINE_MAX * 4U, "command line");
-	if ((info->flags & MB1_FLAG_LOADER) != 0U && info->loader_name != 0U)
+	}
+	if ((info->flags & MB1_FLAG_LOADER) != 0U && info->loader_name != 0U) {
 		copy_string(boot_info.loader, sizeof(boot_info.loader),
 			    hpa_ptr(HPA(info->loader_name)), 256U, "loader's name");
+	}
 	if ((info->flags & MB1_FLAG_MMAP) == 0U) {
 		report("boot: the loader gave no memory map");
 		return -EINVAL;
@@ -157,13 +163,15 @@ static int parse_mb1(const struct mb1_info *info)
 		struct mb1_mmap e;
 
 		memcpy(&e, hpa_ptr(HPA((uint64_t)info->mmap_addr + pos)), sizeof(e));
-		if (e.size < sizeof(e) - sizeof(e.size) || e.size > 4096U)
+		if (e.size < sizeof(e) - sizeof(e.size) || e.size > 4096U) {
 			break;
+		}
 		e820_add_raw(e.base, e.length, e.type);
 		pos += e.size + (uint32_t)sizeof(e.size);
 	}
-	if ((info->flags & MB1_FLAG_MODS) == 0U || info->mods_addr == 0U)
+	if ((info->flags & MB1_FLAG_MODS) == 0U || info->mods_addr == 0U) {
 		return 0;
+	}
 	for (uint32_t i = 0U; i < info->mods_count && i < 2U * BOOT_MAX_MODULES; i++) {
 		struct mb1_module mod;
 		const char *s;
@@ -207,24 +215,29 @@ static void parse_mb2_tag(const struct mb2_tag *tag)
 			    "loader's name");
 		break;
 	case MB2_TAG_MODULE:
-		if (tag->size >= sizeof(*mod))
+		if (tag->size >= sizeof(*mod)) {
 			add_module(mod->start, mod->end, mod->string, tag->size - sizeof(*mod));
+		}
 		break;
 	case MB2_TAG_MMAP:
-		if (tag->size >= sizeof(struct mb2_mmap))
+		if (tag->size >= sizeof(struct mb2_mmap)) {
 			parse_mb2_mmap((const struct mb2_mmap *)(const void *)tag);
+		}
 		break;
 	case MB2_TAG_EFI64:
-		if (len >= sizeof(uint64_t))
+		if (len >= sizeof(uint64_t)) {
 			memcpy(&boot_info.efi_systab, body, sizeof(uint64_t));
+		}
 		break;
 	case MB2_TAG_ACPI_OLD:
-		if (len >= RSDP_V1_SIZE && boot_info.rsdp_hpa == 0U)
+		if (len >= RSDP_V1_SIZE && boot_info.rsdp_hpa == 0U) {
 			boot_info.rsdp_hpa = ptr_hpa(body).v;
+		}
 		break;
 	case MB2_TAG_ACPI_NEW:
-		if (len >= RSDP_V2_SIZE)
+		if (len >= RSDP_V2_SIZE) {
 			boot_info.rsdp_hpa = ptr_hpa(body).v;
+		}
 		break;
 	default: /* the loader may tell more than was asked for */
 		break;
@@ -245,8 +258,9 @@ static int parse_mb2(hpa_t info)
 	while (pos + sizeof(struct mb2_tag) <= total) {
 		const struct mb2_tag *tag = hpa_ptr(HPA(info.v + pos));
 
-		if (tag->type == MB2_TAG_END)
+		if (tag->type == MB2_TAG_END) {
 			return 0;
+		}
 		if (tag->size < sizeof(*tag) || tag->size > total - pos) {
 			report("boot: multiboot 2 tag %u of %u bytes at %u, the rest is not read",
 			       tag->type, tag->size, pos);
@@ -260,10 +274,12 @@ static int parse_mb2(hpa_t info)
 
 int multiboot_parse(uint32_t magic, hpa_t info)
 {
-	if (magic == MB1_MAGIC)
+	if (magic == MB1_MAGIC) {
 		return parse_mb1(hpa_ptr(info));
-	if (magic == MB2_MAGIC)
+	}
+	if (magic == MB2_MAGIC) {
 		return parse_mb2(info);
+	}
 	report("boot: EAX is 0x%x at entry: not a multiboot loader", magic);
 	return -EINVAL;
 }
@@ -273,8 +289,9 @@ struct boot_module *boot_module_find(const char *tag)
 	for (uint32_t i = 0U; tag[0] != '\0' && i < boot_info.module_count; i++) {
 		struct boot_module *m = &boot_info.modules[i];
 
-		if (!m->used && strcmp(m->tag, tag) == 0)
+		if (!m->used && strcmp(m->tag, tag) == 0) {
 			return m;
+		}
 	}
 	return NULL;
 }
@@ -285,18 +302,21 @@ bool boot_option(const char *name, char *buf, size_t size)
 	const char *p = boot_info.cmdline;
 
 	while (*p != '\0') {
-		while (is_blank(*p))
+		while (is_blank(*p)) {
 			p++;
+		}
 		if (strncmp(p, name, n) == 0 && p[n] == '=') {
 			size_t len = 0U;
 
-			for (p += n + 1U; p[len] != '\0' && !is_blank(p[len]); len++)
+			for (p += n + 1U; p[len] != '\0' && !is_blank(p[len]); len++) {
 				;
+			}
 			copy_string(buf, size, p, len, name);
 			return true;
 		}
-		while (*p != '\0' && !is_blank(*p))
+		while (*p != '\0' && !is_blank(*p)) {
 			p++;
+		}
 	}
 	return false;
 }

@@ -27,8 +27,9 @@ void boot_entry(uint32_t magic, uint32_t info, uint64_t load_addr)
 	 * is applied even when the delta is 0.
 	 */
 	for (; r < end; r++) {
-		if ((r->info & 0xFFFFFFFFU) == R_X86_64_RELATIVE)
+		if ((r->info & 0xFFFFFFFFU) == R_X86_64_RELATIVE) {
 			*(uint64_t *)(r->offset + delta) = (uint64_t)r->addend + delta;
+		}
 	}
 	__asm__ volatile("" ::: "memory");
 	boot_main(magic, HPA(info));

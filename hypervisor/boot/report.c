@@ -31,25 +31,28 @@ static uint32_t vga_row, vga_col;
 
 static uint8_t uart_in(uint32_t reg)
 {
-	if (serial.type == SERIAL_PIO)
+	if (serial.type == SERIAL_PIO) {
 		return pio_read8((uint16_t)(serial.base + reg));
+	}
 	return *(volatile uint8_t *)hpa_ptr(HPA(serial.base + (uint64_t)reg * serial.reg_size));
 }
 
 static void uart_out(uint32_t reg, uint8_t v)
 {
-	if (serial.type == SERIAL_PIO)
+	if (serial.type == SERIAL_PIO) {
 		pio_write8((uint16_t)(serial.base + reg), v);
-	else
+	} else {
 		*(volatile uint8_t *)hpa_ptr(HPA(serial.base + (uint64_t)reg * serial.reg_size)) = v;
+	}
 }
 
 static void uart_putc(char c)
 {
 	uint32_t wait = UART_WAIT;
 
-	if (serial.type == SERIAL_NONE)
+	if (serial.type == SERIAL_NONE) {
 		return;
+	}
 	while ((uart_in(UART_LSR) & UART_LSR_THRE) == 0U) {
 		if (--wait == 0U) {
 			serial.type = SERIAL_NONE;
@@ -68,26 +71,32 @@ static void vga_putc(char c)
 		vga_row++;
 	}
 	if (vga_row == VGA_ROWS) {
-		for (uint32_t i = 0U; i < VGA_COLS * (VGA_ROWS - 1U); i++)
+		for (uint32_t i = 0U; i < VGA_COLS * (VGA_ROWS - 1U); i++) {
 			screen[i] = screen[i + VGA_COLS];
-		for (uint32_t i = VGA_COLS * (VGA_ROWS - 1U); i < VGA_COLS * VGA_ROWS; i++)
+		}
+		for (uint32_t i = VGA_COLS * (VGA_ROWS - 1U); i < VGA_COLS * VGA_ROWS; i++) {
 			screen[i] = 0x0720U;
+		}
 		vga_row--;
 	}
-	if (c >= ' ')
+	if (c >= ' ') {
 		screen[vga_row * VGA_COLS + vga_col++] = (uint16_t)(0x0700U | (uint8_t)c);
+	}
 }
 
 void report_puts(const char *s)
 {
-	if (report_before != NULL)
+	if (report_before != NULL) {
 		report_before();
+	}
 	for (; *s != '\0'; s++) {
-		if (*s == '\n')
+		if (*s == '\n') {
 			uart_putc('\r');
+		}
 		uart_putc(*s);
-		if (vga_on)
+		if (vga_on) {
 			vga_putc(*s);
+		}
 	}
 }
 
@@ -120,8 +129,9 @@ static void choose_uart(void)
 	uint64_t base;
 
 	serial = board_config.console;
-	if (!boot_option("uart", opt, sizeof(opt)))
+	if (!boot_option("uart", opt, sizeof(opt))) {
 		return;
+	}
 	if (strcmp(opt, "disabled") == 0) {
 		serial.type = SERIAL_NONE;
 	} else if (parse_uart(opt, "port@", 0xFFF8U, &base)) {
@@ -143,24 +153,28 @@ const struct serial_config *report_serial(void)
 /* Set-up empties the transmitter: what was printed on the port before must have left it. */
 static void drain(void)
 {
-	for (uint32_t wait = UART_WAIT; wait != 0U && (uart_in(UART_LSR) & UART_LSR_TEMT) == 0U;)
+	for (uint32_t wait = UART_WAIT; wait != 0U && (uart_in(UART_LSR) & UART_LSR_TEMT) == 0U;) {
 		wait--;
+	}
 }
 
 void report_init(void)
 {
-	if (serial.type != SERIAL_NONE)
+	if (serial.type != SERIAL_NONE) {
 		drain();
+	}
 	choose_uart();
 	/* Text mode 3 as the BIOS leaves it; an EFI machine has no text memory there. */
 	vga_on = (boot_info.efi_systab == 0U);
-	if (serial.type == SERIAL_NONE)
+	if (serial.type == SERIAL_NONE) {
 		return;
+	}
 	uart_out(UART_LCR, 0x83U); /* divisor 1: 115200, 8n1 */
 	uart_out(0U, 1U);
 	uart_out(1U, 0U);
 	uart_out(UART_LCR, 0x03U);
 	uart_out(UART_FCR, 0x07U);
-	if (uart_in(UART_LSR) == 0xFFU)
+	if (uart_in(UART_LSR) == 0xFFU) {
 		serial.type = SERIAL_NONE;
+	}
 }

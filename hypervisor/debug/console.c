@@ -79,8 +79,9 @@ static int next_char(void)
 		con.guest_mid_line = c != '\n';
 		return c;
 	}
-	if (log_count == 0U)
+	if (log_count == 0U) {
 		return -1;
+	}
 	con.guest_mid_line = false;
 	con.lf_pending = true;
 	return '\r';
@@ -94,8 +95,9 @@ static bool transmit(void)
 
 	while (room != 0U) {
 		c = next_char();
-		if (c < 0)
+		if (c < 0) {
 			return false;
+		}
 		uart_tx((uint8_t)c);
 		room--;
 	}
@@ -106,15 +108,18 @@ static bool transmit(void)
 static void receive(void)
 {
 	for (uint32_t i = 0U; i < 64U; i++) {
-		if (con.rx_held == UART_RX_NONE)
+		if (con.rx_held == UART_RX_NONE) {
 			con.rx_held = uart_rx();
-		if (con.rx_held == UART_RX_NONE)
+		}
+		if (con.rx_held == UART_RX_NONE) {
 			return;
+		}
 		if (con.guest != NULL) {
-			if (con.rx_held == UART_RX_BREAK)
+			if (con.rx_held == UART_RX_BREAK) {
 				vuart_give_break(con.guest);
-			else if (!vuart_give(con.guest, (uint8_t)con.rx_held))
+			} else if (!vuart_give(con.guest, (uint8_t)con.rx_held)) {
 				return;
+			}
 		}
 		con.rx_held = UART_RX_NONE;
 	}
@@ -125,8 +130,9 @@ static void service(void)
 {
 	bool more;
 
-	if (!spin_trylock(&con.lock))
+	if (!spin_trylock(&con.lock)) {
 		return;
+	}
 	more = transmit();
 	receive();
 	spin_unlock(&con.lock);
@@ -159,8 +165,9 @@ static void uart_interrupt(uint8_t vector, void *arg)
 /* log_lock is held and there is room. */
 static void enqueue(const char *text, uint32_t len)
 {
-	for (uint32_t i = 0U; i < len; i++)
+	for (uint32_t i = 0U; i < len; i++) {
 		log_queue[(log_head + log_count + i) % LOG_QUEUE] = text[i];
+	}
 	log_count += len;
 }
 
@@ -170,8 +177,9 @@ void console_log(const char *line, uint32_t len)
 	uint32_t note_len;
 
 	spin_lock(&log_lock);
-	if (log_lost != 0U)
+	if (log_lost != 0U) {
 		(void)snprintf(note, sizeof(note), "[%u log lines lost]\r\n", log_lost);
+	}
 	note_len = (uint32_t)strlen(note);
 	if (note_len + len > LOG_QUEUE - log_count) {
 		log_lost++;
@@ -193,16 +201,18 @@ static void flush(void)
 	uint32_t spins = FLUSH_SPINS;
 	bool locked = false;
 
-	for (uint32_t i = 0U; i < 10000U && !locked; i++)
+	for (uint32_t i = 0U; i < 10000U && !locked; i++) {
 		locked = spin_trylock(&con.lock);
+	}
 	while (spins-- != 0U && (log_count != 0U || con.lf_pending || con.guest_mid_line)) {
 		uint32_t room = uart_tx_room();
 		int c = 0;
 
 		while (room-- != 0U && c >= 0) {
 			c = next_char();
-			if (c >= 0)
+			if (c >= 0) {
 				uart_tx((uint8_t)c);
+			}
 		}
 		if (c < 0 && con.guest_mid_line && log_count == 0U) {
 			con.guest_mid_line = false;
@@ -210,15 +220,17 @@ static void flush(void)
 			con.lf_pending = true;
 		}
 	}
-	if (locked)
+	if (locked) {
 		spin_unlock(&con.lock);
+	}
 }
 
 static void console_attach(struct vuart *u)
 {
 	spin_lock(&con.lock);
-	if (con.guest == NULL)
+	if (con.guest == NULL) {
 		con.guest = u;
+	}
 	spin_unlock(&con.lock);
 }
 
@@ -239,8 +251,9 @@ static void console_output(struct vuart *u)
 		return;
 	}
 	/* Nobody looks at this VM's console: its text is gone, so that it need not wait. */
-	while (vuart_take(u) >= 0)
+	while (vuart_take(u) >= 0) {
 		;
+	}
 }
 
 static const struct vuart_console console = {
@@ -254,25 +267,29 @@ static void route_interrupt(void)
 	int vector = irq_alloc_vector();
 	uint32_t gsi = acpi_isa_gsi(uart_irq());
 
-	if (vector < 0)
+	if (vector < 0) {
 		return;
+	}
 	irq_register((uint8_t)vector, uart_interrupt, NULL);
-	if (ioapic_write_rte(gsi, (uint64_t)(uint8_t)vector |
-					  ((uint64_t)con.cpu->apic_id << IOAPIC_RTE_DEST_SHIFT)) != 0)
+	if (ioapic_write_rte(gsi, (uint64_t)(uint8_t)vector | ((uint64_t)con.cpu->apic_id
+							       << IOAPIC_RTE_DEST_SHIFT)) != 0) {
 		return;
+	}
 	uart_rx_irq_enable();
 }
 
 static int console_boot(void)
 {
-	if (!uart_start())
+	if (!uart_start()) {
 		return 0;
+	}
 	con.cpu = this_pcpu();
 	log_queue = boot_alloc(LOG_QUEUE, 64U);
 	report_before = flush;
 	vuart_console = &console;
-	if (uart_irq() != 0U)
+	if (uart_irq() != 0U) {
 		route_interrupt();
+	}
 	timer_init(&con.timer, timer_fired);
 	timer_fired(&con.timer);
 	return 0;

@@ -29,8 +29,9 @@ void log_line(uint32_t level, const char *fmt, ...)
 	va_list ap;
 	size_t at;
 
-	if (level > console_level && level != LOG_FATAL)
+	if (level > console_level && level != LOG_FATAL) {
 		return;
+	}
 	at = (size_t)snprintf(line, sizeof(line), "[%luus][cpu=%u][sev=%u]: ", us, cpu, level);
 	va_start(ap, fmt);
 	(void)vsnprintf(&line[at], sizeof(line) - 2U - at, fmt, ap);
@@ -52,13 +53,15 @@ static int log_boot(void)
 	uint64_t level;
 
 	ready = true;
-	if (!boot_option("loglevel", opt, sizeof(opt)))
+	if (!boot_option("loglevel", opt, sizeof(opt))) {
 		return 0;
-	if (string_to_u64(opt, NULL, &level) == 0 && level <= LOG_DBG)
+	}
+	if (string_to_u64(opt, NULL, &level) == 0 && level <= LOG_DBG) {
 		console_level = (uint32_t)level;
-	else
+	} else {
 		report("log: loglevel=%s is not understood; write 0 (nothing) to %u (everything)",
 		       opt, LOG_DBG);
+	}
 	return 0;
 }
 

@@ -13,8 +13,9 @@ void log_line(uint32_t level, const char *fmt, ...)
 	char line[256];
 	va_list ap;
 
-	if (level != LOG_FATAL)
+	if (level != LOG_FATAL) {
 		return;
+	}
 	va_start(ap, fmt);
 	(void)vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);

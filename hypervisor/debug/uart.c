@@ -13,24 +13,27 @@ static struct serial_config port;
 
 static uint8_t in(uint32_t reg)
 {
-	if (port.type == SERIAL_PIO)
+	if (port.type == SERIAL_PIO) {
 		return pio_read8((uint16_t)(port.base + reg));
+	}
 	return mmio_read8(hpa_ptr(HPA(port.base + (uint64_t)reg * port.reg_size)));
 }
 
 static void out(uint32_t reg, uint8_t v)
 {
-	if (port.type == SERIAL_PIO)
+	if (port.type == SERIAL_PIO) {
 		pio_write8((uint16_t)(port.base + reg), v);
-	else
+	} else {
 		mmio_write8(hpa_ptr(HPA(port.base + (uint64_t)reg * port.reg_size)), v);
+	}
 }
 
 bool uart_start(void)
 {
 	port = *report_serial();
-	if (port.type == SERIAL_NONE)
+	if (port.type == SERIAL_NONE) {
 		return false;
+	}
 	out(UART_IER, 0U);
 	out(UART_FCR, FCR_ENABLE);
 	out(UART_MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
@@ -61,8 +64,9 @@ int uart_rx(void)
 {
 	uint8_t lsr = in(UART_LSR);
 
-	if ((lsr & LSR_DR) == 0U)
+	if ((lsr & LSR_DR) == 0U) {
 		return UART_RX_NONE;
+	}
 	if ((lsr & LSR_BI) != 0U) {
 		(void)in(UART_RBR); /* the zero that stands for the break */
 		return UART_RX_BREAK;

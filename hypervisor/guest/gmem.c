@@ -31,8 +31,9 @@ int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa
 {
 	uint64_t left, attr;
 
-	if (ept_lookup(&vm->ept, gpa, hpa, &left, &attr) != 0 || (attr & right) == 0U)
+	if (ept_lookup(&vm->ept, gpa, hpa, &left, &attr) != 0 || (attr & right) == 0U) {
 		return -EFAULT;
+	}
 	*len = MIN(*len, left);
 	return is_memory(*hpa, *len, attr) ? 0 : -EFAULT;
 }
@@ -45,8 +46,9 @@ int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 		uint64_t n = len;
 		hpa_t hpa;
 
-		if (gmem_hpa(vm, gpa, &n, EPT_READ, &hpa) != 0)
+		if (gmem_hpa(vm, gpa, &n, EPT_READ, &hpa) != 0) {
 			return -EFAULT;
+		}
 		memcpy(out, hpa_ptr(hpa), n);
 		out += n;
 		gpa.v += n;
@@ -63,8 +65,9 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 		uint64_t n = len;
 		hpa_t hpa;
 
-		if (gmem_hpa(vm, gpa, &n, EPT_WRITE, &hpa) != 0)
+		if (gmem_hpa(vm, gpa, &n, EPT_WRITE, &hpa) != 0) {
 			return -EFAULT;
+		}
 		memcpy(hpa_ptr(hpa), in, n);
 		in += n;
 		gpa.v += n;
@@ -87,10 +90,12 @@ static int span_translate(struct vcpu *vcpu, gva_t gva, size_t len, uint32_t acc
 	ASSERT(len <= PAGE_SIZE);
 	s->len[0] = MIN(len, first);
 	s->len[1] = len - s->len[0];
-	if (gmem_translate(vcpu, gva, access, &s->gpa[0], fault) != 0)
+	if (gmem_translate(vcpu, gva, access, &s->gpa[0], fault) != 0) {
 		return -EFAULT;
-	if (s->len[1] != 0U)
+	}
+	if (s->len[1] != 0U) {
 		return gmem_translate(vcpu, GVA(gva.v + s->len[0]), access, &s->gpa[1], fault);
+	}
 	return 0;
 }
 
@@ -107,13 +112,16 @@ int gmem_read_gva(struct vcpu *vcpu, gva_t gva, void *buf, size_t len, uint32_t 
 {
 	struct span s;
 
-	if (span_translate(vcpu, gva, len, access, &s, fault) != 0)
+	if (span_translate(vcpu, gva, len, access, &s, fault) != 0) {
 		return -EFAULT;
-	if (gmem_read(vcpu->vm, s.gpa[0], buf, s.len[0]) != 0)
+	}
+	if (gmem_read(vcpu->vm, s.gpa[0], buf, s.len[0]) != 0) {
 		return not_memory(fault, gva);
+	}
 	if (s.len[1] != 0U &&
-	    gmem_read(vcpu->vm, s.gpa[1], (uint8_t *)buf + s.len[0], s.len[1]) != 0)
+	    gmem_read(vcpu->vm, s.gpa[1], (uint8_t *)buf + s.len[0], s.len[1]) != 0) {
 		return not_memory(fault, GVA(gva.v + s.len[0]));
+	}
 	return 0;
 }
 
@@ -122,20 +130,24 @@ int gmem_write_gva(struct vcpu *vcpu, gva_t gva, const void *buf, size_t len,
 {
 	struct span s;
 
-	if (span_translate(vcpu, gva, len, GMEM_WRITE, &s, fault) != 0)
+	if (span_translate(vcpu, gva, len, GMEM_WRITE, &s, fault) != 0) {
 		return -EFAULT;
-	if (gmem_write(vcpu->vm, s.gpa[0], buf, s.len[0]) != 0)
+	}
+	if (gmem_write(vcpu->vm, s.gpa[0], buf, s.len[0]) != 0) {
 		return not_memory(fault, gva);
+	}
 	if (s.len[1] != 0U &&
-	    gmem_write(vcpu->vm, s.gpa[1], (const uint8_t *)buf + s.len[0], s.len[1]) != 0)
+	    gmem_write(vcpu->vm, s.gpa[1], (const uint8_t *)buf + s.len[0], s.len[1]) != 0) {
 		return not_memory(fault, GVA(gva.v + s.len[0]));
+	}
 	return 0;
 }
 
 void gmem_inject(struct vcpu *vcpu, const struct gmem_fault *fault)
 {
-	if (fault->vector == EXC_PF)
+	if (fault->vector == EXC_PF) {
 		vcpu_inject_pf(vcpu, fault->addr, fault->error);
-	else
+	} else {
 		vcpu_inject(vcpu, fault->vector, fault->error);
+	}
 }

@@ -27,10 +27,12 @@ static bool type_allows(uint32_t ar, uint32_t access)
 	bool code = (ar & AR_TYPE_CODE) != 0U;
 	bool extra = (ar & AR_TYPE_WRITE_READ) != 0U;
 
-	if ((ar & AR_UNUSABLE) != 0U)
+	if ((ar & AR_UNUSABLE) != 0U) {
 		return false;
-	if ((access & GMEM_WRITE) != 0U)
+	}
+	if ((access & GMEM_WRITE) != 0U) {
 		return !code && extra;
+	}
 	return (access & GMEM_FETCH) != 0U ? code : !code || extra;
 }
 
@@ -39,8 +41,9 @@ static bool in_limit(uint32_t ar, uint64_t limit, uint64_t offset, uint32_t len)
 	uint64_t last = offset + len - 1U;
 	bool down = (ar & (AR_TYPE_CODE | AR_TYPE_DOWN)) == AR_TYPE_DOWN;
 
-	if (!down)
+	if (!down) {
 		return last <= limit;
+	}
 	return offset > limit && last <= ((ar & AR_BIG) != 0U ? UINT32_MAX : 0xFFFFU);
 }
 
@@ -51,8 +54,9 @@ int gmem_seg_linear(uint32_t seg, uint64_t offset, uint32_t len, uint32_t access
 
 	if (vcr_is_64bit()) {
 		gva->v = offset;
-		if (seg == GMEM_SEG_FS || seg == GMEM_SEG_GS)
+		if (seg == GMEM_SEG_FS || seg == GMEM_SEG_GS) {
 			gva->v += vmcs_read(VMCS_GUEST_ES_BASE + 2U * seg);
+		}
 		ok = canonical(gva->v) && canonical(gva->v + len - 1U);
 	} else {
 		uint32_t ar = vmcs_read32(VMCS_GUEST_ES_AR + 2U * seg);
@@ -63,8 +67,9 @@ int gmem_seg_linear(uint32_t seg, uint64_t offset, uint32_t len, uint32_t access
 		ok = (!protected_mode || type_allows(ar, access)) &&
 		     in_limit(ar, vmcs_read32(VMCS_GUEST_ES_LIMIT + 2U * seg), offset, len);
 	}
-	if (ok)
+	if (ok) {
 		return 0;
+	}
 	fault->vector = seg == GMEM_SEG_SS ? EXC_SS : EXC_GP;
 	fault->error = 0;
 	fault->addr = *gva;

@@ -55,12 +55,15 @@ static int fault_pf(const struct walk *w, gva_t gva, uint32_t error, struct gmem
 {
 	bool nx_known = ((w->efer & EFER_NXE) != 0U && wide(w)) || (w->cr4 & CR4_SMEP) != 0U;
 
-	if ((w->access & GMEM_WRITE) != 0U)
+	if ((w->access & GMEM_WRITE) != 0U) {
 		error |= PFEC_W;
-	if (w->user)
+	}
+	if (w->user) {
 		error |= PFEC_U;
-	if ((w->access & GMEM_FETCH) != 0U && nx_known)
+	}
+	if ((w->access & GMEM_FETCH) != 0U && nx_known) {
 		error |= PFEC_I;
+	}
 	fault->vector = EXC_PF;
 	fault->error = error;
 	fault->addr = gva;
@@ -72,28 +75,36 @@ static uint64_t reserved_bits(const struct walk *w, uint32_t level, bool leaf)
 {
 	uint64_t r = w->high_reserved;
 
-	if (!wide(w))
+	if (!wide(w)) {
 		return leaf && level == 2U ? PSE_RESERVED : 0U;
-	if ((w->efer & EFER_NXE) == 0U)
+	}
+	if ((w->efer & EFER_NXE) == 0U) {
 		r |= PTE_NX;
-	if (w->levels == 3U)
+	}
+	if (w->levels == 3U) {
 		r |= 0x7FF0000000000000UL; /* ignored in 4-level paging, bits 62:52 */
-	if (level == 4U)
+	}
+	if (level == 4U) {
 		r |= PTE_PS;
-	if (leaf && level == 2U)
+	}
+	if (leaf && level == 2U) {
 		r |= 0x1FE000UL;
-	if (leaf && level == 3U)
+	}
+	if (leaf && level == 3U) {
 		r |= 0x3FFFE000UL;
+	}
 	return r;
 }
 
 /* A large page: PS, where the mode has it. 1 GB pages only where CPUID shows them. */
 static bool is_leaf(const struct walk *w, uint32_t level, uint64_t e)
 {
-	if (level == 1U)
+	if (level == 1U) {
 		return true;
-	if ((e & PTE_PS) == 0U || level == 4U)
+	}
+	if ((e & PTE_PS) == 0U || level == 4U) {
 		return false;
+	}
 	return wide(w) || (w->cr4 & CR4_PSE) != 0U;
 }
 
@@ -105,8 +116,9 @@ static int read_entry(struct walk *w, gpa_t at, uint64_t *e)
 	hpa_t *hpa = &t->at[t->used];
 
 	w->entry[t->used] = at;
-	if (gmem_hpa(w->vcpu->vm, at, &len, EPT_READ, hpa) != 0)
+	if (gmem_hpa(w->vcpu->vm, at, &len, EPT_READ, hpa) != 0) {
 		return -EFAULT;
+	}
 	*e = wide(w) ? atomic_read64(hpa_ptr(*hpa)) : atomic_read32(hpa_ptr(*hpa));
 	t->val[t->used] = *e;
 	return 0;
@@ -125,8 +137,9 @@ static int walk_start(const struct walk *w, gva_t gva, gpa_t *table, uint32_t *l
 	*level = w->levels;
 	if (w->levels == 3U) {
 		pdpte = vmcs_read(VMCS_GUEST_PDPTE0 + 2U * (uint32_t)((gva.v >> 30) & 3U));
-		if ((pdpte & PTE_P) == 0U)
+		if ((pdpte & PTE_P) == 0U) {
 			return -ENOENT;
+		}
 		*table = GPA(pdpte & PTE_ADDR);
 		*level = 2;
 		return 0;
@@ -143,8 +156,9 @@ static int walk_tables(struct walk *w, gva_t gva, gpa_t *gpa, struct gmem_fault 
 
 	w->trail.used = 0;
 	w->rights = PTE_W | PTE_U;
-	if (walk_start(w, gva, &table, &level) != 0)
+	if (walk_start(w, gva, &table, &level) != 0) {
 		return fault_pf(w, gva, 0, fault);
+	}
 	for (;; level--) {
 		uint64_t e, index;
 		bool leaf;
@@ -152,21 +166,26 @@ static int walk_tables(struct walk *w, gva_t gva, gpa_t *gpa, struct gmem_fault 
 		shift = PAGE_SHIFT + (level - 1U) * bits;
 		index = (gva.v >> shift) & (BIT(bits) - 1U);
 		/* A table where no memory is reads all-ones, as an absent device would. */
-		if (read_entry(w, GPA(table.v + index * (wide(w) ? 8U : 4U)), &e) != 0)
+		if (read_entry(w, GPA(table.v + index * (wide(w) ? 8U : 4U)), &e) != 0) {
 			return fault_pf(w, gva, PFEC_P | PFEC_RSVD, fault);
-		if ((e & PTE_P) == 0U)
+		}
+		if ((e & PTE_P) == 0U) {
 			return fault_pf(w, gva, 0, fault);
+		}
 		leaf = is_leaf(w, level, e);
 		if ((e & reserved_bits(w, level, leaf)) != 0U ||
-		    (leaf && level == 3U && !has_1g_pages(w->vcpu)))
+		    (leaf && level == 3U && !has_1g_pages(w->vcpu))) {
 			return fault_pf(w, gva, PFEC_P | PFEC_RSVD, fault);
+		}
 		w->trail.used++;
 		w->rights = (w->rights & e & (PTE_W | PTE_U)) | ((w->rights | e) & PTE_NX);
 		if (leaf) {
 			uint64_t base = e & PTE_ADDR;
 
-			if (!wide(w) && level == 2U) /* PSE-36: bits 39:32 of the address in 20:13 */
+			if (!wide(w) &&
+			    level == 2U) { /* PSE-36: bits 39:32 of the address in 20:13 */
 				base = (e & 0xFFC00000UL) | ((e >> 13) & 0xFFUL) << 32;
+			}
 			*gpa = GPA((base & ~(BIT(shift) - 1U)) | (gva.v & (BIT(shift) - 1U)));
 			return 0;
 		}
@@ -180,15 +199,19 @@ static bool allowed(const struct walk *w)
 	bool write = (w->access & GMEM_WRITE) != 0U, fetch = (w->access & GMEM_FETCH) != 0U;
 	bool user_page = (w->rights & PTE_U) != 0U;
 
-	if (fetch && (w->rights & PTE_NX) != 0U && wide(w))
+	if (fetch && (w->rights & PTE_NX) != 0U && wide(w)) {
 		return false;
-	if (w->user)
+	}
+	if (w->user) {
 		return user_page && (!write || (w->rights & PTE_W) != 0U);
-	if (user_page && fetch && (w->cr4 & CR4_SMEP) != 0U)
+	}
+	if (user_page && fetch && (w->cr4 & CR4_SMEP) != 0U) {
 		return false;
+	}
 	if (user_page && !fetch && (w->cr4 & CR4_SMAP) != 0U &&
-	    ((w->access & GMEM_SYSTEM) != 0U || (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0U))
+	    ((w->access & GMEM_SYSTEM) != 0U || (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_AC) == 0U)) {
 		return false;
+	}
 	return !write || (w->rights & PTE_W) != 0U || (w->cr0 & CR0_WP) == 0U;
 }
 
@@ -197,11 +220,12 @@ static int update_entry(const struct walk *w, hpa_t at, uint64_t old, uint64_t n
 {
 	bool done;
 
-	if (!wide(w))
+	if (!wide(w)) {
 		done = atomic_cmpxchg32(hpa_ptr(at), (uint32_t)old, (uint32_t)new);
-	else
+	} else {
 		done = __atomic_compare_exchange_n((uint64_t *)hpa_ptr(at), &old, new, false,
 						   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	}
 	return done ? 0 : -EAGAIN;
 }
 
@@ -214,13 +238,16 @@ static int mark_used(struct walk *w)
 		uint64_t want = t->val[i] | PTE_A, len = 8;
 		hpa_t hpa;
 
-		if (i + 1U == t->used && (w->access & GMEM_WRITE) != 0U)
+		if (i + 1U == t->used && (w->access & GMEM_WRITE) != 0U) {
 			want |= PTE_D;
+		}
 		if (likely(want == t->val[i]) ||
-		    gmem_hpa(w->vcpu->vm, w->entry[i], &len, EPT_WRITE, &hpa) != 0)
+		    gmem_hpa(w->vcpu->vm, w->entry[i], &len, EPT_WRITE, &hpa) != 0) {
 			continue;
-		if (update_entry(w, hpa, t->val[i], want) != 0)
+		}
+		if (update_entry(w, hpa, t->val[i], want) != 0) {
 			return -EAGAIN;
+		}
 		t->val[i] = want;
 	}
 	return 0;
@@ -259,12 +286,15 @@ static int walk_run(struct walk *w, gva_t gva, gpa_t *gpa, struct gmem_fault *fa
 		return -EFAULT;
 	}
 	for (uint32_t i = 0; i < WALK_RETRIES; i++) {
-		if (walk_tables(w, gva, gpa, fault) != 0)
+		if (walk_tables(w, gva, gpa, fault) != 0) {
 			return -EFAULT;
-		if (!allowed(w))
+		}
+		if (!allowed(w)) {
 			return fault_pf(w, gva, PFEC_P, fault);
-		if (mark_used(w) == 0)
+		}
+		if (mark_used(w) == 0) {
 			return 0;
+		}
 	}
 	return fault_pf(w, gva, 0, fault); /* spurious: the guest will try again */
 }
@@ -296,10 +326,12 @@ int gmem_fetch_trail(struct vcpu *vcpu, gva_t gva, struct gmem_trail *trail,
 	trail->used = 0;
 	walk_init(&w, vcpu, GMEM_FETCH);
 	w.trail.used = 0;
-	if (walk_run(&w, gva, &gpa, fault) != 0)
+	if (walk_run(&w, gva, &gpa, fault) != 0) {
 		return -EFAULT;
-	if (w.levels != 4U || gmem_hpa(vcpu->vm, gpa, &len, EPT_READ, &w.trail.hpa) != 0)
+	}
+	if (w.levels != 4U || gmem_hpa(vcpu->vm, gpa, &len, EPT_READ, &w.trail.hpa) != 0) {
 		return 0;
+	}
 	*trail = w.trail;
 	trail->ept_changes = changes;
 	trail->cr3 = vmcs_read(VMCS_GUEST_CR3);
@@ -312,11 +344,13 @@ bool gmem_trail_same(const struct vcpu *vcpu, const struct gmem_trail *trail)
 	bool user;
 
 	if (trail->used == 0U || trail->ept_changes != atomic_read32(&vcpu->vm->ept.changes) ||
-	    trail->cr3 != vmcs_read(VMCS_GUEST_CR3))
+	    trail->cr3 != vmcs_read(VMCS_GUEST_CR3)) {
 		return false;
+	}
 	for (uint32_t i = 0; i < trail->used; i++) {
-		if (atomic_read64(hpa_ptr(trail->at[i])) != trail->val[i])
+		if (atomic_read64(hpa_ptr(trail->at[i])) != trail->val[i]) {
 			return false;
+		}
 	}
 	user = ((vmcs_read32(VMCS_GUEST_SS_AR) >> 5) & 3U) == 3U;
 	return trail->mode == fetch_mode(vmcs_read(VMCS_GUEST_CR0), vmcs_read(VMCS_GUEST_CR4),

@@ -63,12 +63,13 @@ static void reg_set(const struct emul *e, uint32_t reg, uint32_t width, bool hig
 {
 	uint64_t mask = width_mask(width), old = vcpu_get_gpr(e->vcpu, reg);
 
-	if (high_byte)
+	if (high_byte) {
 		val = (old & ~0xFF00UL) | (val & 0xFFU) << 8;
-	else if (width >= 4U)
+	} else if (width >= 4U) {
 		val &= mask;
-	else
+	} else {
 		val = (old & ~mask) | (val & mask);
+	}
 	vcpu_set_gpr(e->vcpu, reg, val);
 }
 
@@ -111,18 +112,20 @@ static void operand_set(const struct emul *e, enum inst_where where, uint64_t va
 {
 	const struct inst *i = e->inst;
 
-	if (where == INST_MEM)
+	if (where == INST_MEM) {
 		mmio_write(e, e->gpa, val);
-	else
+	} else {
 		reg_set(e, i->reg, i->reg_width, i->high_byte, val);
+	}
 }
 
 static int do_mov(struct emul *e)
 {
 	uint64_t v = operand_get(e, e->inst->src);
 
-	if (e->inst->op == INST_MOVSX)
+	if (e->inst->op == INST_MOVSX) {
 		v = sign_extend(v, e->inst->width);
+	}
 	operand_set(e, e->inst->dst, v);
 	return 0;
 }
@@ -135,12 +138,15 @@ static int do_alu(struct emul *e)
 	uint64_t a = operand_get(e, i->dst), b = operand_get(e, i->src);
 	uint64_t r = inst_alu(i->op, i->width, a, b, &rflags);
 
-	if (i->op != INST_CMP && i->op != INST_TEST && i->op != INST_BT)
+	if (i->op != INST_CMP && i->op != INST_TEST && i->op != INST_BT) {
 		operand_set(e, i->dst, r);
-	if (i->op == INST_XADD)
+	}
+	if (i->op == INST_XADD) {
 		operand_set(e, i->src, a);
-	if (rflags != old)
+	}
+	if (rflags != old) {
 		vmcs_write(VMCS_GUEST_RFLAGS, rflags);
+	}
 	return 0;
 }
 
@@ -178,8 +184,9 @@ static int string_end(struct emul *e, uint32_t seg, uint32_t reg, uint32_t acces
 {
 	uint64_t offset = e->vcpu->gpr[reg] & width_mask(e->inst->addr_size);
 
-	if (gmem_seg_linear(seg, offset, e->inst->width, access, gva, &e->fault) != 0)
+	if (gmem_seg_linear(seg, offset, e->inst->width, access, gva, &e->fault) != 0) {
 		return -EFAULT;
+	}
 	return gmem_translate(e->vcpu, *gva, access, gpa, &e->fault);
 }
 
@@ -187,20 +194,24 @@ static int string_end(struct emul *e, uint32_t seg, uint32_t reg, uint32_t acces
 static int source_read(struct emul *e, gva_t gva, gpa_t gpa, uint64_t *val)
 {
 	*val = 0;
-	if (gmem_read_gva(e->vcpu, gva, val, e->inst->width, 0, &e->fault) == 0)
+	if (gmem_read_gva(e->vcpu, gva, val, e->inst->width, 0, &e->fault) == 0) {
 		return 0;
-	if (e->fault.vector == EXC_PF)
+	}
+	if (e->fault.vector == EXC_PF) {
 		return -EFAULT;
+	}
 	*val = mmio_read(e, gpa);
 	return 0;
 }
 
 static int dest_write(struct emul *e, gva_t gva, gpa_t gpa, uint64_t val)
 {
-	if (gmem_write_gva(e->vcpu, gva, &val, e->inst->width, &e->fault) == 0)
+	if (gmem_write_gva(e->vcpu, gva, &val, e->inst->width, &e->fault) == 0) {
 		return 0;
-	if (e->fault.vector == EXC_PF)
+	}
+	if (e->fault.vector == EXC_PF) {
 		return -EFAULT;
+	}
 	mmio_write(e, gpa, val);
 	return 0;
 }
@@ -218,13 +229,15 @@ static int move_element(struct emul *e)
 	}
 	if (e->write) {
 		if (string_end(e, e->inst->seg, GPR_RSI, 0, &gva, &gpa) != 0 ||
-		    source_read(e, gva, gpa, &val) != 0)
+		    source_read(e, gva, gpa, &val) != 0) {
 			return -EFAULT;
+		}
 		mmio_write(e, e->gpa, val);
 		return 0;
 	}
-	if (string_end(e, GMEM_SEG_ES, GPR_RDI, GMEM_WRITE, &gva, &gpa) != 0)
+	if (string_end(e, GMEM_SEG_ES, GPR_RDI, GMEM_WRITE, &gva, &gpa) != 0) {
 		return -EFAULT;
+	}
 	return dest_write(e, gva, gpa, mmio_read(e, e->gpa));
 }
 
@@ -236,23 +249,28 @@ static int do_string(struct emul *e)
 	bool down = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_DF) != 0U;
 	uint64_t delta = down ? -(uint64_t)e->inst->width : e->inst->width;
 
-	if (e->inst->rep && (vcpu->gpr[GPR_RCX] & mask) == 0U)
+	if (e->inst->rep && (vcpu->gpr[GPR_RCX] & mask) == 0U) {
 		return 0;
-	if (move_element(e) != 0)
+	}
+	if (move_element(e) != 0) {
 		return -EFAULT;
+	}
 	inst_advance(vcpu, GPR_RDI, delta, mask);
-	if (e->inst->op == INST_MOVS)
+	if (e->inst->op == INST_MOVS) {
 		inst_advance(vcpu, GPR_RSI, delta, mask);
-	if (!e->inst->rep)
+	}
+	if (!e->inst->rep) {
 		return 0;
+	}
 	inst_advance(vcpu, GPR_RCX, UINT64_MAX, mask);
 	return (vcpu->gpr[GPR_RCX] & mask) != 0U ? -EAGAIN : 0;
 }
 
 static uint64_t stack_mask(const struct emul *e)
 {
-	if (e->mode == INST_MODE_64)
+	if (e->mode == INST_MODE_64) {
 		return UINT64_MAX;
+	}
 	return (vmcs_read32(VMCS_GUEST_SS_AR) & AR_DEFAULT_BIG) != 0U ? UINT32_MAX : UINT16_MAX;
 }
 
@@ -266,20 +284,25 @@ static int do_stack(struct emul *e)
 	gpa_t gpa;
 	gva_t gva;
 
-	if (push == e->write)
+	if (push == e->write) {
 		return -EINVAL;
+	}
 	if (gmem_seg_linear(GMEM_SEG_SS, top, e->inst->width, push ? GMEM_WRITE : 0U, &gva,
-			    &e->fault) != 0)
+			    &e->fault) != 0) {
 		return -EFAULT;
+	}
 	if (push) {
-		if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, &e->fault) != 0)
+		if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, &e->fault) != 0) {
 			return -EFAULT;
+		}
 		val = mmio_read(e, e->gpa);
-		if (gmem_write_gva(vcpu, gva, &val, e->inst->width, &e->fault) != 0)
+		if (gmem_write_gva(vcpu, gva, &val, e->inst->width, &e->fault) != 0) {
 			return -EFAULT;
+		}
 	} else {
-		if (gmem_read_gva(vcpu, gva, &val, e->inst->width, 0, &e->fault) != 0)
+		if (gmem_read_gva(vcpu, gva, &val, e->inst->width, 0, &e->fault) != 0) {
 			return -EFAULT;
+		}
 		mmio_write(e, e->gpa, val);
 		top = (top + e->inst->width) & mask;
 	}
@@ -301,8 +324,9 @@ static int (*const executors[INST_OPS])(struct emul *e) = {
 
 static enum inst_mode current_mode(void)
 {
-	if (vcr_is_64bit())
+	if (vcr_is_64bit()) {
 		return INST_MODE_64;
+	}
 	return (vmcs_read32(VMCS_GUEST_CS_AR) & AR_DEFAULT_BIG) != 0U ? INST_MODE_32 : INST_MODE_16;
 }
 
@@ -317,22 +341,26 @@ static int fetch_decode(struct emul *e, gva_t rip)
 	struct gmem_trail trail;
 	int ret;
 
-	if (gmem_fetch_trail(e->vcpu, rip, &trail, &e->fault) != 0)
+	if (gmem_fetch_trail(e->vcpu, rip, &trail, &e->fault) != 0) {
 		return -EFAULT;
-	if (trail.used != 0U)
+	}
+	if (trail.used != 0U) {
 		memcpy(bytes, hpa_ptr(trail.hpa), len);
-	else if (gmem_read_gva(e->vcpu, rip, bytes, len, GMEM_FETCH, &e->fault) != 0)
+	} else if (gmem_read_gva(e->vcpu, rip, bytes, len, GMEM_FETCH, &e->fault) != 0) {
 		return -EFAULT;
+	}
 	ret = inst_decode(bytes, len, e->mode, &e->decoded);
 	if (ret == -ENODATA) {
 		if (gmem_read_gva(e->vcpu, GVA(rip.v + len), bytes + len, INST_MAX_LEN - len,
-				  GMEM_FETCH, &e->fault) != 0)
+				  GMEM_FETCH, &e->fault) != 0) {
 			return -EFAULT;
+		}
 		ret = inst_decode(bytes, INST_MAX_LEN, e->mode, &e->decoded);
 	}
 	e->inst = &e->decoded;
-	if (ret == 0)
+	if (ret == 0) {
 		inst_cache_put(e->vcpu, rip, e->mode, &trail, bytes, e->inst);
+	}
 	return ret;
 }
 
@@ -360,14 +388,17 @@ void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 	if (e.mode != INST_MODE_64)
 		rip.v = (vmcs_read(VMCS_GUEST_CS_BASE) + rip.v) & UINT32_MAX;
 	e.inst = inst_cache_find(vcpu, rip, e.mode);
-	if (!e.inst)
+	if (!e.inst) {
 		ret = fetch_decode(&e, rip);
-	if (ret == 0)
+	}
+	if (ret == 0) {
 		ret = executors[e.inst->op](&e);
-	if (ret == 0)
+	}
+	if (ret == 0) {
 		vcpu_skip_by(vcpu, e.inst->len);
-	else if (ret == -EFAULT)
+	} else if (ret == -EFAULT) {
 		gmem_inject(vcpu, &e.fault);
-	else if (ret != -EAGAIN)
+	} else if (ret != -EAGAIN) {
 		refuse(&e, rip);
+	}
 }

@@ -23,10 +23,12 @@ static uint64_t flags_szp(uint32_t width, uint64_t r)
 {
 	uint64_t f = (__builtin_popcount((uint32_t)r & 0xFFU) & 1) == 0 ? RFLAGS_PF : 0U;
 
-	if (r == 0U)
+	if (r == 0U) {
 		f |= RFLAGS_ZF;
-	if ((r & sign_bit(width)) != 0U)
+	}
+	if ((r & sign_bit(width)) != 0U) {
 		f |= RFLAGS_SF;
+	}
 	return f;
 }
 
@@ -37,12 +39,15 @@ static uint64_t add(uint32_t width, uint64_t a, uint64_t b, uint64_t carry, uint
 	uint64_t carries = (a & b) | ((a | b) & ~r);
 
 	*f = flags_szp(width, r);
-	if ((carries & sign_bit(width)) != 0U)
+	if ((carries & sign_bit(width)) != 0U) {
 		*f |= RFLAGS_CF;
-	if ((carries & 8U) != 0U)
+	}
+	if ((carries & 8U) != 0U) {
 		*f |= RFLAGS_AF;
-	if (((a ^ r) & (b ^ r) & sign_bit(width)) != 0U)
+	}
+	if (((a ^ r) & (b ^ r) & sign_bit(width)) != 0U) {
 		*f |= RFLAGS_OF;
+	}
 	return r;
 }
 
@@ -52,12 +57,15 @@ static uint64_t subtract(uint32_t width, uint64_t a, uint64_t b, uint64_t borrow
 	uint64_t borrows = (~a & b) | ((~a | b) & r);
 
 	*f = flags_szp(width, r);
-	if ((borrows & sign_bit(width)) != 0U)
+	if ((borrows & sign_bit(width)) != 0U) {
 		*f |= RFLAGS_CF;
-	if ((borrows & 8U) != 0U)
+	}
+	if ((borrows & 8U) != 0U) {
 		*f |= RFLAGS_AF;
-	if (((a ^ b) & (a ^ r) & sign_bit(width)) != 0U)
+	}
+	if (((a ^ b) & (a ^ r) & sign_bit(width)) != 0U) {
 		*f |= RFLAGS_OF;
+	}
 	return r;
 }
 
@@ -67,10 +75,12 @@ static uint64_t bit_test(enum inst_op op, uint32_t width, uint64_t a, uint64_t b
 	uint64_t bit = BIT(b & (width * 8U - 1U));
 
 	*rflags = (*rflags & ~RFLAGS_CF) | ((a & bit) != 0U ? RFLAGS_CF : 0U);
-	if (op == INST_BTS)
+	if (op == INST_BTS) {
 		return a | bit;
-	if (op == INST_BTR)
+	}
+	if (op == INST_BTR) {
 		return a & ~bit;
+	}
 	return op == INST_BTC ? a ^ bit : a;
 }
 
@@ -80,8 +90,9 @@ uint64_t inst_alu(enum inst_op op, uint32_t width, uint64_t a, uint64_t b, uint6
 	uint64_t changed = FLAGS_ALL, f, r;
 
 	a &= value_mask(width);
-	if (op >= INST_BT && op <= INST_BTC)
+	if (op >= INST_BT && op <= INST_BTC) {
 		return bit_test(op, width, a, b, rflags);
+	}
 	b &= value_mask(width);
 	switch (op) {
 	case INST_ADD:

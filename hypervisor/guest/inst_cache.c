@@ -49,10 +49,11 @@ static void load_bytes(hpa_t hpa, uint32_t len, uint64_t bytes[WORDS])
 
 	bytes[0] = p->word[0];
 	bytes[1] = 0;
-	if (bits < 64U)
+	if (bits < 64U) {
 		bytes[0] &= BIT(bits) - 1U;
-	else if (bits > 64U)
+	} else if (bits > 64U) {
 		bytes[1] = p->word[1] & (BIT(bits - 64U) - 1U);
+	}
 }
 
 const struct inst *inst_cache_find(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode)
@@ -60,8 +61,9 @@ const struct inst *inst_cache_find(const struct vcpu *vcpu, gva_t rip, enum inst
 	const struct inst_site *s = site_of(vcpu, rip);
 	uint64_t bytes[WORDS];
 
-	if (s->rip != rip.v || s->mode != mode || !gmem_trail_same(vcpu, &s->trail))
+	if (s->rip != rip.v || s->mode != mode || !gmem_trail_same(vcpu, &s->trail)) {
 		return NULL;
+	}
 	load_bytes(s->trail.hpa, s->inst.len, bytes);
 	return bytes[0] == s->bytes[0] && bytes[1] == s->bytes[1] ? &s->inst : NULL;
 }
@@ -73,8 +75,9 @@ void inst_cache_put(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode,
 	struct inst_site *s = site_of(vcpu, rip);
 
 	/* Both words must lie in the page that was translated. */
-	if (trail->used == 0U || (rip.v & ~PAGE_MASK) > PAGE_SIZE - WORDS * 8U)
+	if (trail->used == 0U || (rip.v & ~PAGE_MASK) > PAGE_SIZE - WORDS * 8U) {
 		return;
+	}
 	s->rip = rip.v;
 	s->mode = mode;
 	s->trail = *trail;

@@ -140,10 +140,12 @@ static uint64_t next_signed(struct cursor *c, uint32_t count)
 {
 	uint64_t v = 0;
 
-	for (uint32_t i = 0; i < count; i++)
+	for (uint32_t i = 0; i < count; i++) {
 		v |= (uint64_t)next(c) << (8U * i);
-	if (count < 8U && count > 0U && (v >> (8U * count - 1U)) != 0U)
+	}
+	if (count < 8U && count > 0U && (v >> (8U * count - 1U)) != 0U) {
 		v |= UINT64_MAX << (8U * count);
+	}
 	return v;
 }
 
@@ -175,12 +177,14 @@ static uint8_t read_prefixes(struct cursor *c, enum inst_mode mode, struct prefi
 		p->repne |= b == 0xF2U;
 		p->rep |= b == 0xF3U;
 		for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
-			if (overrides[i].byte != b)
+			if (overrides[i].byte != b) {
 				continue;
+			}
 			legacy = true;
 			/* 64-bit mode ignores all but FS and GS, also where one came before. */
-			if (mode != INST_MODE_64 || overrides[i].seg >= GMEM_SEG_FS)
+			if (mode != INST_MODE_64 || overrides[i].seg >= GMEM_SEG_FS) {
 				p->seg = overrides[i].seg;
+			}
 		}
 		if (mode == INST_MODE_64 && (b & 0xF0U) == 0x40U) {
 			p->rex = b;
@@ -194,8 +198,9 @@ static uint8_t read_prefixes(struct cursor *c, enum inst_mode mode, struct prefi
 			}
 			return b;
 		}
-		if (!legacy || c->short_of)
+		if (!legacy || c->short_of) {
 			return b;
+		}
 	}
 }
 
@@ -223,21 +228,26 @@ static void skip_address(struct cursor *c, uint8_t modrm, uint8_t addr_size, boo
 
 static uint8_t operand_size(const struct prefixes *p, enum inst_mode mode, uint8_t flags)
 {
-	if ((flags & F_BYTE) != 0U)
+	if ((flags & F_BYTE) != 0U) {
 		return 1;
-	if ((p->rex & REX_W) != 0U)
+	}
+	if ((p->rex & REX_W) != 0U) {
 		return 8;
-	if ((flags & F_STACK) != 0U && mode == INST_MODE_64)
+	}
+	if ((flags & F_STACK) != 0U && mode == INST_MODE_64) {
 		return p->opsize ? 2U : 8U;
-	if (mode == INST_MODE_16)
+	}
+	if (mode == INST_MODE_16) {
 		return p->opsize ? 4U : 2U;
+	}
 	return p->opsize ? 2U : 4U;
 }
 
 static uint8_t address_size(const struct prefixes *p, enum inst_mode mode)
 {
-	if (mode == INST_MODE_64)
+	if (mode == INST_MODE_64) {
 		return p->addrsize ? 4U : 8U;
+	}
 	return p->addrsize == (mode == INST_MODE_16) ? 4U : 2U;
 }
 
@@ -255,12 +265,15 @@ static void set_widths(struct inst *inst, uint8_t size, uint8_t flags)
 {
 	inst->reg_width = size;
 	inst->width = size;
-	if ((flags & F_MEM8) != 0U)
+	if ((flags & F_MEM8) != 0U) {
 		inst->width = 1;
-	if ((flags & F_MEM16) != 0U)
+	}
+	if ((flags & F_MEM16) != 0U) {
 		inst->width = 2;
-	if ((flags & F_MEM32) != 0U) /* MOVSXD; of 16 bits it is a plain load */
+	}
+	if ((flags & F_MEM32) != 0U) { /* MOVSXD; of 16 bits it is a plain load */
 		inst->width = MIN(size, 4U);
+	}
 }
 
 static void set_operands(struct inst *inst, uint8_t form)
@@ -301,44 +314,55 @@ int inst_decode(const uint8_t *bytes, size_t len, enum inst_mode mode, struct in
 	uint8_t modrm = 0;
 
 	memset(inst, 0, sizeof(*inst));
-	if (b == 0x0FU)
+	if (b == 0x0FU) {
 		o = &two_byte[next(&c)];
-	if (c.short_of)
+	}
+	if (c.short_of) {
 		goto out;
-	if (o->form == FORM_NONE || ((o->flags & F_ONLY64) != 0U && mode != INST_MODE_64))
+	}
+	if (o->form == FORM_NONE || ((o->flags & F_ONLY64) != 0U && mode != INST_MODE_64)) {
 		return -EINVAL;
+	}
 	modrm_form = o->form < FORM_AO;
 	inst->addr_size = address_size(&p, mode);
 	if (modrm_form) {
 		modrm = next(&c);
-		if (c.short_of)
+		if (c.short_of) {
 			goto out;
-		if (modrm >> 6 == 3U)
+		}
+		if (modrm >> 6 == 3U) {
 			return -EINVAL; /* a register: nothing that could have exited */
-		if ((o->flags & F_GROUP) != 0U)
+		}
+		if ((o->flags & F_GROUP) != 0U) {
 			o = &groups[o->op][(modrm >> 3) & 7U];
-		if (o->form == FORM_NONE)
+		}
+		if (o->form == FORM_NONE) {
 			return -EINVAL;
+		}
 		skip_address(&c, modrm, inst->addr_size, &stack);
 	}
 	inst->op = (enum inst_op)o->op;
 	set_widths(inst, operand_size(&p, mode, o->flags), o->flags);
 	set_operands(inst, o->form);
-	if (modrm_form)
+	if (modrm_form) {
 		set_reg(inst, &p, modrm);
-	else if (o->form != FORM_STR)
+	} else if (o->form != FORM_STR) {
 		(void)next_signed(&c, inst->addr_size);
-	if (o->form == FORM_MI)
+	}
+	if (o->form == FORM_MI) {
 		inst->imm = next_signed(&c, MIN(inst->width, 4U));
-	else if (o->form == FORM_MI8)
+	} else if (o->form == FORM_MI8) {
 		inst->imm = next_signed(&c, 1);
+	}
 	inst->rep = o->form == FORM_STR && (p.rep || p.repne);
 	inst->seg = p.seg >= 0 ? (uint8_t)p.seg : (stack ? GMEM_SEG_SS : GMEM_SEG_DS);
 	inst->len = (uint8_t)c.pos;
-	if (p.lock && !lock_allowed(inst))
+	if (p.lock && !lock_allowed(inst)) {
 		return -EINVAL;
+	}
 out:
-	if (c.short_of)
+	if (c.short_of) {
 		return c.len == INST_MAX_LEN ? -EINVAL : -ENODATA;
+	}
 	return 0;
 }

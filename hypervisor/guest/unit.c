@@ -31,8 +31,9 @@ static void sort_units(void)
 		uint32_t i = unit_count++;
 
 		ASSERT(unit_count <= MAX_UNITS);
-		for (; i > 0U && sorted[i - 1U]->level > u->level; i--)
+		for (; i > 0U && sorted[i - 1U]->level > u->level; i--) {
 			sorted[i] = sorted[i - 1U];
+		}
 		sorted[i] = u;
 	}
 }
@@ -42,10 +43,12 @@ static void collect_switch_hooks(void)
 	uint32_t in = 0U, out = 0U;
 
 	for (uint32_t i = 0U; i < unit_count; i++) {
-		if (sorted[i]->switch_in != NULL)
+		if (sorted[i]->switch_in != NULL) {
 			ins[in++] = sorted[i]->switch_in;
-		if (sorted[unit_count - 1U - i]->switch_out != NULL)
+		}
+		if (sorted[unit_count - 1U - i]->switch_out != NULL) {
 			outs[out++] = sorted[unit_count - 1U - i]->switch_out;
+		}
 	}
 	ins[in] = NULL;
 	outs[out] = NULL;
@@ -130,12 +133,14 @@ void unit_vcpu_deinit(struct vcpu *vcpu)
 
 void unit_switch_out(struct vcpu *vcpu)
 {
-	for (uint32_t i = 0U; outs[i] != NULL; i++)
+	for (uint32_t i = 0U; outs[i] != NULL; i++) {
 		outs[i](vcpu);
+	}
 }
 
 void unit_switch_in(struct vcpu *vcpu)
 {
-	for (uint32_t i = 0U; ins[i] != NULL; i++)
+	for (uint32_t i = 0U; ins[i] != NULL; i++) {
 		ins[i](vcpu);
+	}
 }

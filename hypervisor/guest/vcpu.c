@@ -36,10 +36,12 @@ static void switch_in(struct thread *t)
 	struct vcpu *vcpu = container_of(t, struct vcpu, thread);
 	struct pcpu *p = vcpu->pcpu;
 
-	if (p->loaded == vcpu)
+	if (p->loaded == vcpu) {
 		return;
-	if (p->loaded != NULL)
+	}
+	if (p->loaded != NULL) {
 		unit_switch_out(p->loaded);
+	}
 	vmcs_load(vcpu);
 	p->loaded = vcpu;
 	(void)atomic_set_bit(&vcpu->vm->ept.cpus, p->id);
@@ -68,8 +70,9 @@ int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu)
 	void *vmcs = pool_get(&page_pool);
 	int ret = -ENOMEM;
 
-	if (area == NULL || vmcs == NULL)
+	if (area == NULL || vmcs == NULL) {
 		goto out_free;
+	}
 	vcpu = (struct vcpu *)(void *)(area + STACK_SIZE);
 	vcpu->vm = vm;
 	vcpu->id = id;
@@ -81,17 +84,20 @@ int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu)
 	vcpu->thread.weight = (vm->config != NULL) ? vm->config->bvt_weight : 1U;
 	vcpu_start_power_on(&vcpu->start);
 	ret = unit_vcpu_init(vcpu);
-	if (ret != 0)
+	if (ret != 0) {
 		goto out_free;
+	}
 	vcpu_prepare_thread(vcpu);
 	vm->vcpus[id] = vcpu;
 	vm->vcpu_count = (uint16_t)(id + 1U);
 	return 0;
 out_free:
-	if (vmcs != NULL)
+	if (vmcs != NULL) {
 		pool_put(&page_pool, vmcs);
-	if (area != NULL)
+	}
+	if (area != NULL) {
 		pool_put(&vcpu_pool, area);
+	}
 	return ret;
 }
 
@@ -102,8 +108,9 @@ static void unload(void *arg)
 	struct pcpu *p = this_pcpu();
 
 	unit_vcpu_deinit(vcpu);
-	if (p->loaded == vcpu)
+	if (p->loaded == vcpu) {
 		p->loaded = NULL;
+	}
 	vmcs_clear(vcpu);
 	vmx_invvpid(vcpu->vpid);
 }
@@ -121,13 +128,16 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 {
 	struct pcpu *p = vcpu->pcpu;
 
-	if ((atomic_or64(&vcpu->requests, reqs) & reqs) == reqs)
+	if ((atomic_or64(&vcpu->requests, reqs) & reqs) == reqs) {
 		return; /* asked already, not yet seen */
-	if (p == this_pcpu() && p->rq.current == &vcpu->thread)
+	}
+	if (p == this_pcpu() && p->rq.current == &vcpu->thread) {
 		return; /* looks before its next entry */
+	}
 	sched_wake(&vcpu->thread);
-	if (p != this_pcpu() && vcpu->thread.state == THREAD_RUNNING)
+	if (p != this_pcpu() && vcpu->thread.state == THREAD_RUNNING) {
 		pcpu_kick(p);
+	}
 }
 
 void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
@@ -140,12 +150,14 @@ void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 	if (unlikely((uint32_t)next < len) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U)
 		next &= UINT32_MAX;
 	vmcs_write(VMCS_GUEST_RIP, next);
-	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U))
+	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   blocking & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
-	if (unlikely((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0U))
+	}
+	if (unlikely((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0U)) {
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	}
 }
 
 void vcpu_skip(struct vcpu *vcpu)
@@ -160,10 +172,11 @@ uint64_t vcpu_get_gpr(const struct vcpu *vcpu, uint32_t reg)
 
 void vcpu_set_gpr(struct vcpu *vcpu, uint32_t reg, uint64_t val)
 {
-	if (reg == GPR_RSP)
+	if (reg == GPR_RSP) {
 		vmcs_write(VMCS_GUEST_RSP, val);
-	else
+	} else {
 		vcpu->gpr[reg] = val;
+	}
 }
 
 void vcpu_init_signal(struct vcpu *vcpu)
@@ -175,8 +188,9 @@ void vcpu_init_signal(struct vcpu *vcpu)
 /* Ignored by a vCPU that is not waiting for it, as by a processor. */
 void vcpu_sipi(struct vcpu *vcpu, uint8_t vector)
 {
-	if (vcpu->state != VCPU_WAIT_SIPI)
+	if (vcpu->state != VCPU_WAIT_SIPI) {
 		return;
+	}
 	vcpu->sipi_vector = vector;
 	vcpu->from_sipi = true;
 	__atomic_store_n(&vcpu->state, VCPU_RUNNING, __ATOMIC_SEQ_CST);
@@ -186,8 +200,9 @@ void vcpu_sipi(struct vcpu *vcpu, uint8_t vector)
 struct vcpu *vcpu_by_apic_id(struct vm *vm, uint32_t apic_id)
 {
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i]->apic_id == apic_id)
+		if (vm->vcpus[i]->apic_id == apic_id) {
 			return vm->vcpus[i];
+		}
 	}
 	return NULL;
 }

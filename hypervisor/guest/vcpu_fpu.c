@@ -39,8 +39,9 @@ static void fpu_load(struct vcpu *vcpu)
 	}
 	xcr0_write(xcr0_full);
 	fpu_xrstor(vcpu->fpu, xcr0_full);
-	if (vcpu->xcr0 != xcr0_full)
+	if (vcpu->xcr0 != xcr0_full) {
 		xcr0_write(vcpu->xcr0);
+	}
 }
 
 static void fpu_switch_out(struct vcpu *vcpu)
@@ -48,8 +49,9 @@ static void fpu_switch_out(struct vcpu *vcpu)
 	if (xcr0_full == 0U) {
 		fpu_fxsave(vcpu->fpu);
 	} else {
-		if (vcpu->xcr0 != xcr0_full)
+		if (vcpu->xcr0 != xcr0_full) {
 			xcr0_write(xcr0_full);
+		}
 		fpu_xsave(vcpu->fpu, xcr0_full);
 	}
 	vcpu->cr2 = read_cr2();
@@ -112,8 +114,9 @@ static int fpu_vcpu_init(struct vcpu *vcpu)
 	static const uint32_t mxcsr = MXCSR_POWER_ON;
 
 	vcpu->fpu = pool_get(&fpu_pool);
-	if (!vcpu->fpu)
+	if (!vcpu->fpu) {
 		return -ENOMEM;
+	}
 	memcpy((uint8_t *)vcpu->fpu + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
 	vcpu->xcr0 = XCR0_X87;
 	vcpu->dr6 = DR6_POWER_ON;

@@ -42,10 +42,12 @@ static void load_start_state(struct vcpu *vcpu)
 /* INIT was received, or this is an application processor that was never started. */
 static void wait_for_sipi(struct vcpu *vcpu)
 {
-	while (vcpu->state != VCPU_RUNNING)
+	while (vcpu->state != VCPU_RUNNING) {
 		sched_block();
-	if (vcpu->from_sipi)
+	}
+	if (vcpu->from_sipi) {
 		start_at_sipi(vcpu);
+	}
 	load_start_state(vcpu);
 }
 
@@ -64,12 +66,15 @@ void vcpu_loop_serve(struct vcpu *vcpu)
 			schedule();
 			continue;
 		}
-		if ((reqs & REQ_TLB_FLUSH) != 0U)
+		if ((reqs & REQ_TLB_FLUSH) != 0U) {
 			vmx_invvpid(vcpu->vpid);
-		if ((reqs & REQ_EVENTS) != 0U)
+		}
+		if ((reqs & REQ_EVENTS) != 0U) {
 			vevent_prepare(vcpu, reqs & REQ_EVENTS);
-		if ((reqs & (REQ_EVENT | REQ_EXTINT | REQ_EOI_MAP)) != 0U)
+		}
+		if ((reqs & (REQ_EVENT | REQ_EXTINT | REQ_EOI_MAP)) != 0U) {
 			vcpu->vm->vintr->inject(vcpu);
+		}
 	}
 }
 
@@ -100,10 +105,12 @@ void vcpu_halt(struct vcpu *vcpu)
 	for (;;) {
 		/* Cleared before the look, so that what comes after it wakes us. */
 		(void)atomic_and64(&vcpu->requests, ~(REQ_EVENT | REQ_EXTINT | REQ_RESCHED));
-		if (interruptible && vcpu->vm->vintr->pending(vcpu))
+		if (interruptible && vcpu->vm->vintr->pending(vcpu)) {
 			break;
-		if ((vcpu->requests & REQ_WAKES) != 0U)
+		}
+		if ((vcpu->requests & REQ_WAKES) != 0U) {
 			break;
+		}
 		sched_block();
 	}
 	vcpu_request_self(vcpu, REQ_EVENT | (sched_need_resched(vcpu->pcpu) ? REQ_RESCHED : 0U));

@@ -44,10 +44,12 @@ static void complete_leaf1(struct vcpu *vcpu, uint32_t sub, uint32_t r[4])
 	(void)sub;
 	r[EBX] |= (vcpu->apic_id & 0xFFU) << 24;
 	r[EBX] |= MIN(BIT32(vcpu->vm->vcpuid->id_bits), 255U) << 16;
-	if (vcpu->vm->vcpu_count > 1U)
+	if (vcpu->vm->vcpu_count > 1U) {
 		r[EDX] |= LEAF1_EDX_HTT;
-	if ((vcr_cr4() & CR4_OSXSAVE) != 0U)
+	}
+	if ((vcr_cr4() & CR4_OSXSAVE) != 0U) {
 		r[ECX] |= LEAF1_ECX_OSXSAVE;
+	}
 }
 
 /* Deterministic cache parameters: the last level is shared by all vCPUs, the others by none. */
@@ -56,18 +58,21 @@ static void complete_cache(struct vcpu *vcpu, uint32_t sub, uint32_t r[4])
 	uint32_t ids = MIN(BIT32(vcpu->vm->vcpuid->id_bits), 64U) - 1U;
 
 	copy_sub(vcpu->vm->vcpuid, 4, sub, r);
-	if ((r[EAX] & 0x1FU) == 0U)
+	if ((r[EAX] & 0x1FU) == 0U) {
 		return;
+	}
 	r[EAX] = (r[EAX] & 0x3FFFU) | (ids << 26);
-	if (((r[EAX] >> 5) & 7U) >= 3U)
+	if (((r[EAX] >> 5) & 7U) >= 3U) {
 		r[EAX] |= ids << 14;
+	}
 }
 
 static void complete_leaf7(struct vcpu *vcpu, uint32_t sub, uint32_t r[4])
 {
 	copy_sub(vcpu->vm->vcpuid, 7, sub, r);
-	if (sub == 0U && (vcr_cr4() & CR4_PKE) != 0U)
+	if (sub == 0U && (vcr_cr4() & CR4_PKE) != 0U) {
 		r[ECX] |= LEAF7_ECX_OSPKE;
+	}
 }
 
 /* Leaf 0xB: every vCPU is a core of one package, with no second thread. */
@@ -97,10 +102,11 @@ static uint32_t xsave_size(const struct vm_vcpuid *t, uint64_t mask, bool compac
 
 	for (mask &= ~3UL; mask != 0U; mask &= mask - 1U) {
 		copy_sub(t, 0xD, (uint32_t)__builtin_ctzl(mask), r);
-		if (!compact)
+		if (!compact) {
 			size = MAX(size, r[EBX] + r[EAX]);
-		else
+		} else {
 			size = ((r[ECX] & 2U) != 0U ? ALIGN_UP(size, 64U) : size) + r[EAX];
+		}
 	}
 	return size;
 }
@@ -110,12 +116,14 @@ static void complete_xsave(struct vcpu *vcpu, uint32_t sub, uint32_t r[4])
 	const struct vm_vcpuid *t = vcpu->vm->vcpuid;
 
 	copy_sub(t, 0xD, sub, r);
-	if (r[EAX] == 0U)
+	if (r[EAX] == 0U) {
 		return;
-	if (sub == 0U)
+	}
+	if (sub == 0U) {
 		r[EBX] = xsave_size(t, vcpu->xcr0, false);
-	else if (sub == 1U)
+	} else if (sub == 1U) {
 		r[EBX] = xsave_size(t, vcpu->xcr0, true);
+	}
 }
 
 /* 0x40000001: bit 0 tells the HSM driver that it may issue hypercalls. */
@@ -149,10 +157,11 @@ void vcpuid_get(struct vcpu *vcpu, uint32_t leaf, uint32_t sub, uint32_t r[4])
 		kind = VCPUID_PLAIN;
 	}
 	memcpy(r, vcpuid_leaf(t, leaf), 4U * sizeof(r[0]));
-	if (kind == VCPUID_SUBLEAVES)
+	if (kind == VCPUID_SUBLEAVES) {
 		copy_sub(t, leaf, sub, r);
-	else if (completions[kind])
+	} else if (completions[kind]) {
 		completions[kind](vcpu, sub, r);
+	}
 }
 
 static void set_registers(struct vcpu *vcpu, const uint32_t r[4])
@@ -210,8 +219,9 @@ static int vcpuid_boot(void)
 static int vcpuid_vm_init(struct vm *vm)
 {
 	vm->vcpuid = pool_get(&vcpuid_pool);
-	if (!vm->vcpuid)
+	if (!vm->vcpuid) {
 		return -ENOMEM;
+	}
 	vcpuid_table_build(vm, vm->vcpuid);
 	return 0;
 }
@@ -228,10 +238,12 @@ static void vcpuid_vcpu_reset(struct vcpu *vcpu)
 	const struct vm *vm = vcpu->vm;
 	uint32_t highest = 0, bits = 0;
 
-	for (uint16_t i = 0; i < vm->vcpu_count; i++)
+	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
 		highest = MAX(highest, vm->vcpus[i]->apic_id);
-	while (bits < 31U && (highest >> bits) != 0U)
+	}
+	while (bits < 31U && (highest >> bits) != 0U) {
 		bits++;
+	}
 	vm->vcpuid->id_bits = bits;
 }
 

@@ -74,17 +74,19 @@ static const struct {
 static void native(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
 	cpuid_count(leaf & 0x80000000U, 0, r);
-	if (r[EAX] < leaf)
+	if (r[EAX] < leaf) {
 		memset(r, 0, 4U * sizeof(r[0]));
-	else
+	} else {
 		cpuid_count(leaf, sub, r);
+	}
 }
 
 static void drop_unavailable(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
 	for (size_t i = 0; i < ARRAY_SIZE(needed); i++) {
-		if (needed[i].leaf == leaf && needed[i].sub == sub && !cap_has(needed[i].cap))
+		if (needed[i].leaf == leaf && needed[i].sub == sub && !cap_has(needed[i].cap)) {
 			r[needed[i].reg] &= ~needed[i].bits;
+		}
 	}
 }
 
@@ -113,10 +115,11 @@ static void build_leaf1(const struct vm *vm, struct vm_vcpuid *t)
 	r[EBX] &= 0xFFFFU; /* brand and CLFLUSH size */
 	r[ECX] = (r[ECX] & LEAF1_ECX_SHOWN) | LEAF1_ECX_SET;
 	r[EDX] = (r[EDX] & LEAF1_EDX_SHOWN) | LEAF1_EDX_SET;
-	if ((vm->flags & GUEST_FLAG_HIDE_MTRR) == 0U)
+	if ((vm->flags & GUEST_FLAG_HIDE_MTRR) == 0U) {
 		r[EDX] |= LEAF1_EDX_MTRR;
-	else
+	} else {
 		r[EDX] &= ~LEAF1_EDX_MTRR;
+	}
 	drop_unavailable(1, 0, r);
 }
 
@@ -130,8 +133,9 @@ static void build_leaf7(struct vm_vcpuid *t)
 	r[ECX] &= LEAF7_ECX_SHOWN;
 	r[EDX] &= LEAF7_EDX_SHOWN;
 	drop_unavailable(7, 0, r);
-	if (r[EAX] == 0U)
+	if (r[EAX] == 0U) {
 		return;
+	}
 	r = add_sub(t, 7, 1);
 	r[EAX] &= LEAF7_1_EAX_SHOWN;
 	r[EBX] = r[ECX] = r[EDX] = 0;
@@ -142,8 +146,9 @@ static void build_cache(struct vm_vcpuid *t)
 {
 	(void)set_leaf(t, 4, VCPUID_CACHE);
 	for (uint32_t sub = 0; sub < 8U; sub++) {
-		if ((add_sub(t, 4, sub)[EAX] & 0x1FU) == 0U)
+		if ((add_sub(t, 4, sub)[EAX] & 0x1FU) == 0U) {
 			return;
+		}
 	}
 }
 
@@ -152,8 +157,9 @@ static void build_xsave(struct vm_vcpuid *t)
 	uint32_t *r, size = 576;
 
 	(void)set_leaf(t, 0xD, VCPUID_XSAVE);
-	if (!cap_has(CAP_XSAVE))
+	if (!cap_has(CAP_XSAVE)) {
 		return;
+	}
 	r = add_sub(t, 0xD, 0);
 	r[EAX] &= (uint32_t)XCR0_SHOWN;
 	r[EDX] = 0;
@@ -169,8 +175,9 @@ static void build_xsave(struct vm_vcpuid *t)
 		}
 	}
 	for (uint32_t i = 0; i < t->sub_count; i++) {
-		if (t->subs[i].leaf == 0xDU && t->subs[i].sub == 0U)
+		if (t->subs[i].leaf == 0xDU && t->subs[i].sub == 0U) {
 			t->subs[i].r[ECX] = size;
+		}
 	}
 }
 
@@ -199,8 +206,9 @@ static void build_acrn(struct vm_vcpuid *t)
 {
 	uint32_t *r;
 
-	for (uint32_t leaf = 0x40000000U; leaf <= VCPUID_MAX_ACRN; leaf++)
+	for (uint32_t leaf = 0x40000000U; leaf <= VCPUID_MAX_ACRN; leaf++) {
 		(void)set_leaf(t, leaf, VCPUID_PLAIN);
+	}
 	r = set_leaf(t, 0x40000000U, VCPUID_PLAIN);
 	r[EAX] = VCPUID_MAX_ACRN;
 	memcpy(&r[EBX], "ACRNACRNACRN", 12);
@@ -215,8 +223,9 @@ static void build_extended(struct vm_vcpuid *t)
 	native(0x80000000U, 0, r);
 	max = MIN(r[EAX], VCPUID_MAX_EXTENDED);
 	r[EAX] = max;
-	for (uint32_t leaf = 0x80000001U; leaf <= max; leaf++)
+	for (uint32_t leaf = 0x80000001U; leaf <= max; leaf++) {
 		native(leaf, 0, set_leaf(t, leaf, VCPUID_PLAIN));
+	}
 	r = vcpuid_leaf(t, 0x80000001U);
 	r[ECX] &= LEAF81_ECX_SHOWN;
 	r[EDX] &= LEAF81_EDX_SHOWN;
@@ -231,8 +240,9 @@ static void build_extended(struct vm_vcpuid *t)
 static const uint32_t *shown(struct vm_vcpuid *t, uint32_t leaf)
 {
 	for (uint32_t i = 0; i < t->sub_count; i++) {
-		if (t->subs[i].leaf == leaf && t->subs[i].sub == 0U)
+		if (t->subs[i].leaf == leaf && t->subs[i].sub == 0U) {
 			return t->subs[i].r;
+		}
 	}
 	return vcpuid_leaf(t, leaf);
 }
@@ -242,8 +252,9 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 	uint32_t *r;
 
 	memset(t, 0, sizeof(*t));
-	for (uint32_t leaf = 0; leaf <= VCPUID_MAX_BASIC; leaf++)
+	for (uint32_t leaf = 0; leaf <= VCPUID_MAX_BASIC; leaf++) {
 		(void)set_leaf(t, leaf, VCPUID_PLAIN); /* zero: PMU, PT, SGX, RDT ... */
+	}
 	r = vcpuid_leaf(t, 0);
 	native(0, 0, r);
 	r[EAX] = VCPUID_MAX_BASIC;
@@ -260,10 +271,12 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 
 	t->cr4_allowed = CR4_BASE;
 	for (size_t i = 0; i < ARRAY_SIZE(cr4_needs); i++) {
-		if ((shown(t, cr4_needs[i].leaf)[cr4_needs[i].reg] & cr4_needs[i].bit) != 0U)
+		if ((shown(t, cr4_needs[i].leaf)[cr4_needs[i].reg] & cr4_needs[i].bit) != 0U) {
 			t->cr4_allowed |= cr4_needs[i].cr4;
+		}
 	}
 	t->efer_allowed = EFER_SCE | EFER_LME | EFER_LMA;
-	if ((vcpuid_leaf(t, 0x80000001U)[EDX] & BIT32(20)) != 0U)
+	if ((vcpuid_leaf(t, 0x80000001U)[EDX] & BIT32(20)) != 0U) {
 		t->efer_allowed |= EFER_NXE;
+	}
 }

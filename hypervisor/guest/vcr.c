@@ -60,16 +60,19 @@ static int load_pdptes(struct vcpu *vcpu, uint64_t cr3)
 	uint64_t pdpte[4];
 	uint32_t r[4];
 
-	if (gmem_read(vcpu->vm, GPA(cr3 & 0xFFFFFFE0U), pdpte, sizeof(pdpte)) != 0)
+	if (gmem_read(vcpu->vm, GPA(cr3 & 0xFFFFFFE0U), pdpte, sizeof(pdpte)) != 0) {
 		return -EINVAL;
+	}
 	vcpuid_get(vcpu, 0x80000008U, 0, r);
 	for (uint32_t i = 0; i < 4U; i++) {
 		if ((pdpte[i] & 1U) != 0U &&
-		    (pdpte[i] & (PDPTE_RESERVED | ~(BIT(r[0] & 0xFFU) - 1U))) != 0U)
+		    (pdpte[i] & (PDPTE_RESERVED | ~(BIT(r[0] & 0xFFU) - 1U))) != 0U) {
 			return -EINVAL;
+		}
 	}
-	for (uint32_t i = 0; i < 4U; i++)
+	for (uint32_t i = 0; i < 4U; i++) {
 		vmcs_write(VMCS_GUEST_PDPTE0 + 2U * i, pdpte[i]);
+	}
 	return 0;
 }
 
@@ -85,8 +88,9 @@ static void store_efer(uint64_t efer)
 	uint32_t want = (efer & EFER_LMA) != 0U ? ctrl | VMENTRY_IA32E : ctrl & ~VMENTRY_IA32E;
 
 	vmcs_write(VMCS_GUEST_EFER, efer);
-	if (want != ctrl)
+	if (want != ctrl) {
 		vmcs_write(VMCS_ENTRY_CTRL, want);
+	}
 }
 
 /* With caches disabled every access is uncached, whatever the guest's PAT says. */
@@ -121,16 +125,18 @@ static int switch_paging(struct vcpu *vcpu, uint64_t val)
 
 	if ((val & CR0_PG) != 0U) {
 		if ((efer & EFER_LME) != 0U) {
-			if ((cr4 & CR4_PAE) == 0U || cs_l)
+			if ((cr4 & CR4_PAE) == 0U || cs_l) {
 				return -EINVAL;
+			}
 			store_efer(efer | EFER_LMA);
 		} else if (pae_paging(val, cr4, efer) &&
 			   load_pdptes(vcpu, vmcs_read(VMCS_GUEST_CR3)) != 0) {
 			return -EINVAL;
 		}
 	} else {
-		if ((cr4 & CR4_PCIDE) != 0U || ((efer & EFER_LMA) != 0U && cs_l))
+		if ((cr4 & CR4_PCIDE) != 0U || ((efer & EFER_LMA) != 0U && cs_l)) {
 			return -EINVAL;
+		}
 		store_efer(efer & ~EFER_LMA);
 	}
 	vcpu_request_self(vcpu, REQ_TLB_FLUSH);
@@ -141,13 +147,16 @@ int vcr_set_cr0(struct vcpu *vcpu, uint64_t val)
 {
 	uint64_t old = vcr_cr0();
 
-	if (!cr0_valid(val))
+	if (!cr0_valid(val)) {
 		return -EINVAL;
+	}
 	val = (val & CR0_DEFINED) | CR0_ET;
-	if (((val ^ old) & CR0_PG) != 0U && switch_paging(vcpu, val) != 0)
+	if (((val ^ old) & CR0_PG) != 0U && switch_paging(vcpu, val) != 0) {
 		return -EINVAL;
-	if (((val ^ old) & CR0_CD) != 0U)
+	}
+	if (((val ^ old) & CR0_CD) != 0U) {
 		store_pat(vcpu, val);
+	}
 	store_cr0(val);
 	return 0;
 }
@@ -156,18 +165,23 @@ int vcr_set_cr4(struct vcpu *vcpu, uint64_t val)
 {
 	uint64_t old = vcr_cr4(), efer = vcr_efer();
 
-	if ((val & ~vcpuid_cr4_allowed(vcpu)) != 0U)
+	if ((val & ~vcpuid_cr4_allowed(vcpu)) != 0U) {
 		return -EINVAL;
-	if ((efer & EFER_LMA) != 0U && (val & CR4_PAE) == 0U)
+	}
+	if ((efer & EFER_LMA) != 0U && (val & CR4_PAE) == 0U) {
 		return -EINVAL;
+	}
 	if ((val & ~old & CR4_PCIDE) != 0U &&
-	    ((efer & EFER_LMA) == 0U || (vmcs_read(VMCS_GUEST_CR3) & 0xFFFU) != 0U))
+	    ((efer & EFER_LMA) == 0U || (vmcs_read(VMCS_GUEST_CR3) & 0xFFFU) != 0U)) {
 		return -EINVAL;
+	}
 	if (pae_paging(vcr_cr0(), val, efer) && ((val ^ old) & CR4_PAE_RELOAD) != 0U &&
-	    load_pdptes(vcpu, vmcs_read(VMCS_GUEST_CR3)) != 0)
+	    load_pdptes(vcpu, vmcs_read(VMCS_GUEST_CR3)) != 0) {
 		return -EINVAL;
-	if (((val ^ old) & CR4_FLUSHING) != 0U)
+	}
+	if (((val ^ old) & CR4_FLUSHING) != 0U) {
 		vcpu_request_self(vcpu, REQ_TLB_FLUSH);
+	}
 	store_cr4(val);
 	return 0;
 }
@@ -176,12 +190,15 @@ int vcr_set_efer(struct vcpu *vcpu, uint64_t val)
 {
 	uint64_t old = vcr_efer();
 
-	if ((val & ~vcpuid_efer_allowed(vcpu)) != 0U)
+	if ((val & ~vcpuid_efer_allowed(vcpu)) != 0U) {
 		return -EINVAL;
-	if (((val ^ old) & EFER_LME) != 0U && (vcr_cr0() & CR0_PG) != 0U)
+	}
+	if (((val ^ old) & EFER_LME) != 0U && (vcr_cr0() & CR0_PG) != 0U) {
 		return -EINVAL;
-	if (((val ^ old) & EFER_NXE) != 0U)
+	}
+	if (((val ^ old) & EFER_NXE) != 0U) {
 		vcpu_request_self(vcpu, REQ_TLB_FLUSH);
+	}
 	store_efer((val & ~EFER_LMA) | (old & EFER_LMA)); /* writes to LMA are ignored */
 	return 0;
 }
@@ -191,8 +208,9 @@ int vcr_set_pat(struct vcpu *vcpu, uint64_t val)
 	for (uint32_t i = 0; i < 64U; i += 8U) {
 		uint64_t type = (val >> i) & 0xFFU;
 
-		if (type > 7U || type == 2U || type == 3U)
+		if (type > 7U || type == 2U || type == 3U) {
 			return -EINVAL;
+		}
 	}
 	vcpu->msrs->pat = val;
 	store_pat(vcpu, vcr_cr0());
@@ -204,10 +222,12 @@ int vcr_check(const struct vm *vm, const struct vcpu_start *start)
 	bool lma = (start->efer & EFER_LMA) != 0U;
 
 	if (!cr0_valid(start->cr0) || (start->cr4 & ~vm->vcpuid->cr4_allowed) != 0U ||
-	    (start->efer & ~vm->vcpuid->efer_allowed) != 0U)
+	    (start->efer & ~vm->vcpuid->efer_allowed) != 0U) {
 		return -EINVAL;
-	if (lma != ((start->cr0 & CR0_PG) != 0U && (start->efer & EFER_LME) != 0U))
+	}
+	if (lma != ((start->cr0 & CR0_PG) != 0U && (start->efer & EFER_LME) != 0U)) {
 		return -EINVAL;
+	}
 	return lma && (start->cr4 & CR4_PAE) == 0U ? -EINVAL : 0;
 }
 
@@ -220,11 +240,13 @@ void vcr_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 	store_cr4(start->cr4);
 	store_cr0((start->cr0 & CR0_DEFINED) | CR0_ET);
 	/* Entries that are not right fault when the guest uses them: absent ones are loaded. */
-	for (uint32_t i = 0; i < 4U; i++)
+	for (uint32_t i = 0; i < 4U; i++) {
 		vmcs_write(VMCS_GUEST_PDPTE0 + 2U * i, 0);
-	if (pae_paging(start->cr0, start->cr4, start->efer) && load_pdptes(vcpu, start->cr3) != 0)
+	}
+	if (pae_paging(start->cr0, start->cr4, start->efer) && load_pdptes(vcpu, start->cr3) != 0) {
 		pr_warn("VM%u vCPU%u: starts with PAE paging but no page directories", vcpu->vm->id,
 			vcpu->id);
+	}
 	vcpu_request_self(vcpu, REQ_TLB_FLUSH);
 }
 

@@ -30,8 +30,9 @@ static int mov_to_cr(struct vcpu *vcpu, uint32_t cr, uint64_t val)
 	case 4:
 		return vcr_set_cr4(vcpu, val);
 	case 8:
-		if (val > 15U)
+		if (val > 15U) {
 			return -EINVAL;
+		}
 		vcpu->vm->vintr->set_cr8(vcpu, val);
 		return 0;
 	default:
@@ -62,10 +63,11 @@ static void cr_access_exit(struct vcpu *vcpu)
 		ret = vcr_set_cr0(vcpu, (cr0 & ~0xEUL) | ((qual >> 16) & 0xFU));
 		break;
 	}
-	if (ret != 0)
+	if (ret != 0) {
 		vcpu_inject_gp(vcpu);
-	else
+	} else {
 		vcpu_skip(vcpu);
+	}
 }
 
 /* XSETBV (SDM 2D): x87 always; AVX needs SSE; the three parts of AVX-512 go together. */
@@ -73,10 +75,12 @@ static bool xcr0_valid(uint64_t val, uint64_t allowed)
 {
 	uint64_t avx512 = val & (7UL << 5);
 
-	if ((val & XCR0_X87) == 0U || (val & ~allowed) != 0U)
+	if ((val & XCR0_X87) == 0U || (val & ~allowed) != 0U) {
 		return false;
-	if ((val & XCR0_AVX) != 0U && (val & XCR0_SSE) == 0U)
+	}
+	if ((val & XCR0_AVX) != 0U && (val & XCR0_SSE) == 0U) {
 		return false;
+	}
 	return avx512 == 0U || (avx512 == 7UL << 5 && (val & XCR0_AVX) != 0U);
 }
 

@@ -18,8 +18,9 @@ static bool overlap(const struct mem_range *r, uint64_t base, uint64_t size)
 static const struct mem_range *blocker(const struct ve820_search *s, uint64_t base)
 {
 	for (uint32_t i = 0U; i < s->busy_count; i++) {
-		if (overlap(&s->busy[i], base, s->size))
+		if (overlap(&s->busy[i], base, s->size)) {
 			return &s->busy[i];
+		}
 	}
 	return NULL;
 }
@@ -38,18 +39,21 @@ uint64_t ve820_find_low(const struct ve820_search *s)
 	for (uint32_t i = 0U; i < s->map->count; i++) {
 		uint64_t lo, hi;
 
-		if (!window(s, &s->map->r[i], &lo, &hi))
+		if (!window(s, &s->map->r[i], &lo, &hi)) {
 			continue;
+		}
 		lo = ALIGN_UP(lo, s->align);
 		while (lo < hi && s->size <= hi - lo) {
 			const struct mem_range *b = blocker(s, lo);
 			uint64_t next;
 
-			if (b == NULL)
+			if (b == NULL) {
 				return lo;
+			}
 			next = ALIGN_UP(b->base + b->size, s->align);
-			if (next <= lo)
+			if (next <= lo) {
 				break; /* at the end of the address space */
+			}
 			lo = next;
 		}
 	}
@@ -61,17 +65,20 @@ uint64_t ve820_find_high(const struct ve820_search *s)
 	for (uint32_t i = s->map->count; i-- > 0U;) {
 		uint64_t lo, hi;
 
-		if (!window(s, &s->map->r[i], &lo, &hi))
+		if (!window(s, &s->map->r[i], &lo, &hi)) {
 			continue;
+		}
 		while (hi > lo && s->size <= hi - lo) {
 			uint64_t base = ALIGN_DOWN(hi - s->size, s->align);
 			const struct mem_range *b;
 
-			if (base < lo)
+			if (base < lo) {
 				break;
+			}
 			b = blocker(s, base);
-			if (b == NULL)
+			if (b == NULL) {
 				return base;
+			}
 			hi = b->base;
 		}
 	}

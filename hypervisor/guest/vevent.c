@@ -34,8 +34,9 @@ static bool is_contributory(uint8_t vector)
 /* `second` arises while `first` is being delivered: the fault is in delivering the first. */
 static bool is_double_fault(uint8_t first, uint8_t second)
 {
-	if (is_contributory(first))
+	if (is_contributory(first)) {
 		return is_contributory(second);
+	}
 	return first == EXC_PF && (second == EXC_PF || is_contributory(second));
 }
 
@@ -111,29 +112,35 @@ void vevent_idt_vectoring(struct vcpu *vcpu)
 {
 	uint32_t info = vmcs_read32(VMCS_IDT_VECTORING_INFO);
 
-	if (likely((info & INTR_INFO_VALID) == 0U))
+	if (likely((info & INTR_INFO_VALID) == 0U)) {
 		return;
+	}
 	/* Bit 12 tells of NMI unblocking in the exit's field and is reserved in the entry's. */
 	vcpu->event.reinject_info = info & (INTR_INFO_VALID | 0xFFFU);
 	vcpu->event.reinject_error = 0;
 	vcpu->event.reinject_len = 0;
-	if ((info & INTR_INFO_ERROR_CODE) != 0U)
+	if ((info & INTR_INFO_ERROR_CODE) != 0U) {
 		vcpu->event.reinject_error = vmcs_read32(VMCS_IDT_VECTORING_ERROR);
-	if (is_software(info))
+	}
+	if (is_software(info)) {
 		vcpu->event.reinject_len = vmcs_read32(VMCS_EXIT_INSN_LEN);
+	}
 	/* The NMI has not begun: its blocking, set when delivery did, would keep it out. */
-	if (INTR_INFO_TYPE(info) == INTR_TYPE_NMI)
+	if (INTR_INFO_TYPE(info) == INTR_TYPE_NMI) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCK_BY_NMI);
+	}
 	vcpu_request_self(vcpu, REQ_REINJECT);
 }
 
 static void entry_event(uint32_t info, uint32_t error, uint32_t len)
 {
-	if ((info & INTR_INFO_ERROR_CODE) != 0U)
+	if ((info & INTR_INFO_ERROR_CODE) != 0U) {
 		vmcs_write(VMCS_ENTRY_ERROR_CODE, error);
-	if (is_software(info))
+	}
+	if (is_software(info)) {
 		vmcs_write(VMCS_ENTRY_INSN_LEN, len);
+	}
 	vmcs_write(VMCS_ENTRY_INTR_INFO, info);
 }
 
@@ -142,8 +149,9 @@ static void prepare_exception(const struct vcpu_event *e)
 	uint32_t info = INTR_INFO_VALID | (INTR_TYPE_HW_EXC << 8) | e->exception;
 
 	/* Real mode pushes no error codes, and VM entry insists (SDM 3C 27.2.1.3). */
-	if (e->has_error && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE) != 0U)
+	if (e->has_error && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE) != 0U) {
 		info |= INTR_INFO_ERROR_CODE;
+	}
 	entry_event(info, e->error, 0);
 }
 
@@ -153,22 +161,25 @@ static void prepare_nmi(struct vcpu *vcpu)
 	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
 	bool taken = (vmcs_read32(VMCS_ENTRY_INTR_INFO) & INTR_INFO_VALID) != 0U;
 
-	if (taken || (blocking & (BLOCK_BY_NMI | BLOCK_BY_MOV_SS | BLOCK_BY_STI)) != 0U)
+	if (taken || (blocking & (BLOCK_BY_NMI | BLOCK_BY_MOV_SS | BLOCK_BY_STI)) != 0U) {
 		vmcs_proc_ctrl(vcpu, PROC_NMI_WINDOW, 0);
-	else
+	} else {
 		entry_event(INTR_INFO_VALID | (INTR_TYPE_NMI << 8) | EXC_NMI, 0, 0);
+	}
 }
 
 void vevent_prepare(struct vcpu *vcpu, uint64_t reqs)
 {
 	const struct vcpu_event *e = &vcpu->event;
 
-	if ((reqs & REQ_EXCEPTION) != 0U)
+	if ((reqs & REQ_EXCEPTION) != 0U) {
 		prepare_exception(e);
-	else if ((reqs & REQ_REINJECT) != 0U)
+	} else if ((reqs & REQ_REINJECT) != 0U) {
 		entry_event(e->reinject_info, e->reinject_error, e->reinject_len);
-	if ((reqs & REQ_NMI) != 0U)
+	}
+	if ((reqs & REQ_NMI) != 0U) {
 		prepare_nmi(vcpu);
+	}
 }
 
 static void nmi_window_exit(struct vcpu *vcpu)
@@ -186,8 +197,9 @@ static void forward_exception(struct vcpu *vcpu, uint32_t info)
 	uint8_t vector = (uint8_t)INTR_INFO_VECTOR(info);
 	uint32_t error = 0;
 
-	if ((info & INTR_INFO_ERROR_CODE) != 0U)
+	if ((info & INTR_INFO_ERROR_CODE) != 0U) {
 		error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
+	}
 	if (vector == EXC_DB) {
 		dr_write(6, (dr_read(6) & ~0xFUL) |
 				    (vmcs_read(VMCS_EXIT_QUALIFICATION) & DR6_WRITABLE));
@@ -204,9 +216,10 @@ static void exception_nmi_exit(struct vcpu *vcpu)
 		nmi_exit();
 		return;
 	}
-	if (INTR_INFO_VECTOR(info) == EXC_MC)
+	if (INTR_INFO_VECTOR(info) == EXC_MC) {
 		panic("machine check while VM%u vCPU%u ran at %lx", vcpu->vm->id, vcpu->id,
 		      vmcs_read(VMCS_GUEST_RIP));
+	}
 	forward_exception(vcpu, info);
 }
 

@@ -28,12 +28,15 @@ int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data)
 		.vector = (uint8_t)data,
 	};
 
-	if ((addr & MSI_ADDR_MASK) != MSI_ADDR_BASE)
+	if ((addr & MSI_ADDR_MASK) != MSI_ADDR_BASE) {
 		return -EINVAL;
-	if (msg.level && (data & MSI_DATA_ASSERT) == 0U)
+	}
+	if (msg.level && (data & MSI_DATA_ASSERT) == 0U) {
 		return 0; /* a level that goes away is no message */
-	if (msg.dest == 0xFFU && !msg.logical)
+	}
+	if (msg.dest == 0xFFU && !msg.logical) {
 		msg.dest = VINTR_DEST_ALL;
+	}
 	vm->vintr->deliver(vm, &msg);
 	return 0;
 }
@@ -41,19 +44,22 @@ int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data)
 /* A PC's timer is IRQ 0 of the 8259 and pin 2 of the IOAPIC; pin 0 is where the 8259 may end. */
 static void drive_pic(struct vm *vm, uint32_t gsi, bool high)
 {
-	if (gsi < 16U && gsi != 0U && vm->vintr->pic_line)
+	if (gsi < 16U && gsi != 0U && vm->vintr->pic_line) {
 		vm->vintr->pic_line(vm, gsi == 2U ? 0U : gsi, high);
+	}
 }
 
 int vintr_set_gsi(struct vm *vm, uint32_t gsi, uint32_t op)
 {
 	int ret;
 
-	if (op > GSI_FALLING_PULSE)
+	if (op > GSI_FALLING_PULSE) {
 		return -EINVAL;
+	}
 	ret = vioapic_set_gsi(vm, gsi, op);
-	if (ret != 0)
+	if (ret != 0) {
 		return ret;
+	}
 	switch (op) {
 	case GSI_SET_HIGH:
 	case GSI_SET_LOW:

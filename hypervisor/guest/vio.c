@@ -60,10 +60,11 @@ static uint32_t table_search(const struct vio_table *t, uint64_t addr)
 	while (lo < hi) {
 		uint32_t mid = (lo + hi) / 2U;
 
-		if (addr < t->r[mid].base + t->r[mid].size)
+		if (addr < t->r[mid].base + t->r[mid].size) {
 			hi = mid;
-		else
+		} else {
 			lo = mid + 1U;
+		}
 	}
 	return lo;
 }
@@ -83,11 +84,13 @@ static struct vio_claim table_find_slow(struct vio_table *t, uint64_t addr)
 		seq = atomic_read32(&t->seq) & ~1U;
 		i = table_search(t, addr);
 		claim = (struct vio_claim){0};
-		if (i < VIO_REGIONS && region_has(&t->r[i], addr))
+		if (i < VIO_REGIONS && region_has(&t->r[i], addr)) {
 			claim = (struct vio_claim){.fn = t->r[i].fn, .arg = t->r[i].arg};
+		}
 	} while (atomic_read32(&t->seq) != seq);
-	if (claim.fn)
+	if (claim.fn) {
 		t->hint = &t->r[i];
+	}
 	return claim;
 }
 
@@ -98,8 +101,9 @@ static inline struct vio_claim table_find(struct vio_table *t, uint64_t addr)
 	const struct vio_region *r = t->hint;
 	struct vio_claim claim = {.fn = r->fn, .arg = r->arg};
 
-	if (likely(region_has(r, addr) && atomic_read32(&t->seq) == seq))
+	if (likely(region_has(r, addr) && atomic_read32(&t->seq) == seq)) {
 		return claim;
+	}
 	return table_find_slow(t, addr);
 }
 
@@ -152,11 +156,13 @@ int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, v
 	const struct vio_region r = {.base = base, .size = count, .fn = fn, .arg = arg};
 	int ret;
 
-	if (count == 0U || (uint32_t)base + count > 0x10000U)
+	if (count == 0U || (uint32_t)base + count > 0x10000U) {
 		return -EINVAL;
+	}
 	ret = table_add(&vm->vio->pio, &r);
-	if (ret == 0)
+	if (ret == 0) {
 		vio_allow_pio(vm, base, count, false);
+	}
 	return ret;
 }
 
@@ -164,8 +170,9 @@ int vio_add_mmio(struct vm *vm, gpa_t base, uint64_t size, io_handler_t fn, void
 {
 	const struct vio_region r = {.base = base.v, .size = size, .fn = fn, .arg = arg};
 
-	if (base.v + size <= base.v)
+	if (base.v + size <= base.v) {
 		return -EINVAL;
+	}
 	return table_add(&vm->vio->mmio, &r);
 }
 
@@ -181,10 +188,11 @@ void vio_allow_pio(struct vm *vm, uint16_t base, uint32_t count, bool allow)
 	for (uint32_t port = base; port < end; port++) {
 		uint8_t bit = (uint8_t)(1U << (port % 8U));
 
-		if (allow)
+		if (allow) {
 			vm->io_bitmap[port / 8U] &= (uint8_t)~bit;
-		else
+		} else {
 			vm->io_bitmap[port / 8U] |= bit;
+		}
 	}
 }
 
@@ -193,15 +201,17 @@ void vio_service_defaults(struct vm *vm)
 	const struct vio_table *t = &vm->vio->pio;
 
 	memset(vm->io_bitmap, 0, IO_BITMAP_SIZE);
-	for (uint32_t i = 0; i < t->count; i++)
+	for (uint32_t i = 0; i < t->count; i++) {
 		vio_allow_pio(vm, (uint16_t)t->r[i].base, (uint32_t)t->r[i].size, false);
+	}
 }
 
 void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
 {
 	(void)vcpu;
-	if (!io->write)
+	if (!io->write) {
 		io->value = UINT64_MAX;
+	}
 }
 
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
@@ -209,10 +219,11 @@ void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
 	struct vio *vio = vcpu->vm->vio;
 	struct vio_claim claim = table_find(io->kind == IO_PIO ? &vio->pio : &vio->mmio, io->addr);
 
-	if (likely(claim.fn))
+	if (likely(claim.fn)) {
 		claim.fn(vcpu, claim.arg, io);
-	else
+	} else {
 		vcpu->vm->io_fallback(vcpu, io);
+	}
 }
 
 /* IN and OUT (SDM 3C table 28-5). An IN of 1 or 2 bytes keeps the rest of RAX, of 4 clears it. */
@@ -232,10 +243,11 @@ static void io_exit(struct vcpu *vcpu)
 	}
 	io.value = vcpu->gpr[GPR_RAX] & (BIT(io.width * 8U) - 1U);
 	claim = table_find(&vcpu->vm->vio->pio, io.addr);
-	if (likely(claim.fn))
+	if (likely(claim.fn)) {
 		claim.fn(vcpu, claim.arg, &io);
-	else
+	} else {
 		vcpu->vm->io_fallback(vcpu, &io);
+	}
 	if (!io.write) {
 		mask = BIT(io.width * 8U) - 1U;
 		keep = io.width == 4U ? 0U : vcpu->gpr[GPR_RAX] & ~mask;
@@ -270,12 +282,14 @@ static void ept_violation_exit(struct vcpu *vcpu)
 
 	/* An IRET had ended the blocking of NMIs before it faulted; it will run again. */
 	if (unlikely((qual & EPTV_NMI_UNBLOCK) != 0U) &&
-	    (vmcs_read32(VMCS_IDT_VECTORING_INFO) & INTR_INFO_VALID) == 0U)
+	    (vmcs_read32(VMCS_IDT_VECTORING_INFO) & INTR_INFO_VALID) == 0U) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
+	}
 
-	if (!table_find(&vcpu->vm->vio->mmio, gpa.v).fn && mapped_now(vcpu, gpa, qual))
+	if (!table_find(&vcpu->vm->vio->mmio, gpa.v).fn && mapped_now(vcpu, gpa, qual)) {
 		return;
+	}
 	if (unlikely((qual & EPTV_FETCH) != 0U)) {
 		pr_warn("VM%u vCPU%u: fetches code from %lx, where no memory is", vcpu->vm->id,
 			vcpu->id, gpa.v);
@@ -307,10 +321,12 @@ static int vio_boot(void)
 
 static void vio_vm_deinit(struct vm *vm)
 {
-	if (vm->vio)
+	if (vm->vio) {
 		pool_put(&vio_pool, vm->vio);
-	if (vm->io_bitmap)
+	}
+	if (vm->io_bitmap) {
 		pool_put(&bitmap_pool, vm->io_bitmap);
+	}
 	vm->vio = NULL;
 	vm->io_bitmap = NULL;
 }
@@ -326,8 +342,9 @@ static int vio_vm_init(struct vm *vm)
 	memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
 	vm->vio->pio.hint = vm->vio->pio.r;
 	vm->vio->mmio.hint = vm->vio->mmio.r;
-	if (!vm->io_fallback)
+	if (!vm->io_fallback) {
 		vm->io_fallback = vio_all_ones;
+	}
 	return 0;
 }
 

@@ -32,8 +32,9 @@ static int string_in(struct vcpu *vcpu, struct io_access *io, gva_t gva, struct 
 	gpa_t gpa;
 
 	if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, fault) != 0 ||
-	    gmem_translate(vcpu, GVA(gva.v + io->width - 1U), GMEM_WRITE, &gpa, fault) != 0)
+	    gmem_translate(vcpu, GVA(gva.v + io->width - 1U), GMEM_WRITE, &gpa, fault) != 0) {
 		return -EFAULT;
+	}
 	vio_dispatch(vcpu, io);
 	return gmem_write_gva(vcpu, gva, &io->value, io->width, fault);
 }
@@ -42,8 +43,9 @@ static int string_out(struct vcpu *vcpu, struct io_access *io, gva_t gva, struct
 {
 	int ret = gmem_read_gva(vcpu, gva, &io->value, io->width, 0, fault);
 
-	if (ret == 0)
+	if (ret == 0) {
 		vio_dispatch(vcpu, io);
+	}
 	return ret;
 }
 
@@ -66,9 +68,10 @@ void vio_string(struct vcpu *vcpu, struct io_access *io, uint64_t qual)
 	io->value = 0;
 	ret = gmem_seg_linear(seg, vcpu->gpr[index] & mask, io->width,
 			      io->write ? 0U : GMEM_WRITE, &gva, &fault);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = io->write ? string_out(vcpu, io, gva, &fault)
 				: string_in(vcpu, io, gva, &fault);
+	}
 	if (ret != 0) {
 		gmem_inject(vcpu, &fault);
 		return;
@@ -76,8 +79,9 @@ void vio_string(struct vcpu *vcpu, struct io_access *io, uint64_t qual)
 	inst_advance(vcpu, index, down ? -(uint64_t)io->width : io->width, mask);
 	if (rep) {
 		inst_advance(vcpu, GPR_RCX, UINT64_MAX, mask);
-		if ((vcpu->gpr[GPR_RCX] & mask) != 0U)
+		if ((vcpu->gpr[GPR_RCX] & mask) != 0U) {
 			return;
+		}
 	}
 	vcpu_skip(vcpu);
 }

@@ -64,8 +64,9 @@ static int pin_of_gsi(const struct vioapic *io, uint32_t gsi)
 	for (uint32_t i = 0; i < io->units; i++) {
 		const struct unit_regs *u = &io->unit[i];
 
-		if (gsi >= u->gsi_base && gsi - u->gsi_base < u->pins)
+		if (gsi >= u->gsi_base && gsi - u->gsi_base < u->pins) {
 			return (int)(u->first + gsi - u->gsi_base);
+		}
 	}
 	return -EINVAL;
 }
@@ -74,8 +75,9 @@ static uint32_t gsi_of_pin(const struct vioapic *io, uint32_t pin)
 {
 	const struct unit_regs *u = io->unit;
 
-	while (pin - u->first >= u->pins)
+	while (pin - u->first >= u->pins) {
 		u++;
+	}
 	return u->gsi_base + pin - u->first;
 }
 
@@ -95,8 +97,9 @@ static void send(struct vm *vm, uint64_t rte)
 		.vector = IOAPIC_RTE_VECTOR(rte),
 	};
 
-	if (msg.dest == 0xFFU && !msg.logical)
+	if (msg.dest == 0xFFU && !msg.logical) {
 		msg.dest = VINTR_DEST_ALL;
+	}
 	vm->vintr->deliver(vm, &msg);
 }
 
@@ -108,10 +111,12 @@ static bool level_fires(struct vioapic *io, uint32_t pin)
 {
 	uint64_t rte = io->rte[pin];
 
-	if ((rte & (IOAPIC_RTE_MASKED | IOAPIC_RTE_LEVEL)) != IOAPIC_RTE_LEVEL)
+	if ((rte & (IOAPIC_RTE_MASKED | IOAPIC_RTE_LEVEL)) != IOAPIC_RTE_LEVEL) {
 		return false;
-	if (!bit_test(io->level, pin) || bit_test(io->remote_irr, pin))
+	}
+	if (!bit_test(io->level, pin) || bit_test(io->remote_irr, pin)) {
 		return false;
+	}
 	bit_assign(io->remote_irr, pin, true);
 	return true;
 }
@@ -122,8 +127,9 @@ static bool line_changed(struct vioapic *io, uint32_t pin, bool high)
 	bool rose = high && !bit_test(io->level, pin);
 
 	bit_assign(io->level, pin, high);
-	if ((io->rte[pin] & IOAPIC_RTE_LEVEL) != 0U)
+	if ((io->rte[pin] & IOAPIC_RTE_LEVEL) != 0U) {
 		return level_fires(io, pin);
+	}
 	return rose && (io->rte[pin] & IOAPIC_RTE_MASKED) == 0U;
 }
 
@@ -134,18 +140,22 @@ int vioapic_set_gsi(struct vm *vm, uint32_t gsi, uint32_t op)
 	uint64_t rte;
 	bool fires;
 
-	if (pin < 0 || op > GSI_FALLING_PULSE)
+	if (pin < 0 || op > GSI_FALLING_PULSE) {
 		return -EINVAL;
+	}
 	spin_lock(&io->lock);
-	if (op == GSI_FALLING_PULSE)
+	if (op == GSI_FALLING_PULSE) {
 		(void)line_changed(io, (uint32_t)pin, false);
+	}
 	fires = line_changed(io, (uint32_t)pin, op != GSI_SET_LOW);
-	if (op == GSI_RISING_PULSE)
+	if (op == GSI_RISING_PULSE) {
 		(void)line_changed(io, (uint32_t)pin, false);
+	}
 	rte = io->rte[pin];
 	spin_unlock(&io->lock);
-	if (fires)
+	if (fires) {
 		send(vm, rte);
+	}
 	return 0;
 }
 
@@ -156,14 +166,16 @@ static void service_ended(struct vm *vm, uint32_t pin)
 	uint64_t rte;
 	bool fires;
 
-	if (io->hooks && io->hooks->eoi)
+	if (io->hooks && io->hooks->eoi) {
 		io->hooks->eoi(vm, gsi_of_pin(io, pin));
+	}
 	spin_lock(&io->lock);
 	fires = level_fires(io, pin);
 	rte = io->rte[pin];
 	spin_unlock(&io->lock);
-	if (fires)
+	if (fires) {
 		send(vm, rte);
+	}
 }
 
 /* End the interrupts with this vector on pins [first, first + count). */
@@ -179,15 +191,17 @@ static void end_vector(struct vm *vm, uint8_t vector, uint32_t first, uint32_t c
 		for (; busy != 0U; busy &= busy - 1U) {
 			uint32_t pin = w * 64U + (uint32_t)__builtin_ctzll(busy);
 
-			if (IOAPIC_RTE_VECTOR(io->rte[pin]) == vector && pin - first < count)
+			if (IOAPIC_RTE_VECTOR(io->rte[pin]) == vector && pin - first < count) {
 				ended[w] |= BIT(pin % 64U);
+			}
 		}
 		io->remote_irr[w] &= ~ended[w];
 	}
 	spin_unlock(&io->lock);
 	for (uint32_t w = first / 64U; w * 64U < first + count; w++) {
-		for (; ended[w] != 0U; ended[w] &= ended[w] - 1U)
+		for (; ended[w] != 0U; ended[w] &= ended[w] - 1U) {
 			service_ended(vm, w * 64U + (uint32_t)__builtin_ctzll(ended[w]));
+		}
 	}
 }
 
@@ -229,39 +243,47 @@ static void rte_write(struct vioapic *io, uint32_t pin, bool high_half, uint32_t
 	io->rte[pin] = new;
 	/* An entry that becomes edge-triggered has no Remote IRR. */
 	ended = (new &IOAPIC_RTE_LEVEL) == 0U && bit_test(io->remote_irr, pin);
-	if (ended)
+	if (ended) {
 		bit_assign(io->remote_irr, pin, false);
+	}
 	fires = level_fires(io, pin);
 	spin_unlock(&io->lock);
-	if (old != new && io->hooks && io->hooks->rte_changed)
+	if (old != new && io->hooks && io->hooks->rte_changed) {
 		io->hooks->rte_changed(io->vm, gsi_of_pin(io, pin), old, new);
-	if (ended)
+	}
+	if (ended) {
 		service_ended(io->vm, pin);
-	if (fires)
+	}
+	if (fires) {
 		send(io->vm, new);
+	}
 }
 
 static void window_write(struct vioapic *io, struct unit_regs *u, uint32_t val)
 {
 	uint32_t reg = u->select;
 
-	if (reg == IOAPIC_REG_ID)
+	if (reg == IOAPIC_REG_ID) {
 		u->id = val & 0x0F000000U;
-	else if (reg >= IOAPIC_REG_RTE0 && (reg - IOAPIC_REG_RTE0) / 2U < u->pins)
+	} else if (reg >= IOAPIC_REG_RTE0 && (reg - IOAPIC_REG_RTE0) / 2U < u->pins) {
 		rte_write(io, u->first + (reg - IOAPIC_REG_RTE0) / 2U, (reg & 1U) != 0U, val);
+	}
 }
 
 static uint32_t window_read(const struct vioapic *io, const struct unit_regs *u)
 {
 	uint32_t reg = u->select;
 
-	if (reg == IOAPIC_REG_ID || reg == IOAPIC_REG_ARB)
+	if (reg == IOAPIC_REG_ID || reg == IOAPIC_REG_ARB) {
 		return u->id;
-	if (reg == IOAPIC_REG_VER)
+	}
+	if (reg == IOAPIC_REG_VER) {
 		return VERSION | ((u->pins - 1U) << 16);
-	if (reg >= IOAPIC_REG_RTE0 && (reg - IOAPIC_REG_RTE0) / 2U < u->pins)
+	}
+	if (reg >= IOAPIC_REG_RTE0 && (reg - IOAPIC_REG_RTE0) / 2U < u->pins) {
 		return (uint32_t)(rte_get(io, u->first + (reg - IOAPIC_REG_RTE0) / 2U) >>
 				  ((reg & 1U) * 32U));
+	}
 	return 0U;
 }
 
@@ -274,20 +296,22 @@ static void vioapic_mmio(struct vcpu *vcpu, void *arg, struct io_access *access)
 
 	if (!access->write) {
 		access->value = 0U;
-		if (offset == IOAPIC_REGSEL)
+		if (offset == IOAPIC_REGSEL) {
 			access->value = u->select;
-		else if (offset == IOAPIC_WINDOW)
+		} else if (offset == IOAPIC_WINDOW) {
 			access->value = window_read(io, u);
+		}
 		return;
 	}
-	if (offset == IOAPIC_REGSEL)
+	if (offset == IOAPIC_REGSEL) {
 		u->select = (uint32_t)access->value & 0xFFU;
-	else if (access->width != 4U)
+	} else if (access->width != 4U) {
 		return;
-	else if (offset == IOAPIC_WINDOW)
+	} else if (offset == IOAPIC_WINDOW) {
 		window_write(io, u, (uint32_t)access->value);
-	else if (offset == IOAPIC_EOIR)
+	} else if (offset == IOAPIC_EOIR) {
 		end_vector(io->vm, (uint8_t)access->value, u->first, u->pins);
+	}
 }
 
 static void add_unit(struct vioapic *io, uint64_t base, uint32_t id, uint32_t gsi_base,
@@ -315,17 +339,20 @@ static void vioapic_vm_reset(struct vm *vm)
 	spin_lock(&io->lock);
 	memset(io->level, 0, sizeof(io->level));
 	memset(io->remote_irr, 0, sizeof(io->remote_irr));
-	for (uint32_t pin = 0; pin < io->pins; pin++)
+	for (uint32_t pin = 0; pin < io->pins; pin++) {
 		io->rte[pin] = IOAPIC_RTE_MASKED;
-	for (uint32_t i = 0; i < io->units; i++)
+	}
+	for (uint32_t i = 0; i < io->units; i++) {
 		io->unit[i].select = 0U;
+	}
 	spin_unlock(&io->lock);
 }
 
 static void vioapic_vm_deinit(struct vm *vm)
 {
-	if (vm->vioapic)
+	if (vm->vioapic) {
 		pool_put(&page_pool, vm->vioapic);
+	}
 	vm->vioapic = NULL;
 }
 
@@ -335,23 +362,28 @@ static int vioapic_vm_init(struct vm *vm)
 	int ret = 0;
 
 	_Static_assert(sizeof(*io) <= PAGE_SIZE, "the pins of a VM fit into a page");
-	if (!io)
+	if (!io) {
 		return -ENOMEM;
+	}
 	vm->vioapic = io;
 	io->vm = vm;
 	if (vm->load_order == SERVICE_VM) {
-		for (uint32_t i = 0; i < ioapic_count; i++)
+		for (uint32_t i = 0; i < ioapic_count; i++) {
 			add_unit(io, ioapics[i].base.v, ioapics[i].id, ioapics[i].gsi_base,
 				 ioapics[i].pins);
+		}
 	}
-	if (io->units == 0U)
+	if (io->units == 0U) {
 		add_unit(io, IOAPIC_DEFAULT_BASE, 0U, 0U, USER_PINS);
+	}
 	vioapic_vm_reset(vm);
-	for (uint32_t i = 0; i < io->units && ret == 0; i++)
+	for (uint32_t i = 0; i < io->units && ret == 0; i++) {
 		ret = vio_add_mmio(vm, GPA(io->unit[i].base), PAGE_SIZE, vioapic_mmio,
 				   &io->unit[i]);
-	if (ret != 0)
+	}
+	if (ret != 0) {
 		vioapic_vm_deinit(vm);
+	}
 	return ret;
 }
 

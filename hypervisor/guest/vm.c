@@ -21,8 +21,9 @@ struct vm *vms;
 void vm_slots_init(void)
 {
 	vms = boot_alloc(sizeof(struct vm) * CONFIG_MAX_VM_NUM, 64U);
-	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++)
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		vms[i].id = i;
+	}
 }
 
 struct vm *vm_by_id(uint16_t id)
@@ -33,8 +34,9 @@ struct vm *vm_by_id(uint16_t id)
 struct vm *vm_service(void)
 {
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
-		if (vm_is_live(&vms[i]) && vms[i].load_order == SERVICE_VM)
+		if (vm_is_live(&vms[i]) && vms[i].load_order == SERVICE_VM) {
 			return &vms[i];
+		}
 	}
 	return NULL;
 }
@@ -55,8 +57,9 @@ static int create_vcpus(struct vm *vm, uint64_t affinity)
 
 static void destroy_vcpus(struct vm *vm)
 {
-	for (uint16_t i = vm->vcpu_count; i-- > 0U;)
+	for (uint16_t i = vm->vcpu_count; i-- > 0U;) {
 		vcpu_destroy(vm->vcpus[i]);
+	}
 	vm->vcpu_count = 0U;
 }
 
@@ -66,8 +69,9 @@ static void stop_on_triple_fault(struct vcpu *vcpu)
 	pr_err("VM %u (%s) vCPU %u: triple fault, the VM is stopped", vcpu->vm->id, vcpu->vm->name,
 	       vcpu->id);
 	vcpu->vm->state = VM_PAUSED;
-	for (;;)
+	for (;;) {
 		sched_block();
+	}
 }
 
 /* What lives in the slot from one VM to the next: its index, and its lock, which the caller has. */
@@ -86,10 +90,12 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 	struct vm *vm = vm_by_id(id);
 	int ret;
 
-	if (vm == NULL)
+	if (vm == NULL) {
 		return -EINVAL;
-	if (vm_is_live(vm))
+	}
+	if (vm_is_live(vm)) {
 		return -EBUSY;
+	}
 	clear_slot(vm);
 	(void)string_copy(vm->name, args->name, sizeof(vm->name));
 	vm->load_order = args->load_order;
@@ -100,14 +106,17 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 	vm->io_fallback = vio_all_ones;
 	vm->on_triple_fault = stop_on_triple_fault;
 	ret = ept_init(&vm->ept);
-	if (ret != 0)
+	if (ret != 0) {
 		goto out_slot;
+	}
 	ret = unit_vm_init(vm);
-	if (ret != 0)
+	if (ret != 0) {
 		goto out_ept;
+	}
 	ret = create_vcpus(vm, args->cpu_affinity);
-	if (ret != 0)
+	if (ret != 0) {
 		goto out_vcpus;
+	}
 	vm->state = VM_CREATED;
 	pr_info("VM %u (%s): created with %u vCPUs", vm->id, vm->name, vm->vcpu_count);
 	return 0;
@@ -123,40 +132,47 @@ out_slot:
 
 int vm_start(struct vm *vm)
 {
-	if (vm->state != VM_CREATED)
+	if (vm->state != VM_CREATED) {
 		return -EINVAL;
+	}
 	vm->state = VM_RUNNING;
 	vm->vcpus[0]->state = VCPU_RUNNING;
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++)
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		sched_wake(&vm->vcpus[i]->thread);
+	}
 	return 0;
 }
 
 int vm_pause(struct vm *vm)
 {
-	if (!vm_is_live(vm))
+	if (!vm_is_live(vm)) {
 		return -EINVAL;
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++)
+	}
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		sched_freeze(&vm->vcpus[i]->thread);
+	}
 	vm->state = VM_PAUSED;
 	return 0;
 }
 
 int vm_reset(struct vm *vm)
 {
-	if (vm->state != VM_PAUSED)
+	if (vm->state != VM_PAUSED) {
 		return -EINVAL;
+	}
 	unit_vm_reset(vm);
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++)
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		vcpu_prepare_thread(vm->vcpus[i]);
+	}
 	vm->state = VM_CREATED;
 	return 0;
 }
 
 void vm_destroy(struct vm *vm)
 {
-	if (!vm_is_live(vm))
+	if (!vm_is_live(vm)) {
 		return;
+	}
 	(void)vm_pause(vm);
 	destroy_vcpus(vm);
 	ept_flush(&vm->ept);

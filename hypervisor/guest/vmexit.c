@@ -57,11 +57,13 @@ static void set_handler(uint32_t reason, vmexit_fn fn)
 
 void vmexit_init(void)
 {
-	for (uint32_t i = 0U; i < EXIT_REASONS; i++)
+	for (uint32_t i = 0U; i < EXIT_REASONS; i++) {
 		set_handler(i, unexpected);
+	}
 	for (const struct vmexit_entry *e = __start_hv_vmexits; e < __stop_hv_vmexits; e++) {
-		if (e->reason >= EXIT_REASONS || handlers[e->reason] != unexpected)
+		if (e->reason >= EXIT_REASONS || handlers[e->reason] != unexpected) {
 			panic("two handlers for VM exit %u", e->reason);
+		}
 		set_handler(e->reason, e->fn);
 	}
 }
@@ -84,8 +86,9 @@ void vmexit_handle(struct vcpu *vcpu)
 	} else {
 		entry_refused(vcpu);
 	}
-	if (unlikely(vcpu->requests != 0U))
+	if (unlikely(vcpu->requests != 0U)) {
 		vcpu_loop_serve(vcpu);
+	}
 }
 
 static void external_interrupt(struct vcpu *vcpu)

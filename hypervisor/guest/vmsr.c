@@ -36,10 +36,12 @@ static uint8_t *boot_bitmap; /* what a VM's bitmap starts as */
 
 static uint8_t *index_slot(uint32_t msr)
 {
-	if (likely(msr < LOW_COUNT))
+	if (likely(msr < LOW_COUNT)) {
 		return &index_low[msr];
-	if (msr - HIGH_BASE < HIGH_COUNT)
+	}
+	if (msr - HIGH_BASE < HIGH_COUNT) {
 		return &index_high[msr - HIGH_BASE];
+	}
 	return NULL;
 }
 
@@ -114,8 +116,9 @@ static void index_range(const struct msr_range *r, uint8_t number)
 	for (uint32_t msr = r->first; msr <= r->last; msr++) {
 		uint8_t *slot = index_slot(msr);
 
-		if (!slot || *slot != 0U)
+		if (!slot || *slot != 0U) {
 			panic("MSR %x is registered twice, or out of the windows", msr);
+		}
 		*slot = number;
 		bitmap_set(boot_bitmap, msr, !r->pass_read, !r->pass_write);
 	}
@@ -133,8 +136,9 @@ static int vmsr_boot(void)
 	for (ptrdiff_t i = 0; i < count; i++) {
 		const struct msr_range *r = &__start_hv_vmsrs[i];
 
-		if (!r->present || r->present())
+		if (!r->present || r->present()) {
 			index_range(r, (uint8_t)(i + 1));
+		}
 	}
 	return 0;
 }
@@ -142,8 +146,9 @@ static int vmsr_boot(void)
 static int vmsr_vm_init(struct vm *vm)
 {
 	vm->msr_bitmap = pool_get(&page_pool);
-	if (!vm->msr_bitmap)
+	if (!vm->msr_bitmap) {
 		return -ENOMEM;
+	}
 	memcpy(vm->msr_bitmap, boot_bitmap, PAGE_SIZE);
 	return 0;
 }

@@ -39,8 +39,9 @@ static void tsc_move(struct vcpu *vcpu, uint64_t delta)
 	vcpu->msrs->tsc_adjust += delta;
 	vcpu->tsc_offset += delta;
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
-	if (vcpu->vm->vintr->tsc_moved)
+	if (vcpu->vm->vintr->tsc_moved) {
 		vcpu->vm->vintr->tsc_moved(vcpu);
+	}
 }
 
 static int tsc_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
@@ -142,8 +143,9 @@ static int debugctl_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
 	(void)vcpu;
 	(void)msr;
-	if ((val & ~DEBUGCTL_BTF) != 0U)
+	if ((val & ~DEBUGCTL_BTF) != 0U) {
 		return -EINVAL;
+	}
 	vmcs_write(VMCS_GUEST_DEBUGCTL, val);
 	return 0;
 }
@@ -169,8 +171,9 @@ static bool has_arch_caps(void)
 	uint32_t r[4];
 
 	cpuid_count(0, 0, r);
-	if (r[0] < 7U)
+	if (r[0] < 7U) {
 		return false;
+	}
 	cpuid_count(7, 0, r);
 	return (r[3] & CPUID_7_EDX_ARCH_CAP) != 0U;
 }
@@ -182,16 +185,18 @@ static bool has_xsaves(void)
 
 static int misc_boot(void)
 {
-	if (has_arch_caps())
+	if (has_arch_caps()) {
 		arch_caps = msr_read(MSR_ARCH_CAPABILITIES) & ARCH_CAP_SHOWN;
+	}
 	return 0;
 }
 
 static void misc_vcpu_reset(struct vcpu *vcpu)
 {
 	vmcs_write(VMCS_TSC_OFFSET, vcpu->tsc_offset);
-	if (has_xsaves())
+	if (has_xsaves()) {
 		msr_write(MSR_XSS, 0);
+	}
 }
 
 /* An INIT leaves the time stamp counter alone; a reset of the machine does not. */

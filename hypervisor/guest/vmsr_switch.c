@@ -30,8 +30,9 @@ static uint32_t leaf7_edx(void)
 	uint32_t r[4];
 
 	cpuid_count(0, 0, r);
-	if (r[0] < 7U)
+	if (r[0] < 7U) {
 		return 0;
+	}
 	cpuid_count(7, 0, r);
 	return r[3];
 }
@@ -65,10 +66,12 @@ static void msrs_switch_out(struct vcpu *vcpu)
 	m->cstar = msr_read(MSR_CSTAR);
 	m->fmask = msr_read(MSR_FMASK);
 	m->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
-	if (has_rdtscp())
+	if (has_rdtscp()) {
 		m->tsc_aux = msr_read(MSR_TSC_AUX);
-	if (spec_ctrl)
+	}
+	if (spec_ctrl) {
 		m->spec_ctrl = msr_read(MSR_SPEC_CTRL);
+	}
 }
 
 static void msrs_switch_in(struct vcpu *vcpu)
@@ -80,10 +83,12 @@ static void msrs_switch_in(struct vcpu *vcpu)
 	msr_write(MSR_CSTAR, m->cstar);
 	msr_write(MSR_FMASK, m->fmask);
 	msr_write(MSR_KERNEL_GS_BASE, m->kernel_gs_base);
-	if (has_rdtscp())
+	if (has_rdtscp()) {
 		msr_write(MSR_TSC_AUX, m->tsc_aux);
-	if (spec_ctrl)
+	}
+	if (spec_ctrl) {
 		msr_write(MSR_SPEC_CTRL, m->spec_ctrl);
+	}
 }
 
 static int msrs_boot(void)

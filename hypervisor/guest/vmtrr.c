@@ -42,8 +42,9 @@ static bool hidden(const struct vcpu *vcpu)
 
 static uint32_t fixed_index(uint32_t msr)
 {
-	if (msr == MSR_MTRR_FIX64K_00000)
+	if (msr == MSR_MTRR_FIX64K_00000) {
 		return 0;
+	}
 	return msr < MSR_MTRR_FIX4K_C0000 ? 1U + msr - MSR_MTRR_FIX16K_80000
 					  : 3U + msr - MSR_MTRR_FIX4K_C0000;
 }
@@ -56,8 +57,9 @@ static bool type_valid(uint64_t type)
 static int cap_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
 	(void)msr;
-	if (hidden(vcpu))
+	if (hidden(vcpu)) {
 		return -EINVAL;
+	}
 	*val = MTRRCAP_FIXED | MTRRCAP_WC;
 	return 0;
 }
@@ -65,8 +67,9 @@ static int cap_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 static int def_type_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
 	(void)msr;
-	if (hidden(vcpu))
+	if (hidden(vcpu)) {
 		return -EINVAL;
+	}
 	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].def_type;
 	return 0;
 }
@@ -75,27 +78,31 @@ static int def_type_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
 	(void)msr;
 	if (hidden(vcpu) || (val & ~(DEF_TYPE_E | DEF_TYPE_FE | 0xFFUL)) != 0U ||
-	    !type_valid(val & 0xFFU))
+	    !type_valid(val & 0xFFU)) {
 		return -EINVAL;
+	}
 	vcpu->vm->vmtrr->vcpu[vcpu->id].def_type = val;
 	return 0;
 }
 
 static int fixed_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
-	if (hidden(vcpu))
+	if (hidden(vcpu)) {
 		return -EINVAL;
+	}
 	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)];
 	return 0;
 }
 
 static int fixed_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
-	if (hidden(vcpu))
+	if (hidden(vcpu)) {
 		return -EINVAL;
+	}
 	for (uint32_t i = 0; i < 64U; i += 8U) {
-		if (!type_valid((val >> i) & 0xFFU))
+		if (!type_valid((val >> i) & 0xFFU)) {
 			return -EINVAL;
+		}
 	}
 	vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)] = val;
 	return 0;
@@ -112,16 +119,18 @@ static void vmtrr_vm_reset(struct vm *vm)
 {
 	for (uint32_t i = 0; i < VM_MAX_VCPUS; i++) {
 		vm->vmtrr->vcpu[i].def_type = DEF_TYPE_E | DEF_TYPE_FE | TYPE_WB;
-		for (uint32_t n = 0; n < FIXED_COUNT; n++)
+		for (uint32_t n = 0; n < FIXED_COUNT; n++) {
 			vm->vmtrr->vcpu[i].fixed[n] = n == FIXED_VGA ? ALL_UC : ALL_WB;
+		}
 	}
 }
 
 static int vmtrr_vm_init(struct vm *vm)
 {
 	vm->vmtrr = pool_get(&vmtrr_pool);
-	if (!vm->vmtrr)
+	if (!vm->vmtrr) {
 		return -ENOMEM;
+	}
 	vmtrr_vm_reset(vm);
 	return 0;
 }

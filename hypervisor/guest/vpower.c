@@ -57,10 +57,11 @@ static void port_write(uint16_t port, uint8_t width, uint64_t v)
 
 static void pass(struct io_access *io)
 {
-	if (io->write)
+	if (io->write) {
 		port_write((uint16_t)io->addr, io->width, io->value);
-	else
+	} else {
 		io->value = port_read((uint16_t)io->addr, io->width);
+	}
 }
 
 static bool owns_machine(const struct vm *vm)
@@ -68,8 +69,9 @@ static bool owns_machine(const struct vm *vm)
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		const struct vm *other = vm_by_id(i);
 
-		if (other != vm && vm_is_live(other) && other->severity > vm->severity)
+		if (other != vm && vm_is_live(other) && other->severity > vm->severity) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -80,8 +82,9 @@ static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
 	pr_acrn("%s: %s; a VM of higher severity lives, so only this one stops", vcpu->vm->name,
 		how);
 	vcpu->vm->state = VM_PAUSED;
-	for (;;)
+	for (;;) {
 		sched_block();
+	}
 }
 
 /* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
@@ -91,51 +94,58 @@ static __noreturn void reset_machine(struct vcpu *vcpu, struct io_access *how)
 	vmx_disable_pcpu();
 	if (how != NULL) {
 		pass(how);
-		for (uint32_t i = 0U; i < RESET_WAIT_SPINS; i++)
+		for (uint32_t i = 0U; i < RESET_WAIT_SPINS; i++) {
 			cpu_relax();
+		}
 	}
-	if (acpi_facts.reset_port != 0U)
+	if (acpi_facts.reset_port != 0U) {
 		pio_write8(acpi_facts.reset_port, acpi_facts.reset_value);
+	}
 	pio_write8(PORT_RESET, RESET_FULL & ~RESET_CPU);
 	pio_write8(PORT_RESET, RESET_FULL);
 	pio_write8(PORT_KBD_CMD, KBD_RESET);
-	for (;;)
+	for (;;) {
 		cpu_halt();
+	}
 }
 
 static void request_reset(struct vcpu *vcpu, struct io_access *io)
 {
-	if (!owns_machine(vcpu->vm))
+	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "reset");
+	}
 	reset_machine(vcpu, io);
 }
 
 static void reset_port_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
 	(void)arg;
-	if (io->write && (uint8_t)io->value == acpi_facts.reset_value)
+	if (io->write && (uint8_t)io->value == acpi_facts.reset_value) {
 		request_reset(vcpu, io);
-	else
+	} else {
 		pass(io);
+	}
 }
 
 /* The pulse may be no more than an INIT, which leaves devices and the local APIC as they are. */
 static void kbd_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
 	(void)arg;
-	if (io->write && (uint8_t)io->value == KBD_RESET)
+	if (io->write && (uint8_t)io->value == KBD_RESET) {
 		request_reset(vcpu, NULL);
-	else
+	} else {
 		pass(io);
+	}
 }
 
 static void reset_control_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
 	(void)arg;
-	if (io->write && (io->value & RESET_CPU) != 0U)
+	if (io->write && (io->value & RESET_CPU) != 0U) {
 		request_reset(vcpu, io);
-	else
+	} else {
 		pass(io);
+	}
 }
 
 /* arg is the register's port: a byte access may begin at its second half. */
@@ -153,8 +163,9 @@ static void pm1_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 			PM1_SLP_TYP(v));
 		return;
 	}
-	if (!owns_machine(vcpu->vm))
+	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "power-off");
+	}
 	report("%s powers the machine off", vcpu->vm->name);
 	pass(io);
 }
@@ -162,8 +173,9 @@ static void pm1_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 static void on_triple_fault(struct vcpu *vcpu)
 {
 	pr_err("%s: vCPU %u triple-faulted", vcpu->vm->name, vcpu->id);
-	if (!owns_machine(vcpu->vm))
+	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "triple fault");
+	}
 	reset_machine(vcpu, NULL);
 }
 
@@ -178,17 +190,22 @@ static int vpower_vm_init(struct vm *vm)
 			      acpi_facts.reset_port != PORT_KBD_CMD;
 	int err;
 
-	if (vm->load_order != SERVICE_VM)
+	if (vm->load_order != SERVICE_VM) {
 		return 0;
+	}
 	err = claim(vm, acpi_facts.pm1a_cnt, 2U, pm1_io);
-	if (err == 0)
+	if (err == 0) {
 		err = claim(vm, acpi_facts.pm1b_cnt, 2U, pm1_io);
-	if (err == 0 && own_reset_port)
+	}
+	if (err == 0 && own_reset_port) {
 		err = claim(vm, acpi_facts.reset_port, 1U, reset_port_io);
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = claim(vm, PORT_RESET, 1U, reset_control_io);
-	if (err == 0)
+	}
+	if (err == 0) {
 		err = claim(vm, PORT_KBD_CMD, 1U, kbd_io);
+	}
 	vm->on_triple_fault = on_triple_fault;
 	return err;
 }

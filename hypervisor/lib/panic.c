@@ -30,8 +30,9 @@ void panic(const char *fmt, ...)
 		va_end(ap);
 		report("ACRN: panic on CPU %u: %s", this_pcpu()->id, text);
 		for (uint16_t i = 0U; pcpus != NULL && i < pcpu_count; i++) {
-			if (&pcpus[i] != this_pcpu() && pcpus[i].online != 0U)
+			if (&pcpus[i] != this_pcpu() && pcpus[i].online != 0U) {
 				lapic_send_nmi(pcpus[i].apic_id);
+			}
 		}
 	}
 	cpu_halt_forever();

@@ -23,8 +23,9 @@ struct spec {
 
 static void put(struct out *o, char c)
 {
-	if (o->len + 1U < o->size)
+	if (o->len + 1U < o->size) {
 		o->buf[o->len] = c;
+	}
 	o->len++;
 }
 
@@ -34,16 +35,21 @@ static void put_field(struct out *o, const struct spec *s, const char *prefix, c
 	size_t plen = strlen(prefix);
 	int pad = s->width - (int)(plen + len);
 
-	for (; !s->left && !s->zero && pad > 0; pad--)
+	for (; !s->left && !s->zero && pad > 0; pad--) {
 		put(o, ' ');
-	while (*prefix != '\0')
+	}
+	while (*prefix != '\0') {
 		put(o, *prefix++);
-	for (; !s->left && s->zero && pad > 0; pad--)
+	}
+	for (; !s->left && s->zero && pad > 0; pad--) {
 		put(o, '0');
-	for (size_t i = 0U; i < len; i++)
+	}
+	for (size_t i = 0U; i < len; i++) {
 		put(o, text[i]);
-	for (; pad > 0; pad--)
+	}
+	for (; pad > 0; pad--) {
 		put(o, ' ');
+	}
 }
 
 static void put_number(struct out *o, const struct spec *s, uint64_t v, uint32_t base, bool upper,
@@ -75,8 +81,9 @@ static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 		}
 		f++;
 	}
-	for (; *f >= '0' && *f <= '9'; f++)
+	for (; *f >= '0' && *f <= '9'; f++) {
 		s->width = s->width * 10 + (*f - '0');
+	}
 	if (*f == '.') {
 		f++;
 		s->precision = 0;
@@ -84,11 +91,13 @@ static const char *parse_spec(const char *f, struct spec *s, va_list *ap)
 			s->precision = va_arg(*ap, int);
 			f++;
 		}
-		for (; *f >= '0' && *f <= '9'; f++)
+		for (; *f >= '0' && *f <= '9'; f++) {
 			s->precision = s->precision * 10 + (*f - '0');
+		}
 	}
-	for (; *f == 'l' || *f == 'z' || *f == 'h'; f++)
+	for (; *f == 'l' || *f == 'z' || *f == 'h'; f++) {
 		s->longs += (*f == 'h') ? 0 : 1;
+	}
 	return f;
 }
 
@@ -107,8 +116,9 @@ static void put_signed(struct out *o, const struct spec *s, va_list *ap)
 
 static void put_string(struct out *o, struct spec *s, const char *text)
 {
-	if (text == NULL)
+	if (text == NULL) {
 		text = "(null)";
+	}
 	s->zero = false;
 	put_field(o, s, "", text,
 		  strnlen(text, (s->precision < 0) ? SIZE_MAX : (size_t)s->precision));
@@ -142,8 +152,9 @@ static void convert(struct out *o, char conv, struct spec *s, va_list *ap)
 		break;
 	default:
 		put(o, '%');
-		if (conv != '%')
+		if (conv != '%') {
 			put(o, conv);
+		}
 		break;
 	}
 }
@@ -161,13 +172,15 @@ int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap)
 			continue;
 		}
 		fmt = parse_spec(fmt + 1, &s, &args);
-		if (*fmt == '\0')
+		if (*fmt == '\0') {
 			break;
+		}
 		convert(&o, *fmt, &s, &args);
 	}
 	va_end(args);
-	if (size != 0U)
+	if (size != 0U) {
 		buf[MIN(o.len, size - 1U)] = '\0';
+	}
 	return (int)o.len;
 }
 

@@ -25,10 +25,12 @@ void *memmove(void *dst, const void *src, size_t n)
 	const uint8_t *s = (const uint8_t *)src + n;
 	uint8_t *d = (uint8_t *)dst + n;
 
-	if ((uintptr_t)dst - (uintptr_t)src >= n)
+	if ((uintptr_t)dst - (uintptr_t)src >= n) {
 		return memcpy(dst, src, n);
-	while (n-- != 0U)
+	}
+	while (n-- != 0U) {
 		*--d = *--s;
+	}
 	return dst;
 }
 
@@ -50,8 +52,9 @@ int memcmp(const void *a, const void *b, size_t n)
 	const uint8_t *x = a, *y = b;
 
 	for (; n != 0U; n--, x++, y++) {
-		if (*x != *y)
+		if (*x != *y) {
 			return (int)*x - (int)*y;
+		}
 	}
 	return 0;
 }
@@ -60,8 +63,9 @@ size_t strnlen(const char *s, size_t max)
 {
 	size_t n = 0U;
 
-	while (n < max && s[n] != '\0')
+	while (n < max && s[n] != '\0') {
 		n++;
+	}
 	return n;
 }
 
@@ -73,8 +77,9 @@ size_t strlen(const char *s)
 int strncmp(const char *a, const char *b, size_t n)
 {
 	for (; n != 0U; n--, a++, b++) {
-		if (*a != *b || *a == '\0')
+		if (*a != *b || *a == '\0') {
 			return (int)(uint8_t)*a - (int)(uint8_t)*b;
+		}
 	}
 	return 0;
 }
@@ -87,10 +92,12 @@ int strcmp(const char *a, const char *b)
 char *strchr(const char *s, int c)
 {
 	for (;; s++) {
-		if (*s == (char)c)
+		if (*s == (char)c) {
 			return (char *)(uintptr_t)s;
-		if (*s == '\0')
+		}
+		if (*s == '\0') {
 			return NULL;
+		}
 	}
 }
 
@@ -99,10 +106,12 @@ char *strstr(const char *s, const char *sub)
 	size_t n = strlen(sub);
 
 	for (;; s++) {
-		if (strncmp(s, sub, n) == 0)
+		if (strncmp(s, sub, n) == 0) {
 			return (char *)(uintptr_t)s;
-		if (*s == '\0')
+		}
+		if (*s == '\0') {
 			return NULL;
+		}
 	}
 }
 
@@ -121,8 +130,9 @@ long string_copy(char *dst, const char *src, size_t size)
 
 static int digit_value(char c)
 {
-	if (c >= '0' && c <= '9')
+	if (c >= '0' && c <= '9') {
 		return c - '0';
+	}
 	c = (char)(c | 0x20);
 	return (c >= 'a' && c <= 'f') ? c - 'a' + 10 : 16;
 }
@@ -136,13 +146,16 @@ int string_to_u64(const char *s, const char **end, uint64_t *val)
 
 	for (; digit_value(*p) < base; p++) {
 		if (__builtin_mul_overflow(v, (uint64_t)base, &v) ||
-		    __builtin_add_overflow(v, (uint64_t)digit_value(*p), &v))
+		    __builtin_add_overflow(v, (uint64_t)digit_value(*p), &v)) {
 			return -EINVAL;
+		}
 	}
-	if (p == first)
+	if (p == first) {
 		return -EINVAL;
+	}
 	*val = v;
-	if (end != NULL)
+	if (end != NULL) {
 		*end = p;
+	}
 	return 0;
 }

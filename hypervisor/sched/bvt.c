@@ -43,8 +43,9 @@ static void bvt_enqueue(struct runqueue *rq, struct thread *t)
 	struct list *it;
 
 	list_for_each(it, &rq->runnable) {
-		if (container_of(it, struct thread, node)->avt > t->avt)
+		if (container_of(it, struct thread, node)->avt > t->avt) {
 			break;
+		}
 	}
 	list_insert_before(&t->node, it);
 }
@@ -57,8 +58,9 @@ static void bvt_dequeue(struct runqueue *rq, struct thread *t)
 
 static struct thread *bvt_pick(struct runqueue *rq)
 {
-	if (list_empty(&rq->runnable))
+	if (list_empty(&rq->runnable)) {
 		return NULL;
+	}
 	return container_of(rq->runnable.next, struct thread, node);
 }
 

@@ -25,8 +25,9 @@ static void noop_dequeue(struct runqueue *rq, struct thread *t)
 
 static struct thread *noop_pick(struct runqueue *rq)
 {
-	if (list_empty(&rq->runnable))
+	if (list_empty(&rq->runnable)) {
 		return NULL;
+	}
 	return container_of(rq->runnable.next, struct thread, node);
 }
 

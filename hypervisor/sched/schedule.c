@@ -27,8 +27,9 @@ static void charge(struct runqueue *rq, struct thread *t, uint64_t now)
 
 	t->run_start = now;
 	t->run_total += ticks;
-	if (t != rq->idle)
+	if (t != rq->idle) {
 		sched_policy.account(rq, t, ticks);
+	}
 }
 
 static void enqueue(struct runqueue *rq, struct thread *t)
@@ -46,14 +47,16 @@ static void dequeue(struct runqueue *rq, struct thread *t)
 /* The slice of t, which runs on this CPU with its VMCS loaded, begins anew or is called off. */
 static void slice_set(struct runqueue *rq, struct thread *t, bool on)
 {
-	if (rq->slice == 0U || t == rq->idle || (!on && !t->slice_armed))
+	if (rq->slice == 0U || t == rq->idle || (!on && !t->slice_armed)) {
 		return;
-	if (sched_arm_slice != NULL)
+	}
+	if (sched_arm_slice != NULL) {
 		sched_arm_slice(on ? rq->slice : 0U);
-	else if (on)
+	} else if (on) {
 		timer_arm(&rq->slice_timer, rdtsc() + rq->slice);
-	else
+	} else {
 		timer_cancel(&rq->slice_timer);
+	}
 	t->slice_armed = on;
 }
 
@@ -74,17 +77,20 @@ void sched_switched(void)
 	struct thread *t = rq->current;
 
 	__atomic_store_n(&rq->switched_from->on_cpu, false, __ATOMIC_RELEASE);
-	if (t->switch_in != NULL)
+	if (t->switch_in != NULL) {
 		t->switch_in(t);
+	}
 	slice_set(rq, t, slice_wanted(rq));
 }
 
 static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next)
 {
-	if (prev->switch_out != NULL)
+	if (prev->switch_out != NULL) {
 		prev->switch_out(prev);
-	if (sched_arm_slice == NULL)
+	}
+	if (sched_arm_slice == NULL) {
 		slice_set(rq, prev, false);
+	}
 	sched_switch_stack(prev, next);
 	sched_switched();
 }
@@ -101,17 +107,21 @@ static void reschedule(struct runqueue *rq, bool yield)
 	charge(rq, prev, now);
 	if (prev->state == THREAD_RUNNING) {
 		prev->state = THREAD_RUNNABLE;
-		if (yield)
+		if (yield) {
 			next = sched_policy.pick(rq);
-		if (prev != rq->idle && !prev->frozen)
+		}
+		if (prev != rq->idle && !prev->frozen) {
 			enqueue(rq, prev);
+		}
 	}
-	if (next == NULL)
+	if (next == NULL) {
 		next = sched_policy.pick(rq);
-	if (next != NULL)
+	}
+	if (next != NULL) {
 		dequeue(rq, next);
-	else
+	} else {
 		next = rq->idle;
+	}
 	next->state = THREAD_RUNNING;
 	next->run_start = now;
 	rq->need_resched = false;
@@ -140,10 +150,11 @@ void sched_yield_cpu(void)
 	struct runqueue *rq = &this_pcpu()->rq;
 
 	spin_lock(&rq->lock);
-	if (rq->nr_runnable != 0U || rq->current->frozen)
+	if (rq->nr_runnable != 0U || rq->current->frozen) {
 		reschedule(rq, true);
-	else
+	} else {
 		spin_unlock(&rq->lock);
+	}
 }
 
 void sched_block(void)
@@ -164,8 +175,9 @@ void sched_block(void)
 static void preempt_current(struct runqueue *rq)
 {
 	rq->need_resched = true;
-	if (rq->current->preempt != NULL)
+	if (rq->current->preempt != NULL) {
 		rq->current->preempt(rq->current);
+	}
 }
 
 /* t has just become runnable; releases rq->lock, then makes its pCPU notice. */
@@ -180,14 +192,16 @@ static void notice_runnable(struct runqueue *rq, struct thread *t)
 		charge(rq, cur, rdtsc());
 		preempt = sched_policy.should_preempt(rq, t) || preempt;
 	}
-	if (preempt)
+	if (preempt) {
 		preempt_current(rq);
+	}
 	spin_unlock(&rq->lock);
 
-	if (preempt && !local)
+	if (preempt && !local) {
 		pcpu_kick(t->pcpu);
-	else if (!preempt && local && first)
+	} else if (!preempt && local && first) {
 		slice_set(rq, cur, true);
+	}
 }
 
 void sched_wake(struct thread *t)
@@ -217,23 +231,27 @@ void sched_freeze(struct thread *t)
 	bool running;
 
 	spin_lock(&rq->lock);
-	if (!t->frozen && t->state == THREAD_RUNNABLE)
+	if (!t->frozen && t->state == THREAD_RUNNABLE) {
 		dequeue(rq, t);
+	}
 	t->frozen = true;
 	running = rq->current == t;
-	if (running)
+	if (running) {
 		preempt_current(rq);
+	}
 	spin_unlock(&rq->lock);
-	if (running)
+	if (running) {
 		pcpu_kick(t->pcpu);
+	}
 
 	/* Its CPU may be waiting for us in smp_call(): serve it. */
 	while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE)) {
 		smp_call_serve();
 		cpu_relax();
 		spins++;
-		if ((spins % KICK_AGAIN) == 0U)
+		if ((spins % KICK_AGAIN) == 0U) {
 			pcpu_kick(t->pcpu);
+		}
 	}
 }
 
@@ -263,11 +281,13 @@ void sched_slice_end(void)
 
 	spin_lock(&rq->lock);
 	others = rq->nr_runnable != 0U;
-	if (others)
+	if (others) {
 		preempt_current(rq);
+	}
 	spin_unlock(&rq->lock);
-	if (!others)
+	if (!others) {
 		slice_set(rq, cur, slice_wanted(rq));
+	}
 }
 
 static void slice_timer_fired(struct timer *t)

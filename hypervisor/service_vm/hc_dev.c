@@ -30,8 +30,9 @@ static bool is_device(struct vm *caller, uint64_t gpa, uint64_t size)
 
 	while (done < size) {
 		if (ept_lookup(&caller->ept, GPA(gpa + done), &hpa, &left, &attr) != 0 ||
-		    hpa.v != gpa + done || (attr & EPT_MT) != EPT_MT_UC)
+		    hpa.v != gpa + done || (attr & EPT_MT) != EPT_MT_UC) {
 			return false;
+		}
 		done += left;
 	}
 	return true;
@@ -43,13 +44,15 @@ static bool resources_ok(struct vm *caller, const struct acrn_mmiodev *d)
 		uint64_t all = d->res[i].user_vm_pa | d->res[i].service_vm_pa | d->res[i].size;
 
 		if (d->res[i].size == 0U) {
-			if (i == 0U)
+			if (i == 0U) {
 				return false;
+			}
 			continue;
 		}
 		if ((all % PAGE_SIZE) != 0U || all >= BIT(46) ||
-		    !is_device(caller, d->res[i].service_vm_pa, d->res[i].size))
+		    !is_device(caller, d->res[i].service_vm_pa, d->res[i].size)) {
 			return false;
+		}
 	}
 	return true;
 }
@@ -57,15 +60,17 @@ static bool resources_ok(struct vm *caller, const struct acrn_mmiodev *d)
 static void give_back(struct vm *owner, struct vm *vm, struct acrn_mmiodev *d)
 {
 	for (uint32_t i = 0U; i < ACRN_MMIODEV_RES_NUM; i++) {
-		if (d->res[i].size != 0U)
+		if (d->res[i].size != 0U) {
 			(void)ept_unmap(&vm->ept, GPA(d->res[i].user_vm_pa), d->res[i].size);
+		}
 	}
 	ept_flush(&vm->ept);
 	for (uint32_t i = 0U; i < ACRN_MMIODEV_RES_NUM; i++) {
 		if (d->res[i].size != 0U &&
 		    ept_map(&owner->ept, GPA(d->res[i].service_vm_pa), HPA(d->res[i].service_vm_pa),
-			    d->res[i].size, EPT_RWX | EPT_MT_UC) != 0)
+			    d->res[i].size, EPT_RWX | EPT_MT_UC) != 0) {
 			pr_err("%s: no memory to map device %.8s again", owner->name, d->name);
+		}
 	}
 	memset(d, 0, sizeof(*d));
 }
@@ -77,17 +82,20 @@ static int move(struct vm *caller, struct vm *target, struct acrn_mmiodev *slot,
 
 	*slot = *d;
 	for (uint32_t i = 0U; i < ACRN_MMIODEV_RES_NUM; i++) {
-		if (d->res[i].size != 0U)
+		if (d->res[i].size != 0U) {
 			(void)ept_unmap(&caller->ept, GPA(d->res[i].service_vm_pa), d->res[i].size);
+		}
 	}
 	ept_flush(&caller->ept);
 	for (uint32_t i = 0U; i < ACRN_MMIODEV_RES_NUM && err == 0; i++) {
-		if (d->res[i].size != 0U)
+		if (d->res[i].size != 0U) {
 			err = ept_map(&target->ept, GPA(d->res[i].user_vm_pa),
 				      HPA(d->res[i].service_vm_pa), d->res[i].size, EPT_MT_DEVICE);
+		}
 	}
-	if (err != 0)
+	if (err != 0) {
 		give_back(caller, target, slot);
+	}
 	return err;
 }
 
@@ -97,13 +105,16 @@ int64_t hc_assign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1, u
 	int err = gmem_read(caller, GPA(arg2), &d, sizeof(d));
 
 	(void)arg1;
-	if (err != 0)
+	if (err != 0) {
 		return err;
-	if (target->state != VM_CREATED || !resources_ok(caller, &d))
+	}
+	if (target->state != VM_CREATED || !resources_ok(caller, &d)) {
 		return -EINVAL;
+	}
 	for (uint32_t i = 0U; i < MMIODEVS_PER_VM; i++) {
-		if (moved[target->id][i].res[0].size == 0U)
+		if (moved[target->id][i].res[0].size == 0U) {
 			return move(caller, target, &moved[target->id][i], &d);
+		}
 	}
 	return -ENOSPC;
 }
@@ -114,10 +125,12 @@ int64_t hc_deassign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1,
 	int err = gmem_read(caller, GPA(arg2), &d, sizeof(d));
 
 	(void)arg1;
-	if (err != 0)
+	if (err != 0) {
 		return err;
-	if (target->state == VM_RUNNING)
+	}
+	if (target->state == VM_RUNNING) {
 		return -EINVAL;
+	}
 	for (uint32_t i = 0U; i < MMIODEVS_PER_VM; i++) {
 		struct acrn_mmiodev *slot = &moved[target->id][i];
 
@@ -136,8 +149,9 @@ static int64_t pcidev(struct vm *caller, const struct vm *target, uint64_t gpa, 
 	struct acrn_pcidev d;
 	int err = gmem_read(caller, GPA(gpa), &d, sizeof(d));
 
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	pr_err("%s: %s of PCI device %02x:%02x.%x: there is no IOMMU to confine its DMA",
 	       target->name, what, d.phys_bdf >> 8, (d.phys_bdf >> 3) & 0x1FU, d.phys_bdf & 7U);
 	return -ENODEV;
@@ -161,10 +175,12 @@ static int64_t ptdev_intr(struct vm *caller, const struct vm *target, uint64_t g
 	struct acrn_ptdev_irq irq;
 	int err = gmem_read(caller, GPA(gpa), &irq, sizeof(irq));
 
-	if (err != 0)
+	if (err != 0) {
 		return err;
-	if (irq.type != ACRN_PTDEV_IRQ_INTX)
+	}
+	if (irq.type != ACRN_PTDEV_IRQ_INTX) {
 		return -EINVAL;
+	}
 	pr_err("%s: interrupt pin of PCI device %02x:%02x.%x, which it does not have", target->name,
 	       irq.phys_bdf >> 8, (irq.phys_bdf >> 3) & 0x1FU, irq.phys_bdf & 7U);
 	return -ENODEV;
@@ -188,8 +204,9 @@ static int64_t vdev(struct vm *caller, const struct vm *target, uint64_t gpa)
 	struct acrn_vdev d;
 	int err = gmem_read(caller, GPA(gpa), &d, sizeof(d));
 
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	pr_err("%s: the hypervisor emulates no device %04lx:%04lx", target->name, d.id & 0xFFFFU,
 	       (d.id >> 16) & 0xFFFFU);
 	return -ENODEV;
@@ -210,8 +227,9 @@ int64_t hc_destroy_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uin
 static void mmiodev_vm_deinit(struct vm *vm)
 {
 	for (uint32_t i = 0U; i < MMIODEVS_PER_VM; i++) {
-		if (moved[vm->id][i].res[0].size != 0U)
+		if (moved[vm->id][i].res[0].size != 0U) {
 			give_back(vm->owner, vm, &moved[vm->id][i]);
+		}
 	}
 }
 

@@ -40,8 +40,9 @@ int hc_ram(struct vm *vm, gpa_t gpa, uint64_t size, hpa_t *hpa)
 	uint64_t left, attr;
 
 	if (ept_lookup(&vm->ept, gpa, hpa, &left, &attr) != 0 || (attr & EPT_MT) != EPT_MT_WB ||
-	    left < size)
+	    left < size) {
 		return -EFAULT;
+	}
 	return 0;
 }
 
@@ -69,11 +70,13 @@ static int ept_attr(uint32_t attr, uint64_t *out)
 {
 	uint64_t rights = attr & ACRN_MEM_ACCESS_RIGHT_MASK;
 
-	if (rights == 0U || (attr & ~(ACRN_MEM_ACCESS_RIGHT_MASK | ACRN_MEM_TYPE_MASK)) != 0U)
+	if (rights == 0U || (attr & ~(ACRN_MEM_ACCESS_RIGHT_MASK | ACRN_MEM_TYPE_MASK)) != 0U) {
 		return -EINVAL;
+	}
 	/* Write without read is a misconfiguration (SDM 3C 29.3.3.1); a read-less page is too. */
-	if ((rights & EPT_READ) == 0U)
+	if ((rights & EPT_READ) == 0U) {
 		return -EINVAL;
+	}
 	switch (attr & ACRN_MEM_TYPE_MASK) {
 	case ACRN_MEM_TYPE_WB:
 		*out = rights | EPT_MT_WB;
@@ -106,8 +109,9 @@ static int record(struct job *j, uint64_t gpa, uint64_t size)
 			return 0;
 		}
 	}
-	if (j->run_count == MAX_RUNS)
+	if (j->run_count == MAX_RUNS) {
 		return -E2BIG;
+	}
 	j->runs[j->run_count++] = (struct run){.gpa = gpa, .size = size};
 	return 0;
 }
@@ -116,11 +120,13 @@ static int flush_pending(struct job *j)
 {
 	int err;
 
-	if (j->size == 0U)
+	if (j->size == 0U) {
 		return 0;
+	}
 	err = record(j, j->gpa, j->size);
-	if (err == 0)
+	if (err == 0) {
 		err = ept_map(&j->target->ept, GPA(j->gpa), HPA(j->hpa), j->size, j->attr);
+	}
 	j->size = 0U;
 	return err;
 }
@@ -134,12 +140,14 @@ static int add(struct job *j, const struct acrn_memory_region *r)
 		uint64_t gpa = r->user_vm_pa + done, hpa, left;
 
 		err = service_ram(j, r->service_vm_pa + done, &hpa, &left);
-		if (err != 0)
+		if (err != 0) {
 			break;
+		}
 		left = MIN(left, r->size - done);
-		if (j->size != 0U && (gpa != j->gpa + j->size || hpa != j->hpa + j->size ||
-				      attr != j->attr))
+		if (j->size != 0U &&
+		    (gpa != j->gpa + j->size || hpa != j->hpa + j->size || attr != j->attr)) {
 			err = flush_pending(j);
+		}
 		if (j->size == 0U) {
 			j->gpa = gpa;
 			j->hpa = hpa;
@@ -155,8 +163,9 @@ static int remove(struct job *j, const struct acrn_memory_region *r)
 {
 	int err = flush_pending(j);
 
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	j->removed = true;
 	return ept_unmap(&j->target->ept, GPA(r->user_vm_pa), r->size);
 }
@@ -165,8 +174,9 @@ static int apply(struct job *j, const struct acrn_memory_region *r)
 {
 	if (((r->user_vm_pa | r->service_vm_pa | r->size) % PAGE_SIZE) != 0U || r->size == 0U ||
 	    r->size > GPA_END || r->user_vm_pa > GPA_END - r->size ||
-	    r->service_vm_pa > GPA_END - r->size)
+	    r->service_vm_pa > GPA_END - r->size) {
 		return -EINVAL;
+	}
 	switch (r->type) {
 	case ACRN_MEM_REGION_ADD:
 		return add(j, r);
@@ -179,8 +189,9 @@ static int apply(struct job *j, const struct acrn_memory_region *r)
 
 static void unwind(struct job *j)
 {
-	for (uint32_t i = 0U; i < j->run_count; i++)
+	for (uint32_t i = 0U; i < j->run_count; i++) {
 		(void)ept_unmap(&j->target->ept, GPA(j->runs[i].gpa), j->runs[i].size);
+	}
 	j->removed = true;
 }
 
@@ -196,12 +207,13 @@ static int apply_all(struct job *j, const struct acrn_memory_regions *regions)
 		err = gmem_read(j->caller, GPA(at), chunk, n * sizeof(chunk[0]));
 		for (uint32_t k = 0U; err == 0 && k < n; k++) {
 			err = apply(j, &chunk[k]);
-			if (err != 0)
+			if (err != 0) {
 				pr_err("SET_MEMORY_REGIONS: %s: entry %u of %u (type %u, GPA 0x%lx, "
 				       "Service VM's 0x%lx, size 0x%lx, attributes 0x%x): error %d",
 				       j->target->name, i + k, regions->regions_num, chunk[k].type,
 				       chunk[k].user_vm_pa, chunk[k].service_vm_pa, chunk[k].size,
 				       chunk[k].attr, err);
+			}
 		}
 	}
 	return (err == 0) ? flush_pending(j) : err;
@@ -214,20 +226,24 @@ int64_t hc_set_memory_regions(struct vm *caller, struct vm *target, uint64_t arg
 	int err = gmem_read(caller, GPA(arg1), &regions, sizeof(regions));
 
 	(void)arg2;
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	target = hc_target(caller, regions.vmid);
-	if (target == NULL)
+	if (target == NULL) {
 		return -EINVAL;
+	}
 	memset(&j, 0, sizeof(j));
 	j.caller = caller;
 	j.target = target;
 	err = apply_all(&j, &regions);
-	if (err != 0)
+	if (err != 0) {
 		unwind(&j);
+	}
 	/* A mapping that was replaced is stale as well; a VM that never ran has none. */
-	if (j.removed || target->state != VM_CREATED)
+	if (j.removed || target->state != VM_CREATED) {
 		ept_flush(&target->ept);
+	}
 	spin_unlock(&target->lock);
 	return err;
 }

@@ -31,8 +31,9 @@ int64_t hc_remove_cpu(struct vm *caller, struct vm *target, uint64_t arg1, uint6
 
 	(void)target;
 	(void)arg2;
-	if (vcpu == NULL || vcpu->id == 0U || vcpu->pcpu == this_pcpu())
+	if (vcpu == NULL || vcpu->id == 0U || vcpu->pcpu == this_pcpu()) {
 		return -EINVAL;
+	}
 	vcpu->state = VCPU_OFFLINE;
 	sched_freeze(&vcpu->thread);
 	pr_acrn("%s: gave up its processor with APIC id %lu", caller->name, arg1);
@@ -44,8 +45,9 @@ int64_t hc_set_callback_vector(struct vm *caller, struct vm *target, uint64_t ar
 	(void)caller;
 	(void)target;
 	(void)arg2;
-	if (arg1 < 0x20U || arg1 > 0xFFU)
+	if (arg1 < 0x20U || arg1 > 0xFFU) {
 		return -EINVAL;
+	}
 	ioreq_set_upcall((uint8_t)arg1);
 	return 0;
 }
@@ -56,8 +58,9 @@ int64_t hc_inject_msi(struct vm *caller, struct vm *target, uint64_t arg1, uint6
 	int err = gmem_read(caller, GPA(arg2), &msi, sizeof(msi));
 
 	(void)arg1;
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	return vintr_msi(target, msi.msi_addr, (uint32_t)msi.msi_data);
 }
 
@@ -73,8 +76,9 @@ int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, 
 
 	(void)target;
 	(void)arg1;
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	switch (m.cmd) {
 	case ACRN_INTR_CMD_GET_DATA:
 		m.buf_cnt = 0U;
@@ -102,13 +106,15 @@ int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1,
 	int64_t ret;
 
 	target = hc_target(caller, ACRN_PMCMD_VMID(arg1));
-	if (target == NULL)
+	if (target == NULL) {
 		return -EINVAL;
+	}
 	if (target->state == VM_RUNNING ||
-	    (type != ACRN_PMCMD_GET_PX_CNT && type != ACRN_PMCMD_GET_CX_CNT))
+	    (type != ACRN_PMCMD_GET_PX_CNT && type != ACRN_PMCMD_GET_CX_CNT)) {
 		ret = -EINVAL;
-	else
+	} else {
 		ret = gmem_write(caller, GPA(arg2), &count, sizeof(count));
+	}
 	spin_unlock(&target->lock);
 	return ret;
 }

@@ -41,8 +41,9 @@ static void printable(char out[ACRN_NAME_LEN], const uint8_t raw[ACRN_NAME_LEN])
 {
 	bool text = raw[0] != 0U;
 
-	for (uint32_t i = 0U; i < ACRN_NAME_LEN - 1U && raw[i] != 0U; i++)
+	for (uint32_t i = 0U; i < ACRN_NAME_LEN - 1U && raw[i] != 0U; i++) {
 		text = text && raw[i] > 0x20U && raw[i] < 0x7FU;
+	}
 	if (text) {
 		memcpy(out, raw, ACRN_NAME_LEN - 1U);
 		out[ACRN_NAME_LEN - 1U] = '\0';
@@ -56,8 +57,9 @@ static int find_static(const uint8_t name[ACRN_NAME_LEN])
 {
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
 		if (vm_configs[i].load_order == POST_LAUNCHED_VM &&
-		    strncmp(vm_configs[i].name, (const char *)name, ACRN_NAME_LEN) == 0)
+		    strncmp(vm_configs[i].name, (const char *)name, ACRN_NAME_LEN) == 0) {
 			return i;
+		}
 	}
 	return -ENOENT;
 }
@@ -69,8 +71,9 @@ static int take_slot(const uint8_t name[ACRN_NAME_LEN])
 
 	if (id >= 0) {
 		hc_lock(vm_by_id((uint16_t)id));
-		if (!vm_is_live(vm_by_id((uint16_t)id)))
+		if (!vm_is_live(vm_by_id((uint16_t)id))) {
 			return id;
+		}
 		spin_unlock(&vm_by_id((uint16_t)id)->lock);
 		return -EBUSY;
 	}
@@ -80,14 +83,16 @@ static int take_slot(const uint8_t name[ACRN_NAME_LEN])
 		hc_lock(vm);
 		if (vm_is_live(vm) && memcmp(names[i], name, ACRN_NAME_LEN) == 0) {
 			spin_unlock(&vm->lock);
-			if (free >= 0)
+			if (free >= 0) {
 				spin_unlock(&vm_by_id((uint16_t)free)->lock);
+			}
 			return -EEXIST;
 		}
-		if (!vm_is_live(vm) && free < 0)
+		if (!vm_is_live(vm) && free < 0) {
 			free = i;
-		else
+		} else {
 			spin_unlock(&vm->lock);
+		}
 	}
 	return free;
 }
@@ -96,8 +101,9 @@ static uint64_t cpus_of(const struct vm *vm)
 {
 	uint64_t cpus = 0U;
 
-	for (uint16_t i = 0U; i < vm->vcpu_count; i++)
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		cpus |= BIT(vm->vcpus[i]->pcpu->id);
+	}
 	return cpus;
 }
 
@@ -107,15 +113,17 @@ static uint64_t affinity(const struct vm *caller, const struct vm_config *config
 	uint64_t online = UINT64_MAX >> (64U - MIN(pcpu_count, 64U));
 	uint64_t allowed = ((config != NULL) ? config->cpu_affinity : UINT64_MAX) & online;
 
-	if (asked == 0U)
+	if (asked == 0U) {
 		return (config != NULL) ? allowed : cpus_of(caller);
+	}
 	return ((asked & ~allowed) == 0U) ? asked : 0U;
 }
 
 static int check_flags(uint64_t flags)
 {
-	if ((flags & GUEST_FLAGS_DM_MAY_SET & ~FLAGS_SUPPORTED) == 0U)
+	if ((flags & GUEST_FLAGS_DM_MAY_SET & ~FLAGS_SUPPORTED) == 0U) {
 		return 0;
+	}
 	pr_err("CREATE_VM: flags 0x%lx: this hypervisor has no secure world, and a VM that is "
 	       "launched later cannot own its local APICs",
 	       flags);
@@ -155,21 +163,25 @@ int64_t hc_create_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64
 	(void)target;
 	(void)arg2;
 	err = gmem_read(caller, GPA(arg1), &c, sizeof(c));
-	if (err == 0)
+	if (err == 0) {
 		err = check_flags(c.vm_flag);
-	if (err != 0)
+	}
+	if (err != 0) {
 		return err;
+	}
 	id = take_slot(c.name);
-	if (id < 0)
+	if (id < 0) {
 		return id;
+	}
 	vm = vm_by_id((uint16_t)id);
 	err = create(caller, (uint16_t)id, &c);
 	if (err == 0) {
 		c.vmid = (uint16_t)(vm->id - caller->id);
 		c.vcpu_num = vm->vcpu_count;
 		err = gmem_write(caller, GPA(arg1), &c, sizeof(c));
-		if (err != 0)
+		if (err != 0) {
 			vm_destroy(vm);
+		}
 	}
 	spin_unlock(&vm->lock);
 	return err;
@@ -189,8 +201,9 @@ int64_t hc_start_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_
 	(void)caller;
 	(void)arg1;
 	(void)arg2;
-	if (!ioreq_ready(target))
+	if (!ioreq_ready(target)) {
 		return -EINVAL;
+	}
 	return vm_start(target);
 }
 
@@ -199,8 +212,9 @@ int64_t hc_pause_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_
 {
 	(void)arg1;
 	(void)arg2;
-	if (target->state == VM_RUNNING && target->severity > caller->severity)
+	if (target->state == VM_RUNNING && target->severity > caller->severity) {
 		return 0;
+	}
 	return vm_pause(target);
 }
 
@@ -221,19 +235,25 @@ static bool regs_ok(const struct acrn_regs *r)
 
 	if ((r->cr0 & ~CR0_DEFINED) != 0U || (r->cr4 & ~CR4_ALLOWED) != 0U ||
 	    (r->ia32_efer & ~EFER_ALLOWED) != 0U || (r->rflags & ~RFLAGS_ALLOWED) != 0U ||
-	    (r->cs_ar & AR_RESERVED) != 0U)
+	    (r->cs_ar & AR_RESERVED) != 0U) {
 		return false;
-	if (paging && (r->cr0 & CR0_PE) == 0U)
+	}
+	if (paging && (r->cr0 & CR0_PE) == 0U) {
 		return false;
-	if (long_mode != (paging && (r->ia32_efer & EFER_LME) != 0U))
+	}
+	if (long_mode != (paging && (r->ia32_efer & EFER_LME) != 0U)) {
 		return false;
-	if (long_mode && (r->cr4 & CR4_PAE) == 0U)
+	}
+	if (long_mode && (r->cr4 & CR4_PAE) == 0U) {
 		return false;
-	if ((r->cr0 & CR0_NW) != 0U && (r->cr0 & CR0_CD) == 0U)
+	}
+	if ((r->cr0 & CR0_NW) != 0U && (r->cr0 & CR0_CD) == 0U) {
 		return false;
+	}
 	/* A limit counts bytes or pages: its low bits, or its high ones, must fit. */
-	if ((big && (r->cs_limit & 0xFFFU) != 0xFFFU) || (!big && (r->cs_limit >> 20) != 0U))
+	if ((big && (r->cs_limit & 0xFFFU) != 0xFFFU) || (!big && (r->cs_limit >> 20) != 0U)) {
 		return false;
+	}
 	return true;
 }
 
@@ -284,13 +304,16 @@ int64_t hc_set_vcpu_regs(struct vm *caller, struct vm *target, uint64_t arg1, ui
 	int err;
 
 	(void)arg1;
-	if (target->state == VM_RUNNING)
+	if (target->state == VM_RUNNING) {
 		return -EINVAL;
+	}
 	err = gmem_read(caller, GPA(arg2), &regs, sizeof(regs));
-	if (err != 0)
+	if (err != 0) {
 		return err;
-	if (regs.vcpu_id >= target->vcpu_count)
+	}
+	if (regs.vcpu_id >= target->vcpu_count) {
 		return -EINVAL;
+	}
 	if (!regs_ok(&regs.vcpu_regs)) {
 		pr_err("SET_VCPU_REGS: %s vCPU %u: cr0 0x%lx cr4 0x%lx efer 0x%lx cs_ar 0x%x cannot "
 		       "be",

@@ -58,11 +58,13 @@ struct vm *hc_target(struct vm *caller, uint64_t vmid)
 	if (vmid > UINT16_MAX)
 		return NULL;
 	vm = vm_by_id((uint16_t)(vmid + caller->id));
-	if (vm == NULL || vm == caller)
+	if (vm == NULL || vm == caller) {
 		return NULL;
+	}
 	hc_lock(vm);
-	if (vm_is_live(vm) && vm->owner == caller)
+	if (vm_is_live(vm) && vm->owner == caller) {
 		return vm;
+	}
 	spin_unlock(&vm->lock);
 	return NULL;
 }
@@ -72,8 +74,9 @@ static int64_t call_target(hc_fn fn, struct vm *caller, uint64_t arg1, uint64_t 
 	struct vm *target = hc_target(caller, arg1);
 	int64_t ret;
 
-	if (target == NULL)
+	if (target == NULL) {
 		return -EINVAL;
+	}
 	ret = fn(caller, target, arg1, arg2);
 	spin_unlock(&target->lock);
 	return ret;
@@ -94,10 +97,11 @@ static void vmcall_exit(struct vcpu *vcpu)
 		return;
 	}
 	if (nr < ARRAY_SIZE(table) && table[nr].fn != NULL) {
-		if (table[nr].target)
+		if (table[nr].target) {
 			ret = call_target(table[nr].fn, vcpu->vm, arg1, arg2);
-		else
+		} else {
 			ret = table[nr].fn(vcpu->vm, NULL, arg1, arg2);
+		}
 	}
 	vcpu->gpr[GPR_RAX] = (uint64_t)ret;
 	vcpu_skip(vcpu);

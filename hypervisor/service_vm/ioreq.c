@@ -102,15 +102,17 @@ static void forward(struct vcpu *vcpu, struct io_access *io)
 	fill(s, io, ioreq->polling);
 	upcall(vcpu->vm->owner);
 	while (atomic_read32(&s->processed) != ACRN_IOREQ_COMPLETE) {
-		if (ioreq->polling)
+		if (ioreq->polling) {
 			poll_round(vcpu);
-		else
+		} else {
 			sched_block();
+		}
 	}
 	value = *(volatile uint64_t *)&s->mmio_value;
 	atomic_set32(&s->processed, ACRN_IOREQ_FREE);
-	if (!io->write)
+	if (!io->write) {
 		io->value = (io->kind == IO_MMIO) ? value : (uint32_t)value;
+	}
 }
 
 /* It cannot go on: the device model sees it power itself off, and ends. */
@@ -125,8 +127,9 @@ static void power_off(struct vcpu *vcpu)
 	pr_err("VM%u (%s): vCPU %u triple-faulted, the VM is powered off", vcpu->vm->id,
 	       vcpu->vm->name, vcpu->id);
 	forward(vcpu, &io);
-	for (;;)
+	for (;;) {
 		sched_block();
+	}
 }
 
 int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
@@ -136,19 +139,24 @@ int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1,
 	int err;
 
 	(void)arg1;
-	if (target->state != VM_CREATED)
+	if (target->state != VM_CREATED) {
 		return -EINVAL;
+	}
 	err = gmem_read(caller, GPA(arg2), &gpa, sizeof(gpa));
-	if (err != 0)
+	if (err != 0) {
 		return err;
-	if ((gpa % PAGE_SIZE) != 0U)
+	}
+	if ((gpa % PAGE_SIZE) != 0U) {
 		return -EINVAL;
+	}
 	err = hc_ram(caller, GPA(gpa), PAGE_SIZE, &hpa);
-	if (err != 0)
+	if (err != 0) {
 		return err;
+	}
 	target->ioreq->slots = hpa_ptr(hpa);
-	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS; i++)
+	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS; i++) {
 		atomic_set32(&target->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
+	}
 	return 0;
 }
 
@@ -157,10 +165,12 @@ int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t 
 {
 	(void)caller;
 	(void)arg1;
-	if (arg2 >= target->vcpu_count)
+	if (arg2 >= target->vcpu_count) {
 		return -EINVAL;
-	if (!target->ioreq->polling)
+	}
+	if (!target->ioreq->polling) {
 		sched_wake(&target->vcpus[arg2]->thread);
+	}
 	return 0;
 }
 
@@ -173,11 +183,13 @@ static int ioreq_boot(void)
 
 static int ioreq_vm_init(struct vm *vm)
 {
-	if (vm->owner == NULL)
+	if (vm->owner == NULL) {
 		return 0;
+	}
 	vm->ioreq = pool_get(&ioreq_pool);
-	if (vm->ioreq == NULL)
+	if (vm->ioreq == NULL) {
 		return -ENOMEM;
+	}
 	vm->ioreq->polling = (vm->flags & GUEST_FLAG_IO_COMPLETION_POLLING) != 0U;
 	vm->io_fallback = forward;
 	vm->on_triple_fault = power_off;
@@ -186,14 +198,16 @@ static int ioreq_vm_init(struct vm *vm)
 
 static void ioreq_vm_reset(struct vm *vm)
 {
-	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS && ioreq_ready(vm); i++)
+	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS && ioreq_ready(vm); i++) {
 		atomic_set32(&vm->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
+	}
 }
 
 static void ioreq_vm_deinit(struct vm *vm)
 {
-	if (vm->ioreq != NULL)
+	if (vm->ioreq != NULL) {
 		pool_put(&ioreq_pool, vm->ioreq);
+	}
 	vm->ioreq = NULL;
 }
 

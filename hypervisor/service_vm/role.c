@@ -34,8 +34,9 @@ static uint64_t middle(uint64_t base, uint64_t size)
 	uint64_t mid = base + size / 2U;
 
 	for (uint32_t i = 0U; i < ARRAY_SIZE(unit); i++) {
-		if (ALIGN_DOWN(mid, unit[i]) > base)
+		if (ALIGN_DOWN(mid, unit[i]) > base) {
 			return ALIGN_DOWN(mid, unit[i]);
+		}
 	}
 	return base + PAGE_SIZE;
 }
@@ -46,12 +47,15 @@ static int map_range(struct vm *vm, uint64_t base, uint64_t size, uint64_t attr)
 	uint64_t mid;
 	int err;
 
-	if (size == 0U)
+	if (size == 0U) {
 		return 0;
-	if (!hv_owns(HPA(base), size))
+	}
+	if (!hv_owns(HPA(base), size)) {
 		return ept_map(&vm->ept, GPA(base), HPA(base), size, attr);
-	if (size <= PAGE_SIZE)
+	}
+	if (size <= PAGE_SIZE) {
 		return 0;
+	}
 	mid = middle(base, size);
 	err = map_range(vm, base, mid - base, attr);
 	return (err == 0) ? map_range(vm, mid, base + size - mid, attr) : err;
@@ -63,19 +67,22 @@ static int map_memory(struct vm *vm)
 	uint64_t top = ALIGN_UP(MAX(e820_top(&host_e820), GB(4)), PAGE_SIZE_1G), at = 0U;
 	int err = 0;
 
-	if (cap_has(CAP_EPT_1G))
+	if (cap_has(CAP_EPT_1G)) {
 		top = MAX(top, LARGE_TOP);
+	}
 	for (uint32_t i = 0U; i < host_e820.count && err == 0; i++) {
 		const struct mem_range *r = &host_e820.r[i];
 		bool ram = r->type == MEM_RAM || r->type == MEM_ACPI || r->type == MEM_NVS;
 		uint64_t start = MAX(ALIGN_DOWN(r->base, PAGE_SIZE), at);
 		uint64_t end = ALIGN_DOWN(r->base + r->size, PAGE_SIZE);
 
-		if (!ram || end <= start)
+		if (!ram || end <= start) {
 			continue;
+		}
 		err = map_range(vm, at, start - at, EPT_RWX | EPT_MT_UC);
-		if (err == 0)
+		if (err == 0) {
 			err = map_range(vm, start, end - start, EPT_RWX | EPT_MT_WB);
+		}
 		at = end;
 	}
 	return (err == 0) ? map_range(vm, at, top - at, EPT_RWX | EPT_MT_UC) : err;
@@ -86,8 +93,9 @@ static int unmap_emulated(struct vm *vm)
 {
 	int err = ept_unmap(&vm->ept, GPA(APIC_DEFAULT_BASE), PAGE_SIZE);
 
-	for (uint16_t i = 0U; i < ioapic_count && err == 0; i++)
+	for (uint16_t i = 0U; i < ioapic_count && err == 0; i++) {
 		err = ept_unmap(&vm->ept, GPA(ALIGN_DOWN(ioapics[i].base.v, PAGE_SIZE)), PAGE_SIZE);
+	}
 	return err;
 }
 
@@ -107,8 +115,9 @@ static void hide_processor(uint8_t *entry, uint64_t cpus)
 		memcpy(&id, &entry[4], sizeof(id));
 		flags_at = 8U;
 	}
-	if (owns_cpu(cpus, id))
+	if (owns_cpu(cpus, id)) {
 		return;
+	}
 	memcpy(&flags, &entry[flags_at], sizeof(flags));
 	flags &= ~MADT_ENABLED;
 	memcpy(&entry[flags_at], &flags, sizeof(flags));
@@ -124,18 +133,21 @@ static void patch_madt(uint64_t cpus)
 	uint32_t length, pos = MADT_ENTRIES;
 	uint8_t sum = 0U;
 
-	if (acpi_facts.madt_hpa == 0U)
+	if (acpi_facts.madt_hpa == 0U) {
 		return;
+	}
 	memcpy(&length, &madt[4], sizeof(length));
 	while (pos + 2U <= length && madt[pos + 1U] >= 2U && madt[pos + 1U] <= length - pos) {
 		if ((madt[pos] == MADT_LAPIC && madt[pos + 1U] >= 8U) ||
-		    (madt[pos] == MADT_X2APIC && madt[pos + 1U] >= 16U))
+		    (madt[pos] == MADT_X2APIC && madt[pos + 1U] >= 16U)) {
 			hide_processor(&madt[pos], cpus);
+		}
 		pos += madt[pos + 1U];
 	}
 	madt[9] = 0U; /* checksum */
-	for (uint32_t i = 0U; i < length; i++)
+	for (uint32_t i = 0U; i < length; i++) {
 		sum = (uint8_t)(sum + madt[i]);
+	}
 	madt[9] = (uint8_t)(0U - sum);
 }
 
@@ -143,11 +155,13 @@ static int role_vm_init(struct vm *vm)
 {
 	int err;
 
-	if (vm->load_order != SERVICE_VM)
+	if (vm->load_order != SERVICE_VM) {
 		return 0;
+	}
 	err = map_memory(vm);
-	if (err == 0)
+	if (err == 0) {
 		err = unmap_emulated(vm);
+	}
 	if (err != 0) {
 		pr_err("%s: its memory cannot be mapped, error %d", vm->name, err);
 		return err;

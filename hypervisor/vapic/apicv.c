@@ -26,8 +26,9 @@ static void posted_in_root(uint8_t vector, void *arg)
 
 	(void)vector;
 	(void)arg;
-	if (vcpu && vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON))
+	if (vcpu && vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON)) {
 		vcpu_request(vcpu, REQ_EVENT);
+	}
 }
 
 void apicv_boot(void)
@@ -38,8 +39,9 @@ void apicv_boot(void)
 	apicv.regs = cap_has(CAP_APIC_REGS);
 	apicv.vid = cap_has(CAP_VINTR_DELIVERY);
 	apicv.posted = cap_has(CAP_POSTED_INTR);
-	if (apicv.posted)
+	if (apicv.posted) {
 		irq_register(VECTOR_POSTED, posted_in_root, NULL);
+	}
 }
 
 /* MSRs of registers that the processor reads from the page, or writes, in x2APIC mode. */
@@ -53,8 +55,9 @@ static void x2apic_msrs_open(struct vm *vm, bool open)
 	};
 
 	for (uint32_t i = 0; apicv.regs && i < ARRAY_SIZE(readable); i++) {
-		for (uint32_t msr = readable[i].first; msr <= readable[i].last; msr++)
+		for (uint32_t msr = readable[i].first; msr <= readable[i].last; msr++) {
 			vmsr_intercept(vm, msr, !open, true);
+		}
 	}
 	vmsr_intercept(vm, MSR_X2APIC_FIRST + APIC_TPR / 16U, !open, !open);
 	if (apicv.vid) {
@@ -74,8 +77,9 @@ static void count_others(struct vlapic *v)
 	struct vapic_vm *vv = vapic_vm(v->vcpu->vm);
 	bool other = v->mode != VLAPIC_X2APIC;
 
-	if (!apicv.x2apic || other == v->counted)
+	if (!apicv.x2apic || other == v->counted) {
 		return;
+	}
 	spin_lock(&vv->lock);
 	v->counted = other;
 	vv->others = other ? vv->others + 1U : vv->others - 1U;
@@ -91,8 +95,9 @@ void apicv_vm_reset(struct vm *vm)
 	struct vapic_vm *vv = vapic_vm(vm);
 
 	spin_lock(&vv->lock);
-	if (vv->open)
+	if (vv->open) {
 		x2apic_msrs_open(vm, false);
+	}
 	vv->open = false;
 	vv->others = 0U;
 	spin_unlock(&vv->lock);
@@ -105,17 +110,21 @@ void apicv_mode_changed(struct vlapic *v)
 	uint32_t now = old & ~(PROC2_APIC_ACCESS | PROC2_X2APIC | PROC2_APIC_REGS);
 
 	count_others(v);
-	if (!apicv.tpr_shadow)
+	if (!apicv.tpr_shadow) {
 		return;
+	}
 	/* What was requested and in service is gone with the registers. */
-	if (apicv.vid && v->mode == VLAPIC_OFF)
+	if (apicv.vid && v->mode == VLAPIC_OFF) {
 		vmcs_write(VMCS_GUEST_INTR_STATUS, 0U);
-	if (v->mode == VLAPIC_X2APIC && apicv.x2apic)
+	}
+	if (v->mode == VLAPIC_X2APIC && apicv.x2apic) {
 		now |= PROC2_X2APIC | (apicv.regs ? PROC2_APIC_REGS : 0U);
-	else if (v->mode == VLAPIC_XAPIC && v->access_page)
+	} else if (v->mode == VLAPIC_XAPIC && v->access_page) {
 		now |= PROC2_APIC_ACCESS | (apicv.regs ? PROC2_APIC_REGS : 0U);
-	if (now != old)
+	}
+	if (now != old) {
 		vmcs_write(VMCS_PROC_CTRL2, now);
+	}
 }
 
 /* The page whose accesses exit, or are virtual, must be mapped in EPT like memory. */
@@ -136,9 +145,10 @@ static bool map_access_page(struct vm *vm)
 	spin_lock(&vv->lock);
 	mapped = ept_lookup(&vm->ept, GPA(APIC_DEFAULT_BASE), &hpa, NULL, NULL) == 0 &&
 		 hpa.v == ptr_hpa(vv->access_page).v;
-	if (!mapped)
+	if (!mapped) {
 		mapped = ept_map(&vm->ept, GPA(APIC_DEFAULT_BASE), ptr_hpa(vv->access_page),
 				 PAGE_SIZE, EPT_READ | EPT_WRITE | EPT_MT_WB) == 0;
+	}
 	spin_unlock(&vv->lock);
 	return mapped;
 }
@@ -158,8 +168,9 @@ void apicv_setup(struct vlapic *v)
 	vmcs_proc_ctrl(vcpu, PROC_TPR_SHADOW, PROC_CR8_LOAD_EXIT | PROC_CR8_STORE_EXIT);
 	vmcs_write(VMCS_VIRTUAL_APIC, ptr_hpa(v->regs).v);
 	vmcs_write(VMCS_TPR_THRESHOLD, 0U);
-	if (v->access_page)
+	if (v->access_page) {
 		vmcs_write(VMCS_APIC_ACCESS, ptr_hpa(vapic_vm(vcpu->vm)->access_page).v);
+	}
 	if (apicv.vid) {
 		vmcs_write(VMCS_PROC_CTRL2, vmcs_read(VMCS_PROC_CTRL2) | PROC2_VINTR_DELIVERY);
 		vmcs_write(VMCS_GUEST_INTR_STATUS, 0U);
@@ -179,18 +190,21 @@ void apicv_write_rvi(struct vlapic *v)
 {
 	uint64_t status = vmcs_read(VMCS_GUEST_INTR_STATUS);
 
-	if ((status & 0xFFU) < v->rvi)
+	if ((status & 0xFFU) < v->rvi) {
 		vmcs_write(VMCS_GUEST_INTR_STATUS, (status & 0xFF00U) | v->rvi);
+	}
 	v->rvi = 0U;
 }
 
 void apicv_write_vmcs(struct vlapic *v)
 {
-	if (v->rvi != 0U)
+	if (v->rvi != 0U) {
 		apicv_write_rvi(v);
+	}
 	if (unlikely(v->eoi_dirty)) {
-		for (uint32_t i = 0; i < 4U; i++)
+		for (uint32_t i = 0; i < 4U; i++) {
 			vmcs_write(VMCS_EOI_EXIT0 + 2U * i, v->eoi_map[i]);
+		}
 		v->eoi_dirty = false;
 	}
 }
@@ -212,14 +226,16 @@ void apicv_set_svi(int vector)
 void apicv_notify(struct vcpu *vcpu)
 {
 	sched_wake(&vcpu->thread);
-	if (vcpu->thread.state == THREAD_RUNNING)
+	if (vcpu->thread.state == THREAD_RUNNING) {
 		lapic_send_ipi(vcpu->pcpu->apic_id, VECTOR_POSTED);
-	else
+	} else {
 		vcpu_request(vcpu, REQ_EVENT);
+	}
 }
 
 void apicv_switch_in(struct vcpu *vcpu)
 {
-	if (vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON))
+	if (vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON)) {
 		vcpu_request_self(vcpu, REQ_EVENT);
+	}
 }

@@ -30,10 +30,11 @@ static void apic_access_exit(struct vcpu *vcpu)
 	}
 	pr_warn("VM%u vCPU%u: its APIC page as code, stack or table (access type %u)", vcpu->vm->id,
 		vcpu->id, type);
-	if (type == ACCESS_FETCH)
+	if (type == ACCESS_FETCH) {
 		vcpu_inject_gp(vcpu);
-	else /* an event could not be delivered, and the fault for that could not either */
+	} else { /* an event could not be delivered, and the fault for that could not either */
 		vcpu->vm->on_triple_fault(vcpu);
+	}
 }
 
 /* Trap-like: the page has the value already and RIP is behind the instruction. */

@@ -18,10 +18,12 @@
  */
 static bool extint_reaches(const struct vlapic *v)
 {
-	if (v->extint_msg != 0U)
+	if (v->extint_msg != 0U) {
 		return true;
-	if (!vlapic_is_bsp(v))
+	}
+	if (!vlapic_is_bsp(v)) {
 		return false;
+	}
 	return v->mode == VLAPIC_OFF ||
 	       (vlapic_reg(v, APIC_LVT_LINT0) & (APIC_LVT_MASKED | APIC_LVT_DM_MASK)) ==
 		       APIC_DM_EXTINT << 8;
@@ -51,8 +53,9 @@ static void set_tpr_threshold(struct vlapic *v, int irr)
 {
 	uint32_t tpr = vlapic_reg(v, APIC_TPR) >> 4, threshold = 0;
 
-	if (irr >= 0 && ((uint32_t)irr >> 4) <= tpr)
+	if (irr >= 0 && ((uint32_t)irr >> 4) <= tpr) {
 		threshold = (uint32_t)irr >> 4;
+	}
 	if (unlikely(threshold != v->tpr_threshold)) {
 		vmcs_write(VMCS_TPR_THRESHOLD, threshold);
 		v->tpr_threshold = (uint8_t)threshold;
@@ -62,8 +65,9 @@ static void set_tpr_threshold(struct vlapic *v, int irr)
 /* Inject the vPIC's interrupt, else `vector` (-1: none); true: something has to wait. */
 static bool inject_one(struct vlapic *v, bool extint, int vector)
 {
-	if (!can_inject())
+	if (!can_inject()) {
 		return true;
+	}
 	if (unlikely(extint)) {
 		atomic_set32(&v->extint_msg, 0U);
 		inject_vector(vpic_ack(v->vcpu->vm));
@@ -87,11 +91,13 @@ void vapic_inject(struct vcpu *vcpu)
 		int irr = vlapic_irr_top(v);
 
 		vector = vlapic_deliverable(v, irr);
-		if (apicv.tpr_shadow)
+		if (apicv.tpr_shadow) {
 			set_tpr_threshold(v, irr);
+		}
 	}
-	if (extint || vector >= 0)
+	if (extint || vector >= 0) {
 		more = inject_one(v, extint, vector);
+	}
 	vmcs_proc_ctrl(vcpu, more ? PROC_INTR_WINDOW : 0U, more ? 0U : PROC_INTR_WINDOW);
 }
 

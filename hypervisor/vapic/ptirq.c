@@ -52,8 +52,9 @@ static bool pic_wants(const struct vm *vm, uint32_t gsi, bool *level)
 {
 	uint32_t pin = gsi == 2U ? 0U : gsi;
 
-	if (gsi >= 16U || gsi == 0U || !vm->vpic || (vpic_unmasked(vm) & BIT32(pin)) == 0U)
+	if (gsi >= 16U || gsi == 0U || !vm->vpic || (vpic_unmasked(vm) & BIT32(pin)) == 0U) {
 		return false;
+	}
 	*level = vpic_is_level(vm, pin);
 	return true;
 }
@@ -67,8 +68,9 @@ static uint32_t target_of(struct vm *vm, uint64_t rte)
 	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
 		const struct vcpu *vcpu = vm->vcpus[i];
 
-		if (logical ? vlapic_icr_logical(vcpu, dest) : vcpu->apic_id == dest)
+		if (logical ? vlapic_icr_logical(vcpu, dest) : vcpu->apic_id == dest) {
 			return vcpu->pcpu->apic_id;
+		}
 	}
 	return vm->vcpus[0]->pcpu->apic_id;
 }
@@ -106,8 +108,9 @@ static void program(struct pt_pin *p)
 	if (p->vector == 0) {
 		int v;
 
-		if (!by_ioapic && !by_pic)
+		if (!by_ioapic && !by_pic) {
 			return;
+		}
 		v = irq_alloc_vector();
 		if (v < 0) {
 			pr_err("no host vector left for interrupt line %u", p->gsi);
@@ -116,18 +119,21 @@ static void program(struct pt_pin *p)
 		p->vector = (int16_t)v;
 		irq_register((uint8_t)v, fired, p);
 	}
-	if (by_pic)
+	if (by_pic) {
 		rte = level ? IOAPIC_RTE_LEVEL | IOAPIC_RTE_LOW_ACTIVE : 0U;
-	else
+	} else {
 		rte = guest & (IOAPIC_RTE_LEVEL | IOAPIC_RTE_LOW_ACTIVE);
+	}
 	p->level = (rte & IOAPIC_RTE_LEVEL) != 0U;
 	p->wanted = by_ioapic || by_pic;
-	if (p->wanted)
+	if (p->wanted) {
 		p->latches = by_pic && !p->level;
+	}
 	rte |= (uint64_t)(uint16_t)p->vector |
 	       ((uint64_t)target_of(p->vm, guest) << IOAPIC_RTE_DEST_SHIFT);
-	if ((!p->wanted && !p->latches) || (p->level && p->in_service))
+	if ((!p->wanted && !p->latches) || (p->level && p->in_service)) {
 		rte |= IOAPIC_RTE_MASKED;
+	}
 	if (rte != p->rte) {
 		p->rte = rte;
 		(void)ioapic_write_rte(p->gsi, rte);
@@ -136,8 +142,9 @@ static void program(struct pt_pin *p)
 
 static struct pt_pin *pin_of(struct vm *vm, uint32_t gsi)
 {
-	if (gsi >= ptirq.count || ptirq.pin[gsi].kept || ptirq.pin[gsi].vm != vm)
+	if (gsi >= ptirq.count || ptirq.pin[gsi].kept || ptirq.pin[gsi].vm != vm) {
 		return NULL;
+	}
 	return &ptirq.pin[gsi];
 }
 
@@ -146,15 +153,17 @@ static void changed(struct vm *vm, uint32_t gsi)
 	struct pt_pin *p = pin_of(vm, gsi);
 	bool left;
 
-	if (!p)
+	if (!p) {
 		return;
+	}
 	spin_lock(&ptirq.lock);
 	program(p);
 	left = p->in_service && !p->level; /* the guest will never end it as a level interrupt */
 	p->in_service = p->in_service && p->level;
 	spin_unlock(&ptirq.lock);
-	if (left)
+	if (left) {
 		(void)vintr_set_gsi(vm, gsi, GSI_SET_LOW);
+	}
 }
 
 static void rte_changed(struct vm *vm, uint32_t gsi, uint64_t old_rte, uint64_t new_rte)
@@ -174,8 +183,9 @@ static void ended(struct vm *vm, uint32_t gsi)
 {
 	struct pt_pin *p = pin_of(vm, gsi);
 
-	if (!p || !p->in_service)
+	if (!p || !p->in_service) {
 		return;
+	}
 	(void)vintr_set_gsi(vm, gsi, GSI_SET_LOW);
 	spin_lock(&ptirq.lock);
 	p->in_service = false;
@@ -197,30 +207,34 @@ static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_e
  */
 static bool is_kept(const struct vm *vm, uint32_t gsi)
 {
-	if (vuart_console != NULL && gsi != 0U && report_serial()->irq == gsi)
+	if (vuart_console != NULL && gsi != 0U && report_serial()->irq == gsi) {
 		return true;
+	}
 	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
 		const struct vm_vuart_config *u = &vm->config->vuart[i];
 
 		if (u->type == VUART_LEGACY && u->irq == gsi &&
-		    (u->peer != VUART_PEER_CONSOLE || vuart_console != NULL))
+		    (u->peer != VUART_PEER_CONSOLE || vuart_console != NULL)) {
 			return true;
+		}
 	}
 	return false;
 }
 
 static void ptirq_vm_reset(struct vm *vm)
 {
-	if (vm->ptirq != &ptirq)
+	if (vm->ptirq != &ptirq) {
 		return;
+	}
 	spin_lock(&ptirq.lock);
 	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
 		struct pt_pin *p = &ptirq.pin[gsi];
 
 		p->in_service = false;
 		p->latches = false;
-		if ((p->rte & IOAPIC_RTE_MASKED) == 0U)
+		if ((p->rte & IOAPIC_RTE_MASKED) == 0U) {
 			ioapic_mask(gsi);
+		}
 		p->rte |= IOAPIC_RTE_MASKED;
 	}
 	spin_unlock(&ptirq.lock);
@@ -228,14 +242,16 @@ static void ptirq_vm_reset(struct vm *vm)
 
 static void ptirq_vm_deinit(struct vm *vm)
 {
-	if (vm->ptirq != &ptirq)
+	if (vm->ptirq != &ptirq) {
 		return;
+	}
 	ptirq_vm_reset(vm);
 	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
 		struct pt_pin *p = &ptirq.pin[gsi];
 
-		if (p->vector != 0)
+		if (p->vector != 0) {
 			irq_free_vector((uint8_t)p->vector);
+		}
 		p->vector = 0;
 		p->vm = NULL;
 	}
@@ -245,10 +261,12 @@ static void ptirq_vm_deinit(struct vm *vm)
 
 static int ptirq_vm_init(struct vm *vm)
 {
-	if (vm->load_order != SERVICE_VM || vm->vintr != &vlapic_vintr_ops)
+	if (vm->load_order != SERVICE_VM || vm->vintr != &vlapic_vintr_ops) {
 		return 0;
-	if (ptirq.count != 0U)
+	}
+	if (ptirq.count != 0U) {
 		return -EBUSY;
+	}
 	ptirq.count = MIN(MIN(ioapic_gsi_count(), vioapic_gsi_count(vm)), (uint32_t)MAX_GSIS);
 	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
 		struct pt_pin *p = &ptirq.pin[gsi];

@@ -44,8 +44,9 @@ static void fired(uint8_t vector, void *arg)
 	addr = e->addr;
 	data = e->data;
 	spin_unlock(&lock);
-	if (vm)
+	if (vm) {
 		(void)vintr_msi(vm, addr, data);
+	}
 }
 
 /* The entry of this message, else a free one, else NULL. Lock held. */
@@ -56,10 +57,12 @@ static struct pt_msi *find(const struct vm *vm, uint16_t bdf, uint16_t index)
 	for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
 		struct pt_msi *e = &entries[i];
 
-		if (e->vm == vm && e->bdf == bdf && e->index == index)
+		if (e->vm == vm && e->bdf == bdf && e->index == index) {
 			return e;
-		if (!e->vm && !unused)
+		}
+		if (!e->vm && !unused) {
 			unused = e;
+		}
 	}
 	return unused;
 }
@@ -73,8 +76,9 @@ static uint32_t target_of(const struct vm *vm, uint64_t addr)
 		const struct vcpu *vcpu = vm->vcpus[i];
 
 		if ((addr & MSI_ADDR_LOGICAL) != 0U ? vlapic_icr_logical(vcpu, dest)
-						    : vcpu->apic_id == dest)
+						    : vcpu->apic_id == dest) {
 			return vcpu->pcpu->apic_id;
+		}
 	}
 	return vm->vcpus[0]->pcpu->apic_id;
 }
@@ -92,11 +96,13 @@ int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, 
 	uint32_t target;
 	int ret = 0;
 
-	if ((addr & MSI_ADDR_MASK) != MSI_ADDR)
+	if ((addr & MSI_ADDR_MASK) != MSI_ADDR) {
 		return -EINVAL;
+	}
 	target = target_of(vm, addr);
-	if (target > MAX_PHYSICAL_DEST)
+	if (target > MAX_PHYSICAL_DEST) {
 		return -EINVAL;
+	}
 	spin_lock(&lock);
 	e = find(vm, bdf, index);
 	if (!e) {
@@ -105,8 +111,9 @@ int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, 
 	}
 	if (!e->vm) {
 		ret = irq_alloc_vector();
-		if (ret < 0)
+		if (ret < 0) {
 			goto out;
+		}
 		e->vector = (uint8_t)ret;
 		e->bdf = bdf;
 		e->index = index;
@@ -127,8 +134,9 @@ void ptirq_msi_release(struct vm *vm, uint16_t bdf)
 {
 	spin_lock(&lock);
 	for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
-		if (entries[i].vm == vm && entries[i].bdf == bdf)
+		if (entries[i].vm == vm && entries[i].bdf == bdf) {
 			release(&entries[i]);
+		}
 	}
 	spin_unlock(&lock);
 }
@@ -137,8 +145,9 @@ static void remap_vm_deinit(struct vm *vm)
 {
 	spin_lock(&lock);
 	for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
-		if (entries[i].vm == vm)
+		if (entries[i].vm == vm) {
 			release(&entries[i]);
+		}
 	}
 	spin_unlock(&lock);
 }

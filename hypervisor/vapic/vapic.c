@@ -55,8 +55,9 @@ static void apic_page(struct vcpu *vcpu, void *arg, struct io_access *io)
 	if (vcpu->vlapic->mode != VLAPIC_XAPIC) {
 		io->value = UINT64_MAX;
 	} else if (io->write) {
-		if (byte == 0U && io->width == 4U)
+		if (byte == 0U && io->width == 4U) {
 			(void)vlapic_write(vcpu, offset, io->value);
+		}
 	} else {
 		(void)vlapic_read(vcpu, offset, &val);
 		io->value = byte < 4U ? val >> (byte * 8U) : 0U;
@@ -66,8 +67,9 @@ static void apic_page(struct vcpu *vcpu, void *arg, struct io_access *io)
 static int base_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
 	(void)msr;
-	if (!vcpu->vlapic)
+	if (!vcpu->vlapic) {
 		return -EINVAL;
+	}
 	*val = vlapic_get_base(vcpu);
 	return 0;
 }
@@ -80,23 +82,26 @@ static int base_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 
 static int x2apic_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
-	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC)
+	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC) {
 		return -EINVAL;
+	}
 	return vlapic_read(vcpu, (msr - MSR_X2APIC_FIRST) << 4, val);
 }
 
 static int x2apic_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
-	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC)
+	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC) {
 		return -EINVAL;
+	}
 	return vlapic_write(vcpu, (msr - MSR_X2APIC_FIRST) << 4, val);
 }
 
 static int deadline_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
 	(void)msr;
-	if (!vcpu->vlapic)
+	if (!vcpu->vlapic) {
 		return -EINVAL;
+	}
 	*val = vlapic_get_deadline(vcpu);
 	return 0;
 }
@@ -104,8 +109,9 @@ static int deadline_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 static int deadline_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
 	(void)msr;
-	if (!vcpu->vlapic)
+	if (!vcpu->vlapic) {
 		return -EINVAL;
+	}
 	vlapic_set_deadline(vcpu, val);
 	return 0;
 }
@@ -125,11 +131,13 @@ static void vapic_vm_deinit(struct vm *vm)
 {
 	struct vapic_vm *vv = vapic_vm(vm);
 
-	if (!is_ours(vm))
+	if (!is_ours(vm)) {
 		return;
+	}
 	vpic_destroy(vm);
-	if (vv->access_page)
+	if (vv->access_page) {
 		pool_put(&page_pool, vv->access_page);
+	}
 	vv->access_page = NULL;
 }
 
@@ -138,22 +146,27 @@ static int vapic_vm_init(struct vm *vm)
 	struct vapic_vm *vv = vapic_vm(vm);
 	int ret;
 
-	if (!vm->vintr)
+	if (!vm->vintr) {
 		vm->vintr = &vlapic_vintr_ops;
-	if (!is_ours(vm))
+	}
+	if (!is_ours(vm)) {
 		return 0;
+	}
 	vv->others = 0U;
 	vv->open = false;
 	if (apicv.apic_access) {
 		vv->access_page = pool_get(&page_pool);
-		if (!vv->access_page)
+		if (!vv->access_page) {
 			return -ENOMEM;
+		}
 	}
 	ret = vpic_create(vm);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = vio_add_mmio(vm, GPA(APIC_DEFAULT_BASE), PAGE_SIZE, apic_page, NULL);
-	if (ret != 0)
+	}
+	if (ret != 0) {
 		vapic_vm_deinit(vm);
+	}
 	return ret;
 }
 
@@ -161,8 +174,9 @@ static void vapic_vcpu_deinit(struct vcpu *vcpu)
 {
 	struct vlapic *v = vcpu->vlapic;
 
-	if (!v)
+	if (!v) {
 		return;
+	}
 	vlapic_timer_stop(v);
 	vcpu->vlapic = NULL;
 	pool_put(&page_pool, v->regs);
@@ -174,11 +188,13 @@ static int vapic_vcpu_init(struct vcpu *vcpu)
 	struct vlapic *v;
 
 	_Static_assert(sizeof(*v) <= PAGE_SIZE, "a vLAPIC fits into a page");
-	if (!is_ours(vcpu->vm))
+	if (!is_ours(vcpu->vm)) {
 		return 0;
+	}
 	v = pool_get(&page_pool);
-	if (!v)
+	if (!v) {
 		return -ENOMEM;
+	}
 	v->regs = pool_get(&page_pool);
 	if (!v->regs) {
 		pool_put(&page_pool, v);
@@ -197,8 +213,9 @@ static void vapic_vcpu_reset(struct vcpu *vcpu)
 {
 	struct vlapic *v = vcpu->vlapic;
 
-	if (!v)
+	if (!v) {
 		return;
+	}
 	if (!v->power_on) {
 		vlapic_timer_stop(v);
 		vlapic_reset(v);
@@ -209,8 +226,9 @@ static void vapic_vcpu_reset(struct vcpu *vcpu)
 
 static void vapic_vm_reset(struct vm *vm)
 {
-	if (!is_ours(vm))
+	if (!is_ours(vm)) {
 		return;
+	}
 	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
 		struct vlapic *v = vm->vcpus[i]->vlapic;
 

@@ -137,8 +137,9 @@ void vlapic_irr_reset(struct vlapic *v);
 static inline void vlapic_irr_sync(struct vlapic *v)
 {
 	if (unlikely((atomic_read64(&v->pi.ctrl) & BIT(PI_ON)) != 0U ||
-		     atomic_read64(&v->level_posted) != 0U))
+		     atomic_read64(&v->level_posted) != 0U)) {
 		vlapic_irr_take(v);
+	}
 }
 
 /* vlapic_timer.c: own CPU, but vlapic_timer_stop() may be called anywhere, with no lock held. */

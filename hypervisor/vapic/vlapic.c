@@ -38,24 +38,28 @@ void vlapic_error(struct vlapic *v, uint32_t esr_bits)
 {
 	uint32_t lvt;
 
-	if ((atomic_or64(&v->errors, esr_bits) & esr_bits) == esr_bits)
+	if ((atomic_or64(&v->errors, esr_bits) & esr_bits) == esr_bits) {
 		return;
+	}
 	lvt = vlapic_reg(v, APIC_LVT_ERROR);
 	/* An illegal vector in this LVT entry is no second error, or it would never end. */
-	if ((lvt & APIC_LVT_MASKED) == 0U && (lvt & 0xFFU) >= 16U && v->enabled)
+	if ((lvt & APIC_LVT_MASKED) == 0U && (lvt & 0xFFU) >= 16U && v->enabled) {
 		vlapic_post(v->vcpu, (uint8_t)lvt, false);
+	}
 }
 
 void vlapic_lvt_fire(struct vlapic *v, uint32_t offset)
 {
 	uint32_t lvt = vlapic_reg(v, offset);
 
-	if ((lvt & APIC_LVT_MASKED) != 0U || v->mode == VLAPIC_OFF)
+	if ((lvt & APIC_LVT_MASKED) != 0U || v->mode == VLAPIC_OFF) {
 		return;
-	if (unlikely((lvt & 0xFFU) < 16U))
+	}
+	if (unlikely((lvt & 0xFFU) < 16U)) {
 		vlapic_error(v, APIC_ESR_RECV_ILLEGAL);
-	else
+	} else {
 		vlapic_post(v->vcpu, (uint8_t)lvt, false);
+	}
 }
 
 static void write_plain(struct vlapic *v, uint32_t offset, uint32_t val)
@@ -99,11 +103,13 @@ static void write_svr(struct vlapic *v, uint32_t offset, uint32_t val)
 {
 	vlapic_set_reg(v, offset, val);
 	v->enabled = (val & APIC_SVR_ENABLE) != 0U;
-	if (v->enabled)
+	if (v->enabled) {
 		return;
+	}
 	/* Software-disabled: all LVT entries are masked and stay so (SDM 3A 11.4.7.2). */
-	for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16U)
+	for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16U) {
 		vlapic_set_reg(v, lvt, vlapic_reg(v, lvt) | APIC_LVT_MASKED);
+	}
 }
 
 static void write_esr(struct vlapic *v, uint32_t offset, uint32_t val)
@@ -115,10 +121,11 @@ static void write_esr(struct vlapic *v, uint32_t offset, uint32_t val)
 static void write_lvt(struct vlapic *v, uint32_t offset, uint32_t val)
 {
 	vlapic_set_reg(v, offset, v->enabled ? val : val | APIC_LVT_MASKED);
-	if (offset == APIC_LVT_TIMER)
+	if (offset == APIC_LVT_TIMER) {
 		vlapic_timer_set_lvt(v, val);
-	else if (offset == APIC_LVT_LINT0)
+	} else if (offset == APIC_LVT_LINT0) {
 		vcpu_request_self(v->vcpu, REQ_EVENT); /* the vPIC may be waiting at this pin */
+	}
 }
 
 static void write_tmict(struct vlapic *v, uint32_t offset, uint32_t val)
@@ -139,18 +146,20 @@ static void write_icr_lo(struct vlapic *v, uint32_t offset, uint32_t val)
 	uint32_t dest = vlapic_reg(v, APIC_ICR_HI) >> 24;
 
 	vlapic_set_reg(v, offset, val);
-	if (dest == 0xFFU && (val & APIC_ICR_LOGICAL) == 0U)
+	if (dest == 0xFFU && (val & APIC_ICR_LOGICAL) == 0U) {
 		dest = VINTR_DEST_ALL;
+	}
 	vlapic_icr_send(v, val, dest);
 }
 
 static void write_self_ipi(struct vlapic *v, uint32_t offset, uint32_t val)
 {
 	(void)offset;
-	if (unlikely(val < 16U))
+	if (unlikely(val < 16U)) {
 		vlapic_error(v, APIC_ESR_SEND_ILLEGAL);
-	else if (v->enabled)
+	} else if (v->enabled) {
 		vlapic_post_self(v, (uint8_t)val);
+	}
 }
 
 #define ICR_MASK                                                                                   \
@@ -187,8 +196,9 @@ static const struct reg_rule *rule_of(uint32_t offset)
 {
 	static const struct reg_rule read_only = {RO, 0, 0, NULL}, none = {0, 0, 0, NULL};
 
-	if (offset >= APIC_ISR && offset < APIC_ESR)
+	if (offset >= APIC_ISR && offset < APIC_ESR) {
 		return &read_only;
+	}
 	return offset / 16U < ARRAY_SIZE(rules) ? &rules[offset / 16U] : &none;
 }
 
@@ -199,8 +209,9 @@ int vlapic_read(struct vcpu *vcpu, uint32_t offset, uint64_t *val)
 
 	*val = 0;
 	if ((rule_of(offset)->access & (x2 ? X2R : XR)) == 0U) {
-		if (!x2)
+		if (!x2) {
 			vlapic_error(v, APIC_ESR_REG_ILLEGAL);
+		}
 		return -EINVAL;
 	}
 	switch (offset) {
@@ -212,12 +223,14 @@ int vlapic_read(struct vcpu *vcpu, uint32_t offset, uint64_t *val)
 		break;
 	case APIC_ICR_LO:
 		*val = vlapic_reg(v, offset);
-		if (x2)
+		if (x2) {
 			*val |= (uint64_t)vlapic_reg(v, APIC_ICR_LO + 4U) << 32;
+		}
 		break;
 	default:
-		if (offset >= APIC_IRR && offset < APIC_ESR)
+		if (offset >= APIC_IRR && offset < APIC_ESR) {
 			vlapic_irr_sync(v);
+		}
 		*val = vlapic_reg(v, offset);
 		break;
 	}
@@ -230,22 +243,26 @@ int vlapic_write(struct vcpu *vcpu, uint32_t offset, uint64_t val)
 	const struct reg_rule *rule = rule_of(offset);
 
 	if (v->mode == VLAPIC_X2APIC) {
-		if ((rule->access & X2W) == 0U)
+		if ((rule->access & X2W) == 0U) {
 			return -EINVAL;
+		}
 		if (offset == APIC_ICR_LO) {
-			if (((uint32_t)val & ~ICR_MASK) != 0U)
+			if (((uint32_t)val & ~ICR_MASK) != 0U) {
 				return -EINVAL;
+			}
 			vlapic_set_reg(v, APIC_ICR_LO, (uint32_t)val);
 			vlapic_set_reg(v, APIC_ICR_LO + 4U, (uint32_t)(val >> 32));
 			vlapic_icr_send(v, (uint32_t)val, (uint32_t)(val >> 32));
 			return 0;
 		}
-		if ((val & ~(uint64_t)(rule->mask | rule->ignored)) != 0U)
+		if ((val & ~(uint64_t)(rule->mask | rule->ignored)) != 0U) {
 			return -EINVAL;
+		}
 		/* a timer mode that does not exist */
 		if (offset == APIC_LVT_TIMER &&
-		    (val & APIC_TIMER_MODE_MASK) == APIC_TIMER_MODE_MASK)
+		    (val & APIC_TIMER_MODE_MASK) == APIC_TIMER_MODE_MASK) {
 			return -EINVAL;
+		}
 	} else if ((rule->access & XW) == 0U) {
 		vlapic_error(v, APIC_ESR_REG_ILLEGAL);
 		return -EINVAL;
@@ -272,14 +289,16 @@ void vlapic_mode_set(struct vlapic *v, enum vlapic_mode mode)
 /* Registers as after power-on or INIT (SDM 3A 11.4.7.1). The page is not in use by the CPU. */
 static void reset_regs(struct vlapic *v, enum vlapic_mode mode)
 {
-	for (uint32_t i = 0; i < PAGE_SIZE / 4U; i++)
+	for (uint32_t i = 0; i < PAGE_SIZE / 4U; i++) {
 		v->regs[i] = 0U;
+	}
 	vlapic_irr_reset(v);
 	vlapic_set_reg(v, APIC_VERSION, VERSION);
 	vlapic_set_reg(v, APIC_SVR, 0xFFU);
 	vlapic_set_reg(v, APIC_DFR, 0xFFFFFFFFU);
-	for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16U)
+	for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16U) {
 		vlapic_set_reg(v, lvt, APIC_LVT_MASKED);
+	}
 	v->enabled = false;
 	v->ldr = 0U;
 	v->dfr = 0xFFFFFFFFU;
@@ -311,10 +330,12 @@ uint64_t vlapic_get_base(struct vcpu *vcpu)
 	const struct vlapic *v = vcpu->vlapic;
 	uint64_t base = BASE_ADDR | (vlapic_is_bsp(v) ? APIC_BASE_BSP : 0U);
 
-	if (v->mode != VLAPIC_OFF)
+	if (v->mode != VLAPIC_OFF) {
 		base |= APIC_BASE_ENABLE;
-	if (v->mode == VLAPIC_X2APIC)
+	}
+	if (v->mode == VLAPIC_X2APIC) {
 		base |= APIC_BASE_X2APIC;
+	}
 	return base;
 }
 
@@ -324,19 +345,24 @@ int vlapic_set_base(struct vcpu *vcpu, uint64_t val)
 	struct vlapic *v = vcpu->vlapic;
 	enum vlapic_mode mode = VLAPIC_OFF;
 
-	if ((val & ~(APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE)) != BASE_ADDR)
+	if ((val & ~(APIC_BASE_BSP | APIC_BASE_X2APIC | APIC_BASE_ENABLE)) != BASE_ADDR) {
 		return -EINVAL;
-	if ((val & APIC_BASE_X2APIC) != 0U)
+	}
+	if ((val & APIC_BASE_X2APIC) != 0U) {
 		mode = VLAPIC_X2APIC;
-	else if ((val & APIC_BASE_ENABLE) != 0U)
+	} else if ((val & APIC_BASE_ENABLE) != 0U) {
 		mode = VLAPIC_XAPIC;
-	if (mode == VLAPIC_X2APIC && (val & APIC_BASE_ENABLE) == 0U)
+	}
+	if (mode == VLAPIC_X2APIC && (val & APIC_BASE_ENABLE) == 0U) {
 		return -EINVAL;
-	if (mode == v->mode)
+	}
+	if (mode == v->mode) {
 		return 0;
+	}
 	if ((v->mode == VLAPIC_OFF && mode == VLAPIC_X2APIC) ||
-	    (v->mode == VLAPIC_X2APIC && mode == VLAPIC_XAPIC))
+	    (v->mode == VLAPIC_X2APIC && mode == VLAPIC_XAPIC)) {
 		return -EINVAL;
+	}
 
 	if (mode == VLAPIC_OFF) {
 		vlapic_timer_stop(v);

@@ -18,14 +18,18 @@ static bool logical_match_xapic(const struct vlapic *v, uint32_t dest)
 {
 	uint32_t ldr = v->ldr >> 24;
 
-	if (dest == VINTR_DEST_ALL)
+	if (dest == VINTR_DEST_ALL) {
 		return true;
-	if (dest > 0xFFU)
+	}
+	if (dest > 0xFFU) {
 		return false;
-	if ((v->dfr >> 28) == 0xFU)
+	}
+	if ((v->dfr >> 28) == 0xFU) {
 		return (dest & ldr) != 0U;
-	if ((v->dfr >> 28) != 0U) /* only flat and cluster exist */
+	}
+	if ((v->dfr >> 28) != 0U) { /* only flat and cluster exist */
 		return false;
+	}
 	return (dest & ldr & 0xFU) != 0U && ((dest >> 4) == (ldr >> 4) || (dest >> 4) == 0xFU);
 }
 
@@ -33,12 +37,15 @@ static bool matches(const struct vcpu *vcpu, const struct vintr_msg *msg)
 {
 	const struct vlapic *v = vcpu->vlapic;
 
-	if (v->mode == VLAPIC_OFF)
+	if (v->mode == VLAPIC_OFF) {
 		return false;
-	if (!msg->logical)
+	}
+	if (!msg->logical) {
 		return msg->dest == VINTR_DEST_ALL || msg->dest == vcpu->apic_id;
-	if (v->mode == VLAPIC_X2APIC)
+	}
+	if (v->mode == VLAPIC_X2APIC) {
 		return logical_match_x2apic(v->ldr, msg->dest);
+	}
 	return logical_match_xapic(v, msg->dest);
 }
 
@@ -57,12 +64,14 @@ static void accept(struct vcpu *vcpu, const struct vintr_msg *msg)
 	switch (msg->mode) {
 	case APIC_DM_FIXED:
 	case APIC_DM_LOWEST:
-		if (!v->enabled)
+		if (!v->enabled) {
 			break;
-		if (unlikely(msg->vector < 16U))
+		}
+		if (unlikely(msg->vector < 16U)) {
 			vlapic_error(v, APIC_ESR_RECV_ILLEGAL);
-		else
+		} else {
 			vlapic_post(vcpu, msg->vector, msg->level);
+		}
 		break;
 	case APIC_DM_NMI:
 		vcpu_inject_nmi(vcpu);
@@ -92,16 +101,18 @@ static void deliver_lowest(struct vm *vm, const struct vintr_msg *msg)
 		struct vcpu *vcpu = vm->vcpus[i];
 		uint32_t prio;
 
-		if (!vcpu || !matches(vcpu, msg) || !vcpu->vlapic->enabled)
+		if (!vcpu || !matches(vcpu, msg) || !vcpu->vlapic->enabled) {
 			continue;
+		}
 		prio = vlapic_ppr(vcpu->vlapic) >> 4;
 		if (!best || prio < best_prio) {
 			best = vcpu;
 			best_prio = prio;
 		}
 	}
-	if (best)
+	if (best) {
 		accept(best, msg);
+	}
 }
 
 void vlapic_icr_deliver(struct vm *vm, const struct vintr_msg *msg)
@@ -113,13 +124,15 @@ void vlapic_icr_deliver(struct vm *vm, const struct vintr_msg *msg)
 	if (!msg->logical && msg->dest != VINTR_DEST_ALL) {
 		struct vcpu *vcpu = vcpu_by_apic_id(vm, msg->dest);
 
-		if (vcpu && vcpu->vlapic->mode != VLAPIC_OFF)
+		if (vcpu && vcpu->vlapic->mode != VLAPIC_OFF) {
 			accept(vcpu, msg);
+		}
 		return;
 	}
 	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
-		if (vm->vcpus[i] && matches(vm->vcpus[i], msg))
+		if (vm->vcpus[i] && matches(vm->vcpus[i], msg)) {
 			accept(vm->vcpus[i], msg);
+		}
 	}
 }
 
@@ -130,16 +143,18 @@ static void deliver_to_others(struct vcpu *self, const struct vintr_msg *msg)
 	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 
-		if (vcpu && vcpu != self && vcpu->vlapic->mode != VLAPIC_OFF)
+		if (vcpu && vcpu != self && vcpu->vlapic->mode != VLAPIC_OFF) {
 			accept(vcpu, msg);
+		}
 	}
 }
 
 /* Self, and "all" with self in it: fixed interrupts only (SDM 3A table 11-3). */
 static void send_self(struct vlapic *v, uint8_t mode, uint8_t vector)
 {
-	if (mode == APIC_DM_FIXED && v->enabled)
+	if (mode == APIC_DM_FIXED && v->enabled) {
 		vlapic_post_self(v, vector);
+	}
 }
 
 /* What `lo` asks for, with xAPIC destinations already widened. Own CPU of v. */
@@ -161,10 +176,13 @@ void vlapic_icr_send(struct vlapic *v, uint32_t lo, uint32_t dest)
 	}
 	/* The level de-assert form of INIT synchronised arbitration ids once; now it does nothing.
 	 */
-	if (msg.mode == APIC_DM_INIT && (lo & (APIC_ICR_LEVEL | APIC_ICR_ASSERT)) == APIC_ICR_LEVEL)
+	if (msg.mode == APIC_DM_INIT &&
+	    (lo & (APIC_ICR_LEVEL | APIC_ICR_ASSERT)) == APIC_ICR_LEVEL) {
 		return;
-	if (msg.mode == APIC_DM_EXTINT)
+	}
+	if (msg.mode == APIC_DM_EXTINT) {
 		return; /* not a mode of IPIs */
+	}
 	msg.dest = dest;
 	msg.logical = (lo & APIC_ICR_LOGICAL) != 0U;
 	msg.level = false;

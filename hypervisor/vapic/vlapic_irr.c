@@ -22,8 +22,9 @@ static uint32_t words_scan(const struct vlapic *v, uint32_t base)
 {
 	uint32_t map = 0;
 
-	for (uint32_t i = 0; i < 8U; i++)
+	for (uint32_t i = 0; i < 8U; i++) {
 		map |= (vlapic_reg(v, base + i * 16U) != 0U ? 1U : 0U) << i;
+	}
 	return map;
 }
 
@@ -31,8 +32,9 @@ static int words_top(const struct vlapic *v, uint32_t base, uint32_t map)
 {
 	uint32_t i;
 
-	if (map == 0U)
+	if (map == 0U) {
 		return -1;
+	}
 	i = bit_scan_reverse(map);
 	return (int)(i * 32U + bit_scan_reverse(vlapic_reg(v, base + i * 16U)));
 }
@@ -62,8 +64,9 @@ void vlapic_irr_set(struct vlapic *v, uint8_t vector, bool level)
 	*word_of(v, APIC_IRR, vector) |= bit;
 	v->irr_words |= (uint8_t)BIT32(vector / 32U);
 	v->rvi = MAX(v->rvi, vector);
-	if (unlikely(((*word_of(v, APIC_TMR, vector) & bit) != 0U) != level))
+	if (unlikely(((*word_of(v, APIC_TMR, vector) & bit) != 0U) != level)) {
 		trigger_changed(v, vector);
+	}
 }
 
 /* Set the vectors of a posted word, lowest first. */
@@ -83,15 +86,17 @@ void vlapic_irr_take(struct vlapic *v)
 	if (atomic_test_bit(&v->pi.ctrl, PI_ON)) {
 		(void)atomic_clear_bit(&v->pi.ctrl, PI_ON);
 		for (uint32_t i = 0; i < 4U; i++) {
-			if (v->pi.pir[i] != 0U)
+			if (v->pi.pir[i] != 0U) {
 				take(v, atomic_xchg64(&v->pi.pir[i], 0U), i * 64U, false);
+			}
 		}
 	}
 	if (unlikely(atomic_read64(&v->level_posted) != 0U)) {
 		atomic_set64(&v->level_posted, 0U);
 		for (uint32_t i = 0; i < 4U; i++) {
-			if (v->level_req[i] != 0U)
+			if (v->level_req[i] != 0U) {
 				take(v, atomic_xchg64(&v->level_req[i], 0U), i * 64U, true);
+			}
 		}
 	}
 }
@@ -103,10 +108,11 @@ void vlapic_irr_take(struct vlapic *v)
 void vlapic_post_self(struct vlapic *v, uint8_t vector)
 {
 	vlapic_irr_set(v, vector, false);
-	if (apicv.vid && !v->eoi_dirty)
+	if (apicv.vid && !v->eoi_dirty) {
 		apicv_write_rvi(v);
-	else
+	} else {
 		vcpu_request_self(v->vcpu, REQ_EVENT);
+	}
 }
 
 void vlapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
@@ -122,12 +128,14 @@ void vlapic_post(struct vcpu *vcpu, uint8_t vector, bool level)
 		vcpu_request(vcpu, REQ_EVENT);
 	} else {
 		(void)atomic_set_bit(v->pi.pir, vector);
-		if (atomic_set_bit(&v->pi.ctrl, PI_ON))
+		if (atomic_set_bit(&v->pi.ctrl, PI_ON)) {
 			return; /* who set it before us tells the vCPU */
-		if (apicv.posted)
+		}
+		if (apicv.posted) {
 			apicv_notify(vcpu);
-		else
+		} else {
 			vcpu_request(vcpu, REQ_EVENT);
+		}
 	}
 }
 
@@ -150,8 +158,9 @@ void vlapic_irr_to_isr(struct vlapic *v, uint8_t vector)
 	uint32_t *irr = word_of(v, APIC_IRR, vector);
 
 	*irr &= ~BIT32(vector % 32U);
-	if (*irr == 0U)
+	if (*irr == 0U) {
 		v->irr_words &= (uint8_t)~BIT32(vector / 32U);
+	}
 	*word_of(v, APIC_ISR, vector) |= BIT32(vector % 32U);
 	v->isr_words |= (uint8_t)BIT32(vector / 32U);
 }
@@ -163,18 +172,22 @@ void vlapic_eoi(struct vlapic *v)
 	uint8_t vector = (uint8_t)top;
 	uint32_t *isr;
 
-	if (top < 0)
+	if (top < 0) {
 		return;
+	}
 	isr = word_of(v, APIC_ISR, vector);
 	*isr &= ~BIT32(vector % 32U);
-	if (*isr == 0U)
+	if (*isr == 0U) {
 		v->isr_words &= (uint8_t)~BIT32(vector / 32U);
-	if (apicv.vid)
+	}
+	if (apicv.vid) {
 		apicv_set_svi(vlapic_isr_top(v));
-	else if (v->irr_words != 0U)
+	} else if (v->irr_words != 0U) {
 		vcpu_request_self(v->vcpu, REQ_EVENT);
-	if (unlikely((*word_of(v, APIC_TMR, vector) & BIT32(vector % 32U)) != 0U))
+	}
+	if (unlikely((*word_of(v, APIC_TMR, vector) & BIT32(vector % 32U)) != 0U)) {
 		vioapic_eoi(v->vcpu->vm, vector);
+	}
 }
 
 void vlapic_irr_reset(struct vlapic *v)

@@ -23,8 +23,9 @@ static uint64_t ticks_of(const struct vlapic *v, uint32_t count)
 {
 	uint64_t ticks = (uint64_t)count << v->timer.shift;
 
-	if (v->timer.mode == APIC_TIMER_PERIODIC && ticks != 0U)
+	if (v->timer.mode == APIC_TIMER_PERIODIC && ticks != 0U) {
 		ticks = MAX(ticks, us_to_tsc(MIN_PERIOD_US));
+	}
 	return ticks;
 }
 
@@ -37,9 +38,10 @@ static void timer_due(struct timer *t)
 
 		v->timer.due += v->timer.period;
 		if (v->timer.due <=
-		    now) /* late by whole periods: they are lost, the beat is kept */
+		    now) { /* late by whole periods: they are lost, the beat is kept */
 			v->timer.due +=
 				((now - v->timer.due) / v->timer.period + 1U) * v->timer.period;
+		}
 		timer_arm(t, v->timer.due);
 	} else {
 		v->timer.period = 0U;
@@ -55,8 +57,9 @@ void vlapic_timer_init(struct vlapic *v)
 
 static void disarm(struct vlapic *v)
 {
-	if (timer_armed(&v->timer.timer))
+	if (timer_armed(&v->timer.timer)) {
 		timer_cancel(&v->timer.timer);
+	}
 	v->timer.period = 0U;
 	v->timer.deadline = 0U;
 }
@@ -68,10 +71,11 @@ static void disarm_call(void *arg)
 
 void vlapic_timer_stop(struct vlapic *v)
 {
-	if (this_pcpu() == v->vcpu->pcpu)
+	if (this_pcpu() == v->vcpu->pcpu) {
 		disarm(v);
-	else if (timer_armed(&v->timer.timer))
+	} else if (timer_armed(&v->timer.timer)) {
 		smp_call(v->vcpu->pcpu, disarm_call, v);
+	}
 }
 
 /* The countdown goes on between one-shot and periodic; to and from deadline mode disarms. */
@@ -79,19 +83,23 @@ void vlapic_timer_set_lvt(struct vlapic *v, uint32_t lvt)
 {
 	uint32_t mode = lvt & APIC_TIMER_MODE_MASK;
 
-	if (mode == v->timer.mode)
+	if (mode == v->timer.mode) {
 		return;
-	if (mode == APIC_TIMER_DEADLINE || is_deadline(v))
+	}
+	if (mode == APIC_TIMER_DEADLINE || is_deadline(v)) {
 		disarm(v);
+	}
 	v->timer.mode = mode;
-	if (v->timer.period != 0U)
+	if (v->timer.period != 0U) {
 		v->timer.period = ticks_of(v, vlapic_reg(v, APIC_TMICT));
+	}
 }
 
 void vlapic_timer_set_count(struct vlapic *v, uint32_t count)
 {
-	if (is_deadline(v))
+	if (is_deadline(v)) {
 		return;
+	}
 	if (count == 0U) {
 		disarm(v);
 		return;
@@ -119,15 +127,17 @@ uint32_t vlapic_timer_count(struct vlapic *v)
 {
 	uint64_t now, left;
 
-	if (v->timer.period == 0U)
+	if (v->timer.period == 0U) {
 		return 0U;
+	}
 	now = rdtsc();
-	if (v->timer.due > now)
+	if (v->timer.due > now) {
 		left = v->timer.due - now;
-	else if (v->timer.mode == APIC_TIMER_PERIODIC)
+	} else if (v->timer.mode == APIC_TIMER_PERIODIC) {
 		left = v->timer.period - (now - v->timer.due) % v->timer.period;
-	else
+	} else {
 		return 0U;
+	}
 	/* rounded up: a counter that still runs does not read 0 */
 	left = (left + BIT(v->timer.shift) - 1U) >> v->timer.shift;
 	return (uint32_t)MIN(left, (uint64_t)vlapic_reg(v, APIC_TMICT));
@@ -144,8 +154,9 @@ void vlapic_set_deadline(struct vcpu *vcpu, uint64_t tsc)
 	struct vlapic *v = vcpu->vlapic;
 	uint64_t host, guest;
 
-	if (!is_deadline(v))
+	if (!is_deadline(v)) {
 		return;
+	}
 	host = rdtsc();
 	guest = host + vcpu->tsc_offset;
 	if (tsc == 0U) {
@@ -165,6 +176,7 @@ void vlapic_timer_tsc_moved(struct vcpu *vcpu)
 {
 	uint64_t deadline = vcpu->vlapic->timer.deadline;
 
-	if (deadline != 0U)
+	if (deadline != 0U) {
 		vlapic_set_deadline(vcpu, deadline);
+	}
 }

@@ -50,8 +50,9 @@ static int highest(const struct vpic_chip *c, uint8_t set)
 {
 	uint32_t turned, by;
 
-	if (set == 0U)
+	if (set == 0U) {
 		return -1;
+	}
 	by = (c->lowest + 1U) & 7U;
 	turned = (((uint32_t)set >> by) | ((uint32_t)set << (8U - by))) & 0xFFU;
 	return (int)(((uint32_t)__builtin_ctz(turned) + by) & 7U);
@@ -64,17 +65,21 @@ static int chip_request(const struct vpic_chip *c, bool is_master)
 	uint8_t serving = c->isr;
 	int isr;
 
-	if (req < 0)
+	if (req < 0) {
 		return -1;
+	}
 	/* Special mask mode: what is masked does not hold back others, though it is in service. */
-	if (c->special_mask)
+	if (c->special_mask) {
 		serving &= (uint8_t)~c->imr;
+	}
 	/* Special fully nested: further requests of a slave in service pass. */
-	if (is_master && c->special_nested && req == (int)CASCADE)
+	if (is_master && c->special_nested && req == (int)CASCADE) {
 		serving &= (uint8_t)~BIT32(CASCADE);
+	}
 	isr = highest(c, serving);
-	if (isr >= 0 && rank(c, (uint32_t)isr) <= rank(c, (uint32_t)req))
+	if (isr >= 0 && rank(c, (uint32_t)isr) <= rank(c, (uint32_t)req)) {
 		return -1;
+	}
 	return req;
 }
 
@@ -83,10 +88,11 @@ static void set_line(struct vpic_chip *c, uint32_t pin, bool high)
 {
 	uint8_t bit = (uint8_t)BIT32(pin);
 
-	if ((c->elcr & bit) != 0U)
+	if ((c->elcr & bit) != 0U) {
 		c->irr = high ? c->irr | bit : c->irr & (uint8_t)~bit;
-	else if (high && (c->lines & bit) == 0U)
+	} else if (high && (c->lines & bit) == 0U) {
 		c->irr |= bit;
+	}
 	c->lines = high ? c->lines | bit : c->lines & (uint8_t)~bit;
 }
 
@@ -95,10 +101,11 @@ static void update(struct vpic *pic)
 {
 	struct vpic_chip *m = &pic->chip[MASTER];
 
-	if (chip_request(&pic->chip[SLAVE], false) >= 0)
+	if (chip_request(&pic->chip[SLAVE], false) >= 0) {
 		m->irr |= (uint8_t)BIT32(CASCADE);
-	else
+	} else {
 		m->irr &= (uint8_t)~BIT32(CASCADE);
+	}
 	pic->output = chip_request(m, true) >= 0;
 }
 
@@ -107,16 +114,20 @@ static void announce(struct vm *vm, bool was_high, uint16_t ended, uint16_t mask
 {
 	struct vpic *pic = vm->vpic;
 
-	for (; masks != 0U && pic->hooks; masks &= (uint16_t)(masks - 1U))
+	for (; masks != 0U && pic->hooks; masks &= (uint16_t)(masks - 1U)) {
 		pic->hooks->changed(vm, (uint32_t)__builtin_ctz(masks));
-	for (; ended != 0U && pic->hooks; ended &= (uint16_t)(ended - 1U))
+	}
+	for (; ended != 0U && pic->hooks; ended &= (uint16_t)(ended - 1U)) {
 		pic->hooks->eoi(vm, (uint32_t)__builtin_ctz(ended));
-	if (was_high || !pic->output)
+	}
+	if (was_high || !pic->output) {
 		return;
+	}
 	vcpu_request(vm->vcpus[0], REQ_EVENT);
 	/* The output is wired to pin 0 of the IOAPIC too. */
-	if (((vioapic_rte(vm, 0U) >> IOAPIC_RTE_DM_SHIFT) & 7U) == APIC_DM_EXTINT)
+	if (((vioapic_rte(vm, 0U) >> IOAPIC_RTE_DM_SHIFT) & 7U) == APIC_DM_EXTINT) {
 		(void)vioapic_set_gsi(vm, 0U, GSI_RISING_PULSE);
+	}
 }
 
 void vpic_line(struct vm *vm, uint32_t pin, bool high)
@@ -124,8 +135,9 @@ void vpic_line(struct vm *vm, uint32_t pin, bool high)
 	struct vpic *pic = vm->vpic;
 	bool was_high;
 
-	if (!pic || pin >= 16U || pin == CASCADE)
+	if (!pic || pin >= 16U || pin == CASCADE) {
 		return;
+	}
 	spin_lock(&pic->lock);
 	was_high = pic->output;
 	set_line(&pic->chip[pin / 8U], pin % 8U, high);
@@ -139,12 +151,14 @@ static void take(struct vpic_chip *c, uint32_t pin)
 {
 	uint8_t bit = (uint8_t)BIT32(pin);
 
-	if ((c->elcr & bit) == 0U)
+	if ((c->elcr & bit) == 0U) {
 		c->irr &= (uint8_t)~bit;
-	if (!c->auto_eoi)
+	}
+	if (!c->auto_eoi) {
 		c->isr |= bit;
-	else if (c->rotate_aeoi)
+	} else if (c->rotate_aeoi) {
 		c->lowest = (uint8_t)pin;
+	}
 }
 
 /* With nothing there any more the answer is pin 7, which is not in service then. */
@@ -158,17 +172,20 @@ uint8_t vpic_ack(struct vm *vm)
 
 	spin_lock(&pic->lock);
 	pin = chip_request(c, true);
-	if (pin >= 0)
+	if (pin >= 0) {
 		take(c, (uint32_t)pin);
+	}
 	if (pin == (int)CASCADE) {
 		c = &pic->chip[SLAVE];
 		pin = chip_request(c, false);
-		if (pin >= 0)
+		if (pin >= 0) {
 			take(c, (uint32_t)pin);
+		}
 	}
 	vector = (uint8_t)(c->base + (pin < 0 ? SPURIOUS : (uint32_t)pin));
-	if (pin >= 0 && c->auto_eoi)
+	if (pin >= 0 && c->auto_eoi) {
 		ended = (uint16_t)(BIT32((uint32_t)pin) << (c == &pic->chip[SLAVE] ? 8U : 0U));
+	}
 	update(pic);
 	spin_unlock(&pic->lock);
 	announce(vm, true, ended, 0U); /* the caller looks at the output again */
@@ -182,21 +199,25 @@ static uint8_t write_ocw2(struct vpic_chip *c, uint8_t val)
 	uint8_t serving = c->isr;
 
 	if ((val & OCW2_EOI) == 0U) {
-		if ((val & (OCW2_ROTATE | OCW2_SPECIFIC)) == (OCW2_ROTATE | OCW2_SPECIFIC))
+		if ((val & (OCW2_ROTATE | OCW2_SPECIFIC)) == (OCW2_ROTATE | OCW2_SPECIFIC)) {
 			c->lowest = (uint8_t)pin;
-		else if ((val & OCW2_SPECIFIC) == 0U)
+		} else if ((val & OCW2_SPECIFIC) == 0U) {
 			c->rotate_aeoi = (val & OCW2_ROTATE) != 0U;
+		}
 		return 0U;
 	}
 	if ((val & OCW2_SPECIFIC) == 0U) {
-		if (c->special_mask)
+		if (c->special_mask) {
 			serving &= (uint8_t)~c->imr;
+		}
 		pin = highest(c, serving);
-		if (pin < 0)
+		if (pin < 0) {
 			return 0U;
+		}
 	}
-	if ((val & OCW2_ROTATE) != 0U)
+	if ((val & OCW2_ROTATE) != 0U) {
 		c->lowest = (uint8_t)pin;
+	}
 	serving = c->isr & (uint8_t)BIT32((uint32_t)pin);
 	c->isr &= (uint8_t)~serving;
 	return serving;
@@ -204,10 +225,12 @@ static uint8_t write_ocw2(struct vpic_chip *c, uint8_t val)
 
 static void write_ocw3(struct vpic_chip *c, uint8_t val)
 {
-	if ((val & OCW3_ESMM) != 0U)
+	if ((val & OCW3_ESMM) != 0U) {
 		c->special_mask = (val & OCW3_SMM) != 0U;
-	if ((val & OCW3_RR) != 0U)
+	}
+	if ((val & OCW3_RR) != 0U) {
 		c->read_isr = (val & OCW3_RIS) != 0U;
+	}
 	c->poll = (val & OCW3_POLL) != 0U;
 }
 
@@ -256,11 +279,13 @@ static uint8_t read_poll(struct vpic_chip *c, bool is_master, uint8_t *ended)
 	int pin = chip_request(c, is_master);
 
 	c->poll = false;
-	if (pin < 0) /* or another vCPU's poll was first */
+	if (pin < 0) { /* or another vCPU's poll was first */
 		return 0U;
+	}
 	take(c, (uint32_t)pin);
-	if (c->auto_eoi)
+	if (c->auto_eoi) {
 		*ended = (uint8_t)BIT32((uint32_t)pin);
+	}
 	return (uint8_t)(0x80U | (uint32_t)pin);
 }
 
@@ -360,8 +385,9 @@ int vpic_boot(void)
 
 void vpic_destroy(struct vm *vm)
 {
-	if (vm->vpic)
+	if (vm->vpic) {
 		pool_put(&vpic_pool, vm->vpic);
+	}
 	vm->vpic = NULL;
 }
 
@@ -371,10 +397,12 @@ int vpic_create(struct vm *vm)
 	int ret = 0;
 
 	vm->vpic = pool_get(&vpic_pool);
-	if (!vm->vpic)
+	if (!vm->vpic) {
 		return -ENOMEM;
+	}
 	vpic_reset(vm);
-	for (uint32_t i = 0; i < ARRAY_SIZE(ports) && ret == 0; i++)
+	for (uint32_t i = 0; i < ARRAY_SIZE(ports) && ret == 0; i++) {
 		ret = vio_add_pio(vm, ports[i], 2U, vpic_port, NULL);
+	}
 	return ret != 0 ? ret : vio_add_pio(vm, 0x4D0U, 2U, vpic_elcr, NULL);
 }

@@ -89,8 +89,9 @@ static int64_t to_seconds(const struct rtc_time *t)
 {
 	int64_t days = days_before_year(t->year) + t->day - 1;
 
-	for (int32_t m = 1; m < t->month && m <= 12; m++)
+	for (int32_t m = 1; m < t->month && m <= 12; m++) {
 		days += month_days(m, t->year);
+	}
 	return days * DAY_SECONDS + t->hour * 3600 + t->minute * 60 + t->second;
 }
 
@@ -107,11 +108,13 @@ static void from_seconds(int64_t seconds, struct rtc_time *t)
 	t->hour = (int32_t)(rest / 3600);
 	t->weekday = (int32_t)(((days + 4) % 7 + 7) % 7 + 1); /* 1 January 1970 was a Thursday */
 	t->year = (int32_t)(1970 + days / 366 - (days < 0 ? 1 : 0)); /* never too late */
-	while (days_before_year(t->year + 1) <= days)
+	while (days_before_year(t->year + 1) <= days) {
 		t->year++;
+	}
 	days -= days_before_year(t->year);
-	for (t->month = 1; days >= month_days(t->month, t->year); t->month++)
+	for (t->month = 1; days >= month_days(t->month, t->year); t->month++) {
 		days -= month_days(t->month, t->year);
+	}
 	t->day = (int32_t)days + 1;
 }
 
@@ -135,8 +138,9 @@ static void time_to_regs(uint8_t *reg, int64_t seconds)
 	reg[REG_MINUTES] = encode(reg, t.minute);
 	hour = (reg[REG_B] & B_24H) != 0U ? t.hour : (t.hour + 11) % 12 + 1;
 	reg[REG_HOURS] = encode(reg, hour);
-	if ((reg[REG_B] & B_24H) == 0U && t.hour >= 12)
+	if ((reg[REG_B] & B_24H) == 0U && t.hour >= 12) {
 		reg[REG_HOURS] |= PM;
+	}
 	reg[REG_WEEKDAY] = encode(reg, t.weekday);
 	reg[REG_DAY] = encode(reg, t.day);
 	reg[REG_MONTH] = encode(reg, t.month);
@@ -155,11 +159,13 @@ static int64_t time_from_regs(const uint8_t *reg)
 		.year = decode(reg, reg[REG_CENTURY]) * 100 + decode(reg, reg[REG_YEAR]),
 	};
 
-	if ((reg[REG_B] & B_24H) == 0U)
+	if ((reg[REG_B] & B_24H) == 0U) {
 		t.hour = decode(reg, reg[REG_HOURS] & 0x7FU) % 12 +
 			 ((reg[REG_HOURS] & PM) != 0U ? 12 : 0);
-	if (t.year < 1970) /* a guest that knows no century register */
+	}
+	if (t.year < 1970) { /* a guest that knows no century register */
 		t.year += 100;
+	}
 	return to_seconds(&t);
 }
 
@@ -170,8 +176,9 @@ static int64_t machine_seconds(void)
 
 static uint8_t rtc_read(struct vrtc *r, uint8_t reg)
 {
-	if (is_time(reg) && (r->reg[REG_B] & B_SET) == 0U)
+	if (is_time(reg) && (r->reg[REG_B] & B_SET) == 0U) {
 		time_to_regs(r->reg, machine_seconds() + r->offset);
+	}
 	return r->reg[reg];
 }
 
@@ -186,10 +193,11 @@ static void write_b(struct vrtc *r, uint8_t val)
 	bool was_set = (r->reg[REG_B] & B_SET) != 0U;
 
 	r->reg[REG_B] = val;
-	if ((val & B_SET) != 0U && !was_set)
+	if ((val & B_SET) != 0U && !was_set) {
 		time_to_regs(r->reg, machine_seconds() + r->offset);
-	else if ((val & B_SET) == 0U && was_set)
+	} else if ((val & B_SET) == 0U && was_set) {
 		rtc_set(r);
+	}
 }
 
 static void rtc_write(struct vrtc *r, uint8_t reg, uint8_t val)
@@ -201,8 +209,9 @@ static void rtc_write(struct vrtc *r, uint8_t reg, uint8_t val)
 	} else if (is_time(reg)) {
 		(void)rtc_read(r, reg); /* the other fields go on from where they are */
 		r->reg[reg] = val;
-		if ((r->reg[REG_B] & B_SET) == 0U)
+		if ((r->reg[REG_B] & B_SET) == 0U) {
 			rtc_set(r);
+		}
 	} else if (reg != REG_C && reg != REG_D) {
 		r->reg[reg] = val;
 	}
@@ -218,10 +227,11 @@ static void vrtc_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 	}
 	spin_lock(&r->lock);
 	if (io->addr == RTC_PORT) {
-		if (io->write)
+		if (io->write) {
 			r->index = (uint8_t)io->value & (REG_COUNT - 1U); /* bit 7 masks NMIs */
-		else
+		} else {
 			io->value = UINT64_MAX;
+		}
 	} else if (io->write) {
 		rtc_write(r, r->index, (uint8_t)io->value);
 	} else {
@@ -242,11 +252,13 @@ static int vrtc_boot(void)
 	uint8_t reg[REG_COUNT] = {0};
 
 	pool_init(&vrtc_pool, "clocks", sizeof(struct vrtc), 64U, CONFIG_MAX_VM_NUM);
-	for (uint32_t i = 0; i < 30U && (machine_reg(REG_A) & A_UPDATING) != 0U; i++)
+	for (uint32_t i = 0; i < 30U && (machine_reg(REG_A) & A_UPDATING) != 0U; i++) {
 		udelay(100);
+	}
 	for (uint8_t i = 0; i < REG_COUNT; i++) {
-		if (is_time(i) || i == REG_B)
+		if (is_time(i) || i == REG_B) {
 			reg[i] = machine_reg(i);
+		}
 	}
 	boot_tsc = rdtsc();
 	boot_seconds = time_from_regs(reg);
@@ -257,8 +269,9 @@ static void vrtc_vm_reset(struct vm *vm)
 {
 	struct vrtc *r = clocks[vm->id];
 
-	if (!r)
+	if (!r) {
 		return;
+	}
 	r->index = 0;
 	r->reg[REG_A] = A_32KHZ;
 	r->reg[REG_B] = B_24H;
@@ -267,8 +280,9 @@ static void vrtc_vm_reset(struct vm *vm)
 
 static void vrtc_vm_deinit(struct vm *vm)
 {
-	if (clocks[vm->id])
+	if (clocks[vm->id]) {
 		pool_put(&vrtc_pool, clocks[vm->id]);
+	}
 	clocks[vm->id] = NULL;
 }
 
@@ -276,15 +290,18 @@ static int vrtc_vm_init(struct vm *vm)
 {
 	int ret;
 
-	if (vm->load_order != PRE_LAUNCHED_VM)
+	if (vm->load_order != PRE_LAUNCHED_VM) {
 		return 0;
+	}
 	clocks[vm->id] = pool_get(&vrtc_pool);
-	if (!clocks[vm->id])
+	if (!clocks[vm->id]) {
 		return -ENOMEM;
+	}
 	vrtc_vm_reset(vm);
 	ret = vio_add_pio(vm, RTC_PORT, 2, vrtc_io, clocks[vm->id]);
-	if (ret != 0)
+	if (ret != 0) {
 		vrtc_vm_deinit(vm);
+	}
 	return ret;
 }
 

@@ -73,10 +73,12 @@ static bool peer_live(const struct vuart *u)
 
 static bool tx_ready(const struct vuart *u)
 {
-	if ((u->mcr & MCR_LOOP) != 0U)
+	if ((u->mcr & MCR_LOOP) != 0U) {
 		return has_room(&u->rx);
-	if (u->cfg->peer == VUART_PEER_CONSOLE)
+	}
+	if (u->cfg->peer == VUART_PEER_CONSOLE) {
 		return has_room(&u->tx);
+	}
 	return !peer_live(u) || has_room(&u->peer->rx);
 }
 
@@ -84,14 +86,18 @@ static uint8_t iir(const struct vuart *u)
 {
 	uint8_t fifo = ((u->fcr & FCR_ENABLE) != 0U) ? IIR_FIFO : 0U;
 
-	if ((u->ier & IER_RLS) != 0U && u->brk)
+	if ((u->ier & IER_RLS) != 0U && u->brk) {
 		return fifo | IIR_RLS;
-	if ((u->ier & IER_RDA) != 0U && u->rx.count != 0U)
+	}
+	if ((u->ier & IER_RDA) != 0U && u->rx.count != 0U) {
 		return fifo | IIR_RDA;
-	if ((u->ier & IER_THRE) != 0U && u->thre_pending)
+	}
+	if ((u->ier & IER_THRE) != 0U && u->thre_pending) {
 		return fifo | IIR_THRE;
-	if ((u->ier & IER_MS) != 0U && (u->msr & 0x0FU) != 0U)
+	}
+	if ((u->ier & IER_MS) != 0U && (u->msr & 0x0FU) != 0U) {
 		return fifo | IIR_MS;
+	}
 	return fifo | IIR_NONE;
 }
 
@@ -99,8 +105,9 @@ static void update_irq(struct vuart *u)
 {
 	bool high = (u->mcr & MCR_OUT2) != 0U && (iir(u) & IIR_NONE) == 0U;
 
-	if (high == u->irq_high)
+	if (high == u->irq_high) {
 		return;
+	}
 	u->irq_high = high;
 	(void)vintr_set_gsi(u->vm, u->cfg->irq, high ? GSI_SET_HIGH : GSI_SET_LOW);
 }
@@ -120,8 +127,9 @@ static void update_msr(struct vuart *u)
 	}
 	changed = (in ^ u->msr) & 0xF0U;
 	/* The deltas are the low bits; of RI only its end counts. */
-	if ((in & MSR_RI) != 0U)
+	if ((in & MSR_RI) != 0U) {
 		changed &= (uint8_t)~MSR_RI;
+	}
 	u->msr = (uint8_t)(in | (u->msr & 0x0FU) | (changed >> 4));
 }
 
@@ -144,11 +152,13 @@ static void registers_reset(struct vuart *u)
 static void transmit(struct vuart *u, uint8_t c)
 {
 	if ((u->mcr & MCR_LOOP) != 0U) {
-		if (u->rx.count < u->rx.size)
+		if (u->rx.count < u->rx.size) {
 			ring_put(&u->rx, c);
+		}
 	} else if (u->cfg->peer == VUART_PEER_CONSOLE) {
-		if (u->tx.count < u->tx.size)
+		if (u->tx.count < u->tx.size) {
 			ring_put(&u->tx, c);
+		}
 	}
 	u->thre_pending = tx_ready(u);
 }
@@ -159,15 +169,17 @@ static uint8_t reg_read(struct vuart *u, uint32_t reg)
 
 	switch (reg) {
 	case UART_RBR:
-		if ((u->lcr & LCR_DLAB) != 0U)
+		if ((u->lcr & LCR_DLAB) != 0U) {
 			return u->dll;
+		}
 		return (u->rx.count != 0U) ? ring_get(&u->rx) : 0U;
 	case UART_IER:
 		return ((u->lcr & LCR_DLAB) != 0U) ? u->dlm : u->ier;
 	case UART_IIR:
 		v = iir(u);
-		if ((v & 0x0FU) == IIR_THRE)
+		if ((v & 0x0FU) == IIR_THRE) {
 			u->thre_pending = false;
+		}
 		return v;
 	case UART_LCR:
 		return u->lcr;
@@ -193,24 +205,27 @@ static void reg_write(struct vuart *u, uint32_t reg, uint8_t v)
 {
 	switch (reg) {
 	case UART_THR:
-		if ((u->lcr & LCR_DLAB) != 0U)
+		if ((u->lcr & LCR_DLAB) != 0U) {
 			u->dll = v;
-		else
+		} else {
 			transmit(u, v);
+		}
 		break;
 	case UART_IER:
 		if ((u->lcr & LCR_DLAB) != 0U) {
 			u->dlm = v;
 			break;
 		}
-		if ((v & ~u->ier & IER_THRE) != 0U)
+		if ((v & ~u->ier & IER_THRE) != 0U) {
 			u->thre_pending = tx_ready(u);
+		}
 		u->ier = v & 0x0FU;
 		break;
 	case UART_FCR:
 		u->fcr = v & FCR_ENABLE;
-		if ((v & FCR_CLEAR_RX) != 0U)
+		if ((v & FCR_CLEAR_RX) != 0U) {
 			u->rx.head = u->rx.count = 0U;
+		}
 		break;
 	case UART_LCR:
 		u->lcr = v;
@@ -246,15 +261,18 @@ static void access_read(struct vuart *u, uint32_t reg, uint8_t *v)
 	was_full = !has_room(&u->rx);
 	*v = reg_read(u, reg);
 	starved = reg == UART_LSR && (*v & LSR_THRE) == 0U;
-	if (reg != UART_LSR || u->ier != 0U)
+	if (reg != UART_LSR || u->ier != 0U) {
 		update_irq(u);
+	}
 	spin_unlock(&u->lock);
 
-	if (was_full && u->peer != NULL && u->peer->live && has_room(&u->rx))
+	if (was_full && u->peer != NULL && u->peer->live && has_room(&u->rx)) {
 		tx_room(u->peer);
+	}
 	/* A guest that polls with interrupts off must not depend on a timer's interrupt. */
-	if (starved && u->cfg->peer == VUART_PEER_CONSOLE)
+	if (starved && u->cfg->peer == VUART_PEER_CONSOLE) {
 		vuart_console->output(u);
+	}
 }
 
 static void access_write(struct vuart *u, uint32_t reg, uint8_t v)
@@ -267,12 +285,14 @@ static void access_write(struct vuart *u, uint32_t reg, uint8_t v)
 	update_irq(u);
 	spin_unlock(&u->lock);
 
-	if (!sent)
+	if (!sent) {
 		return;
-	if (u->cfg->peer == VUART_PEER_CONSOLE)
+	}
+	if (u->cfg->peer == VUART_PEER_CONSOLE) {
 		vuart_console->output(u);
-	else if (peer_live(u))
+	} else if (peer_live(u)) {
 		(void)vuart_give(u->peer, v);
+	}
 }
 
 static void vuart_io(struct vcpu *vcpu, void *arg, struct io_access *io)
@@ -302,8 +322,9 @@ int vuart_take(struct vuart *u)
 
 	spin_lock(&u->lock);
 	was_full = !has_room(&u->tx);
-	if (u->tx.count != 0U)
+	if (u->tx.count != 0U) {
 		c = ring_get(&u->tx);
+	}
 	if (u->live && was_full && has_room(&u->tx)) {
 		u->thre_pending = true;
 		update_irq(u);
@@ -348,24 +369,29 @@ static int vuart_boot(void)
 		const struct vm_vuart_config *cfg = vm_configs[i].vuart;
 
 		for (uint32_t n = 0U; n < VM_VUART_NUM; n++) {
-			if (cfg[n].type != VUART_LEGACY)
+			if (cfg[n].type != VUART_LEGACY) {
 				continue;
-			if (vuarts[i] == NULL)
+			}
+			if (vuarts[i] == NULL) {
 				vuarts[i] = boot_alloc(VM_VUART_NUM * sizeof(struct vuart), 64U);
+			}
 			vuarts[i][n].cfg = &cfg[n];
 			ring_alloc(&vuarts[i][n].rx, CONFIG_VUART_RX_BUF);
-			if (cfg[n].peer == VUART_PEER_CONSOLE)
+			if (cfg[n].peer == VUART_PEER_CONSOLE) {
 				ring_alloc(&vuarts[i][n].tx, CONFIG_VUART_TX_BUF);
+			}
 		}
 	}
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
 		for (uint32_t n = 0U; n < VM_VUART_NUM && vuarts[i] != NULL; n++) {
 			struct vuart *u = &vuarts[i][n];
 
-			if (u->cfg == NULL || u->cfg->peer != VUART_PEER_VM)
+			if (u->cfg == NULL || u->cfg->peer != VUART_PEER_VM) {
 				continue;
-			if (u->cfg->peer_vm < vm_config_count && vuarts[u->cfg->peer_vm] != NULL)
+			}
+			if (u->cfg->peer_vm < vm_config_count && vuarts[u->cfg->peer_vm] != NULL) {
 				u->peer = &vuarts[u->cfg->peer_vm][u->cfg->peer_index % VM_VUART_NUM];
+			}
 		}
 	}
 	return 0;
@@ -376,10 +402,12 @@ static void vuart_vm_deinit(struct vm *vm)
 	for (uint32_t n = 0U; n < VM_VUART_NUM && vm->vuart != NULL; n++) {
 		struct vuart *u = &vm->vuart[n];
 
-		if (!u->live)
+		if (!u->live) {
 			continue;
-		if (u->cfg->peer == VUART_PEER_CONSOLE)
+		}
+		if (u->cfg->peer == VUART_PEER_CONSOLE) {
 			vuart_console->detach(u);
+		}
 		spin_lock(&u->lock);
 		u->live = false;
 		spin_unlock(&u->lock);
@@ -397,8 +425,9 @@ static int vuart_vm_init(struct vm *vm)
 		int err;
 
 		if (u->cfg == NULL ||
-		    (u->cfg->peer == VUART_PEER_CONSOLE && vuart_console == NULL))
+		    (u->cfg->peer == VUART_PEER_CONSOLE && vuart_console == NULL)) {
 			continue;
+		}
 		err = vio_add_pio(vm, u->cfg->port, UART_REGS, vuart_io, u);
 		if (err != 0) {
 			pr_err("%s: vUART at port 0x%x overlaps another device", vm->name,
@@ -411,8 +440,9 @@ static int vuart_vm_init(struct vm *vm)
 		u->tx.head = u->tx.count = 0U;
 		registers_reset(u);
 		u->live = true;
-		if (u->cfg->peer == VUART_PEER_CONSOLE)
+		if (u->cfg->peer == VUART_PEER_CONSOLE) {
 			vuart_console->attach(u);
+		}
 	}
 	return 0;
 }
@@ -422,8 +452,9 @@ static void vuart_vm_reset(struct vm *vm)
 	for (uint32_t n = 0U; n < VM_VUART_NUM && vm->vuart != NULL; n++) {
 		struct vuart *u = &vm->vuart[n];
 
-		if (!u->live)
+		if (!u->live) {
 			continue;
+		}
 		spin_lock(&u->lock);
 		registers_reset(u);
 		spin_unlock(&u->lock);

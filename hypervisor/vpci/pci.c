@@ -23,8 +23,9 @@ bool pci_ecam(hpa_t *base, uint64_t *size)
 {
 	const struct acpi_facts *a = &acpi_facts;
 
-	if (!ecam_mapped)
+	if (!ecam_mapped) {
 		return false;
+	}
 	*base = HPA(a->mcfg_base + a->mcfg_start_bus * ECAM_BUS_SIZE);
 	*size = ((uint64_t)a->mcfg_end_bus - a->mcfg_start_bus + 1U) * ECAM_BUS_SIZE;
 	return true;
@@ -36,26 +37,29 @@ static void *ecam_reg(bdf_t bdf, uint32_t reg)
 	uint32_t bus = bdf >> 8;
 
 	if (!ecam_mapped || bus < acpi_facts.mcfg_start_bus || bus > acpi_facts.mcfg_end_bus ||
-	    reg >= PAGE_SIZE)
+	    reg >= PAGE_SIZE) {
 		return NULL;
+	}
 	return hpa_ptr(HPA(acpi_facts.mcfg_base + ((uint64_t)bdf << 12) + reg));
 }
 
 static uint32_t ecam_read(const void *p, uint8_t width)
 {
-	if (width == 1U)
+	if (width == 1U) {
 		return mmio_read8(p);
+	}
 	return width == 2U ? mmio_read16(p) : mmio_read32(p);
 }
 
 static void ecam_write(void *p, uint8_t width, uint32_t val)
 {
-	if (width == 1U)
+	if (width == 1U) {
 		mmio_write8(p, (uint8_t)val);
-	else if (width == 2U)
+	} else if (width == 2U) {
 		mmio_write16(p, (uint16_t)val);
-	else
+	} else {
 		mmio_write32(p, val);
+	}
 }
 
 static uint16_t select_reg(bdf_t bdf, uint32_t reg)
@@ -76,10 +80,11 @@ uint32_t pci_cfg_read(bdf_t bdf, uint32_t reg, uint8_t width)
 	}
 	spin_lock(&lock);
 	port = select_reg(bdf, reg);
-	if (width == 1U)
+	if (width == 1U) {
 		val = pio_read8(port);
-	else
+	} else {
 		val = width == 2U ? pio_read16(port) : pio_read32(port);
+	}
 	spin_unlock(&lock);
 	return val;
 }
@@ -91,18 +96,20 @@ void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val)
 	if (reg >= CFG_PORT_SIZE) {
 		void *p = ecam_reg(bdf, reg);
 
-		if (p)
+		if (p) {
 			ecam_write(p, width, val);
+		}
 		return;
 	}
 	spin_lock(&lock);
 	port = select_reg(bdf, reg);
-	if (width == 1U)
+	if (width == 1U) {
 		pio_write8(port, (uint8_t)val);
-	else if (width == 2U)
+	} else if (width == 2U) {
 		pio_write16(port, (uint16_t)val);
-	else
+	} else {
 		pio_write32(port, val);
+	}
 	spin_unlock(&lock);
 }
 
@@ -113,8 +120,9 @@ static int pci_boot(void)
 
 	ecam_mapped = acpi_facts.mcfg_base != 0U &&
 		      acpi_facts.mcfg_end_bus >= acpi_facts.mcfg_start_bus;
-	if (pci_ecam(&base, &size))
+	if (pci_ecam(&base, &size)) {
 		hostmm_map_uc(base, size);
+	}
 	return 0;
 }
 

@@ -39,12 +39,15 @@ uint32_t vmsi_read(const struct vpci_dev *dev, uint32_t reg, uint32_t phys)
 	const struct vmsi *m = &dev->msi;
 	uint32_t at = reg - m->cap;
 
-	if (at == 0U)
+	if (at == 0U) {
 		return (phys & ~(CTRL_ENABLE | CTRL_MMC | CTRL_MME)) | (m->on ? CTRL_ENABLE : 0U);
-	if (at == 4U)
+	}
+	if (at == 4U) {
 		return (uint32_t)m->addr;
-	if (at == data_at(m))
+	}
+	if (at == data_at(m)) {
 		return (phys & ~0xFFFFU) | m->data;
+	}
 	return (uint32_t)(m->addr >> 32);
 }
 
@@ -70,8 +73,9 @@ static void program(struct vpci_dev *dev)
 		return;
 	}
 	pci_cfg_write(dev->bdf, m->cap + 4U, 4, (uint32_t)addr);
-	if (m->wide)
+	if (m->wide) {
 		pci_cfg_write(dev->bdf, m->cap + 8U, 4, (uint32_t)(addr >> 32));
+	}
 	pci_cfg_write(dev->bdf, m->cap + data_at(m), 2, data);
 	set_enable(dev, true);
 }
@@ -82,20 +86,22 @@ bool vmsi_write(struct vpci_dev *dev, uint32_t reg, uint32_t val)
 	uint32_t at = reg - m->cap;
 	bool was_on = m->on;
 
-	if (at == 0U)
+	if (at == 0U) {
 		m->on = (val & CTRL_ENABLE) != 0U;
-	else if (at == 4U)
+	} else if (at == 4U) {
 		m->addr = (m->addr & ~(uint64_t)UINT32_MAX) | (val & ~3U);
-	else if (at == data_at(m))
+	} else if (at == data_at(m)) {
 		m->data = val & 0xFFFFU;
-	else
+	} else {
 		m->addr = (m->addr & UINT32_MAX) | (uint64_t)val << 32;
+	}
 	if (m->on && (at != 0U || !was_on)) {
 		program(dev);
 	} else if (was_on && !m->on) {
 		set_enable(dev, false);
-		if (dev->vm->vintr->msi_release)
+		if (dev->vm->vintr->msi_release) {
 			dev->vm->vintr->msi_release(dev->vm, dev->bdf);
+		}
 	}
 	return true;
 }

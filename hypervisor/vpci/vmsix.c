@@ -39,14 +39,17 @@ static uint64_t table_address(const struct vpci_dev *dev)
 	uint32_t reg = PCI_BAR0 + 4U * dev->msix.bir;
 	uint64_t bar = pci_cfg_read(dev->bdf, reg, 4);
 
-	if ((bar & BAR_IO) != 0U)
+	if ((bar & BAR_IO) != 0U) {
 		return 0;
-	if ((bar & BAR_64) != 0U)
+	}
+	if ((bar & BAR_64) != 0U) {
 		bar |= (uint64_t)pci_cfg_read(dev->bdf, reg + 4U, 4) << 32;
+	}
 	bar &= ~0xFUL;
-	if (bar == 0U || bar + dev->msix.offset + CONFIG_MAX_MSIX_TABLE_NUM * ENTRY_SIZE >
-				 reachable_top())
+	if (bar == 0U ||
+	    bar + dev->msix.offset + CONFIG_MAX_MSIX_TABLE_NUM * ENTRY_SIZE > reachable_top()) {
 		return 0;
+	}
 	return bar + dev->msix.offset;
 }
 
@@ -58,10 +61,11 @@ void vmsix_init(struct vpci_dev *dev, uint8_t cap)
 	dev->msix.cap = cap;
 	dev->msix.bir = (uint8_t)(table & 7U);
 	dev->msix.offset = table & ~7U;
-	if (dev->msix.bir > 5U || size > CONFIG_MAX_MSIX_TABLE_NUM)
+	if (dev->msix.bir > 5U || size > CONFIG_MAX_MSIX_TABLE_NUM) {
 		pr_warn("PCI device %04x: its %u MSI-X entries are hidden", dev->bdf, size);
-	else
+	} else {
 		dev->msix.count = (uint16_t)size;
+	}
 }
 
 bool vmsix_covers(const struct vpci_dev *dev, uint32_t reg)
@@ -134,14 +138,16 @@ static void raw_write(const struct io_access *io)
 {
 	uint8_t *p = hpa_ptr(HPA(io->addr));
 
-	if (io->width == 1U)
+	if (io->width == 1U) {
 		mmio_write8(p, (uint8_t)io->value);
-	else if (io->width == 2U)
+	} else if (io->width == 2U) {
 		mmio_write16(p, (uint16_t)io->value);
-	else
+	} else {
 		mmio_write32(p, (uint32_t)io->value);
-	if (io->width == 8U)
+	}
+	if (io->width == 8U) {
 		mmio_write32(p + 4, (uint32_t)(io->value >> 32));
+	}
 }
 
 /* One 32-bit register of an entry, in the order of the table. */
@@ -171,18 +177,21 @@ static void table_access(struct vpci_dev *dev, uint64_t offset, struct io_access
 		io->value = io->write ? io->value : UINT64_MAX;
 		return;
 	}
-	if (!io->write)
+	if (!io->write) {
 		io->value = 0;
+	}
 	for (uint32_t i = 0; i < words; i++) {
 		uint32_t *w = entry_word(e, offset + 4U * i);
 
-		if (io->write)
+		if (io->write) {
 			*w = (uint32_t)(io->value >> (32U * i));
-		else
+		} else {
 			io->value |= (uint64_t)*w << (32U * i);
+		}
 	}
-	if (io->write)
+	if (io->write) {
 		entry_program(dev, n);
+	}
 }
 
 static void table_io(struct vcpu *vcpu, void *arg, struct io_access *io)
@@ -192,12 +201,13 @@ static void table_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 
 	(void)vcpu;
 	spin_lock(dev->lock);
-	if (dev->msix.on && io->addr >= dev->msix.table && offset < dev->msix.count * ENTRY_SIZE)
+	if (dev->msix.on && io->addr >= dev->msix.table && offset < dev->msix.count * ENTRY_SIZE) {
 		table_access(dev, offset, io);
-	else if (io->write)
+	} else if (io->write) {
 		raw_write(io);
-	else
+	} else {
 		io->value = raw_read(io);
+	}
 	spin_unlock(dev->lock);
 }
 
@@ -208,14 +218,16 @@ static int switch_on(struct vpci_dev *dev)
 	uint64_t table = table_address(dev);
 	int ret;
 
-	if (table == 0U)
+	if (table == 0U) {
 		return -EINVAL;
+	}
 	m->table = table;
 	m->first = ALIGN_DOWN(table, PAGE_SIZE);
 	m->size = ALIGN_UP(table + m->count * ENTRY_SIZE, PAGE_SIZE) - m->first;
 	ret = vio_add_mmio(dev->vm, GPA(m->first), m->size, table_io, dev);
-	if (ret != 0)
+	if (ret != 0) {
 		return ret;
+	}
 	ret = ept_unmap(&dev->vm->ept, GPA(m->first), m->size);
 	if (ret != 0) {
 		vio_remove_mmio(dev->vm, GPA(m->first));
@@ -239,13 +251,17 @@ static void switch_off(struct vpci_dev *dev)
 	struct vmsix *m = &dev->msix;
 
 	m->on = false;
-	for (uint32_t n = 0; n < m->count; n++)
+	for (uint32_t n = 0; n < m->count; n++) {
 		entry_store(dev, n, m->entry[n].addr, m->entry[n].data, m->entry[n].ctrl);
+	}
 	vio_remove_mmio(dev->vm, GPA(m->first));
-	if (ept_map(&dev->vm->ept, GPA(m->first), HPA(m->first), m->size, EPT_RWX | EPT_MT_UC) != 0)
+	if (ept_map(&dev->vm->ept, GPA(m->first), HPA(m->first), m->size, EPT_RWX | EPT_MT_UC) !=
+	    0) {
 		pr_err("PCI device %04x: its MSI-X page is lost to the VM", dev->bdf);
-	if (dev->vm->vintr->msi_release)
+	}
+	if (dev->vm->vintr->msi_release) {
 		dev->vm->vintr->msi_release(dev->vm, dev->bdf);
+	}
 }
 
 void vmsix_write(struct vpci_dev *dev, uint32_t val, bool *flush)
@@ -253,8 +269,9 @@ void vmsix_write(struct vpci_dev *dev, uint32_t val, bool *flush)
 	struct vmsix *m = &dev->msix;
 	bool on = (val & CTRL_ENABLE) != 0U;
 
-	if (m->count == 0U)
+	if (m->count == 0U) {
 		return; /* a null capability */
+	}
 	if (!on && m->on) {
 		pci_cfg_write(dev->bdf, m->cap + 2U, 2, (val & ~CTRL_ENABLE) >> 16);
 		switch_off(dev);

@@ -28,12 +28,13 @@ static void addr_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 {
 	struct vpci *vpci = arg;
 
-	if (io->width != 4U)
+	if (io->width != 4U) {
 		vio_all_ones(vcpu, io);
-	else if (io->write)
+	} else if (io->write) {
 		vpci->latch = (uint32_t)io->value & CFG_BITS;
-	else
+	} else {
 		io->value = vpci->latch;
+	}
 }
 
 static void data_io(struct vcpu *vcpu, void *arg, struct io_access *io)
@@ -79,16 +80,20 @@ static int vpci_vm_init(struct vm *vm)
 	int ret;
 
 	vm->vpci = pool_get(&vpci_pool);
-	if (!vm->vpci)
+	if (!vm->vpci) {
 		return -ENOMEM;
+	}
 	vm->vpci->access = device_model_access;
 	ret = vio_add_pio(vm, CFG_ADDR, 1, addr_io, vm->vpci);
-	if (ret == 0)
+	if (ret == 0) {
 		ret = vio_add_pio(vm, CFG_DATA, 4, data_io, vm->vpci);
-	if (ret == 0 && vm->load_order == SERVICE_VM)
+	}
+	if (ret == 0 && vm->load_order == SERVICE_VM) {
 		ret = vpci_pt_init(vm);
-	if (ret != 0)
+	}
+	if (ret != 0) {
 		vpci_vm_deinit(vm);
+	}
 	return ret;
 }
 

@@ -32,16 +32,18 @@ static void find_capabilities(struct vpci_dev *dev)
 	uint32_t at;
 
 	if ((pci_cfg_read(dev->bdf, PCI_STATUS, 2) & PCI_STATUS_CAPS) == 0U ||
-	    (pci_cfg_read(dev->bdf, PCI_HEADER_TYPE, 1) & 0x7FU) > 1U)
+	    (pci_cfg_read(dev->bdf, PCI_HEADER_TYPE, 1) & 0x7FU) > 1U) {
 		return;
+	}
 	at = pci_cfg_read(dev->bdf, PCI_CAP_POINTER, 1) & 0xFCU;
 	for (uint32_t i = 0; i < MAX_CAPS && at >= 0x40U; i++) {
 		uint32_t head = pci_cfg_read(dev->bdf, at, 2);
 
-		if ((head & 0xFFU) == PCI_CAP_MSI)
+		if ((head & 0xFFU) == PCI_CAP_MSI) {
 			vmsi_init(dev, (uint8_t)at);
-		else if ((head & 0xFFU) == PCI_CAP_MSIX)
+		} else if ((head & 0xFFU) == PCI_CAP_MSIX) {
 			vmsix_init(dev, (uint8_t)at);
+		}
 		at = (head >> 8) & 0xFCU;
 	}
 }
@@ -51,8 +53,9 @@ static struct vpci_dev *dev_find(struct vpci *vpci, bdf_t bdf)
 	struct vpci_dev *dev = vpci->last;
 	uint32_t count = atomic_read32(&vpci->dev_count);
 
-	if (likely(dev && dev->bdf == bdf))
+	if (likely(dev && dev->bdf == bdf)) {
 		return dev;
+	}
 	for (uint32_t i = 0; i < count; i++) {
 		if (vpci->dev[i]->bdf == bdf) {
 			vpci->last = vpci->dev[i];
@@ -65,8 +68,9 @@ static struct vpci_dev *dev_find(struct vpci *vpci, bdf_t bdf)
 static void note_special(struct vpci_dev *dev)
 {
 	for (uint32_t reg = 0; reg < 256U; reg += 4U) {
-		if (vmsi_covers(dev, reg) || vmsix_covers(dev, reg))
+		if (vmsi_covers(dev, reg) || vmsix_covers(dev, reg)) {
 			dev->special |= BIT(reg / 4U);
+		}
 	}
 }
 
@@ -76,8 +80,9 @@ static struct vpci_dev *dev_get(struct vm *vm, bdf_t bdf)
 	struct vpci *vpci = vm->vpci;
 	struct vpci_dev *dev = dev_find(vpci, bdf);
 
-	if (dev || (pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU)
+	if (dev || (pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU) {
 		return dev;
+	}
 	dev = vpci->dev_count < CONFIG_MAX_PCI_DEV_NUM ? pool_get(&dev_pool) : NULL;
 	if (!dev) {
 		pr_err("PCI device %02x:%02x.%x is hidden: more than %u devices", bdf >> 8,
@@ -98,8 +103,9 @@ static uint32_t dev_read(const struct vpci_dev *dev, uint32_t reg, uint8_t width
 {
 	uint32_t val;
 
-	if (!vpci_is_special(dev, reg))
+	if (!vpci_is_special(dev, reg)) {
 		return pci_cfg_read(dev->bdf, reg, width);
+	}
 	val = pci_cfg_read(dev->bdf, reg & ~3U, 4);
 	val = vmsi_covers(dev, reg) ? vmsi_read(dev, reg & ~3U, val)
 				    : vmsix_read(dev, reg & ~3U, val);
@@ -112,8 +118,9 @@ static void dev_write(struct vpci_dev *dev, uint32_t reg, uint8_t width, uint32_
 
 	if (vmsi_covers(dev, reg)) {
 		old = vmsi_read(dev, at, pci_cfg_read(dev->bdf, at, 4));
-		if (vmsi_write(dev, at, vpci_merge(old, reg, width, val)))
+		if (vmsi_write(dev, at, vpci_merge(old, reg, width, val))) {
 			return;
+		}
 	} else if (vmsix_covers(dev, reg)) {
 		old = vmsix_read(dev, at, pci_cfg_read(dev->bdf, at, 4));
 		vmsix_write(dev, vpci_merge(old, reg, width, val), flush);
@@ -134,15 +141,17 @@ static void cfg_access(struct vcpu *vcpu, bdf_t bdf, uint32_t reg, struct io_acc
 	}
 	spin_lock(&vm->vpci->lock);
 	dev = dev_get(vm, bdf);
-	if (!dev)
+	if (!dev) {
 		vio_all_ones(vcpu, io);
-	else if (io->write)
+	} else if (io->write) {
 		dev_write(dev, reg, io->width, (uint32_t)io->value, &flush);
-	else
+	} else {
 		io->value = dev_read(dev, reg, io->width);
+	}
 	spin_unlock(&vm->vpci->lock);
-	if (flush)
+	if (flush) {
 		ept_flush(&vm->ept);
+	}
 }
 
 void vpci_pt_access(struct vcpu *vcpu, struct io_access *io)
@@ -185,12 +194,14 @@ int vpci_pt_init(struct vm *vm)
 	int ret;
 
 	vm->vpci->access = vpci_pt_access;
-	if (!pci_ecam(&base, &size))
+	if (!pci_ecam(&base, &size)) {
 		return 0;
+	}
 	ret = ept_unmap(&vm->ept, GPA(base.v), size);
-	if (ret == 0) /* the argument is where bus 0 would be */
+	if (ret == 0) { /* the argument is where bus 0 would be */
 		ret = vio_add_mmio(vm, GPA(base.v), size, ecam_io,
 				   hpa_ptr(HPA(acpi_facts.mcfg_base)));
+	}
 	return ret;
 }
 
@@ -203,13 +214,16 @@ void vpci_pt_reset(struct vm *vm)
 	for (uint32_t i = 0; i < vpci->dev_count; i++) {
 		struct vpci_dev *dev = vpci->dev[i];
 
-		if (dev->msi.on)
+		if (dev->msi.on) {
 			(void)vmsi_write(dev, dev->msi.cap, 0);
-		if (dev->msix.on)
+		}
+		if (dev->msix.on) {
 			vmsix_write(dev, 0, &flush);
+		}
 	}
-	if (flush)
+	if (flush) {
 		ept_flush(&vm->ept);
+	}
 }
 
 void vpci_pt_deinit(struct vm *vm)
@@ -218,8 +232,9 @@ void vpci_pt_deinit(struct vm *vm)
 
 	vpci_pt_reset(vm);
 	vpci->last = NULL;
-	while (vpci->dev_count != 0U)
+	while (vpci->dev_count != 0U) {
 		pool_put(&dev_pool, vpci->dev[--vpci->dev_count]);
+	}
 }
 
 UNIT(vpci_pt) = {.name = "vpci_pt", .level = UNIT_PCI, .boot = pt_boot};

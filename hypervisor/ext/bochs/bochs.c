@@ -45,13 +45,14 @@ static bool reload_segment(struct vcpu *vcpu, uint32_t index, uint64_t sel)
 		vmcs_write(VMCS_GUEST_ES_AR + 2U * index, AR_UNUSABLE | ((sel & 3U) << 5));
 		return true;
 	}
-	if ((sel & SEL_TABLE_LDT) != 0U ||
-	    gmem_read_gva(vcpu, GVA(gdt + (sel & 0xFFF8U)), &desc, sizeof(desc), GMEM_SYSTEM,
-			  &fault) != 0)
+	if ((sel & SEL_TABLE_LDT) != 0U || gmem_read_gva(vcpu, GVA(gdt + (sel & 0xFFF8U)), &desc,
+							 sizeof(desc), GMEM_SYSTEM, &fault) != 0) {
 		return false;
+	}
 	limit = (desc & 0xFFFFU) | ((desc >> 32) & 0xF0000U);
-	if ((desc & BIT(55)) != 0U)
+	if ((desc & BIT(55)) != 0U) {
 		limit = (limit << 12) | 0xFFFU;
+	}
 	vmcs_write(VMCS_GUEST_ES_BASE + 2U * index,
 		   ((desc >> 16) & 0xFFFFFFU) | ((desc >> 32) & 0xFF000000U));
 	vmcs_write(VMCS_GUEST_ES_LIMIT + 2U * index, limit);
@@ -73,15 +74,18 @@ static void mend(struct vcpu *vcpu)
 
 	if ((vmcs_read32(VMCS_GUEST_CS_AR) & AR_LONG) == 0U ||
 	    gmem_read_gva(vcpu, GVA(vmcs_read(VMCS_GUEST_RSP)), words, sizeof(words), 0U, &fault) !=
-		    0)
+		    0) {
 		return;
+	}
 	if (!is_frame(f, rip)) {
 		f = (const struct frame *)words;
-		if (!is_frame(f, rip))
+		if (!is_frame(f, rip)) {
 			return;
+		}
 	}
-	if (!reload_segment(vcpu, 1U, f->cs) || !reload_segment(vcpu, 2U, f->ss))
+	if (!reload_segment(vcpu, 1U, f->cs) || !reload_segment(vcpu, 2U, f->ss)) {
 		return;
+	}
 	vmcs_write(VMCS_GUEST_RSP, f->rsp);
 	vmcs_write(VMCS_GUEST_RFLAGS, f->rflags & ~RFLAGS_RF);
 }
@@ -96,8 +100,9 @@ static void interrupt_exit(struct vcpu *vcpu)
 
 static void exception_exit(struct vcpu *vcpu)
 {
-	if (INTR_INFO_TYPE(vmcs_read32(VMCS_EXIT_INTR_INFO)) == INTR_TYPE_NMI)
+	if (INTR_INFO_TYPE(vmcs_read32(VMCS_EXIT_INTR_INFO)) == INTR_TYPE_NMI) {
 		mend(vcpu);
+	}
 	next_exception(vcpu);
 }
 
@@ -120,8 +125,9 @@ static int bochs_boot(void)
 {
 	char opt[8];
 
-	if (!in_bochs() || (boot_option("quirks", opt, sizeof(opt)) && strcmp(opt, "off") == 0))
+	if (!in_bochs() || (boot_option("quirks", opt, sizeof(opt)) && strcmp(opt, "off") == 0)) {
 		return 0;
+	}
 	report("boot: Bochs: virtual-interrupt delivery and posted interrupts are not used");
 	cap_drop(CAP_VINTR_DELIVERY);
 	cap_drop(CAP_POSTED_INTR);

@@ -17,8 +17,9 @@ static inline void spin_lock(spinlock_t *l)
 {
 	uint32_t ticket = atomic_add32(&l->next, 1U);
 
-	while (atomic_read32(&l->owner) != ticket)
+	while (atomic_read32(&l->owner) != ticket) {
 		cpu_relax();
+	}
 }
 
 /* True: taken. */

@@ -80,8 +80,9 @@ static uint32_t cpuid_reg(uint32_t leaf, uint32_t sub, uint32_t reg)
 	uint32_t r[4];
 
 	cpuid_count(leaf & 0x80000000U, 0U, r);
-	if (r[0] < leaf)
+	if (r[0] < leaf) {
 		return 0U;
+	}
 	cpuid_count(leaf, sub, r);
 	return r[reg];
 }
@@ -97,10 +98,12 @@ static void read_vmx_words(void)
 
 	words[VMX_PIN] = allowed1(true_ctls ? MSR_VMX_TRUE_PINBASED : MSR_VMX_PINBASED);
 	words[VMX_PROC] = allowed1(true_ctls ? MSR_VMX_TRUE_PROCBASED : MSR_VMX_PROCBASED);
-	if ((words[VMX_PROC] & PROC_SECONDARY) != 0U)
+	if ((words[VMX_PROC] & PROC_SECONDARY) != 0U) {
 		words[VMX_PROC2] = allowed1(MSR_VMX_PROCBASED2);
-	if ((words[VMX_PROC2] & (PROC2_EPT | PROC2_VPID)) != 0U)
+	}
+	if ((words[VMX_PROC2] & (PROC2_EPT | PROC2_VPID)) != 0U) {
 		words[VMX_EPT_CAP] = msr_read(MSR_VMX_EPT_VPID_CAP);
+	}
 }
 
 /* A misspelt name would hide nothing, and the test that wanted it would prove nothing. */
@@ -110,11 +113,13 @@ static void check_names(const char *hide)
 		const char *end = strchr(hide, ',');
 		size_t i = 0U, n = (end != NULL) ? (size_t)(end - hide) : strlen(hide);
 
-		while (i < CAP_COUNT && (strncmp(features[i].name, hide, n) != 0 ||
-					 features[i].name[n] != '\0'))
+		while (i < CAP_COUNT &&
+		       (strncmp(features[i].name, hide, n) != 0 || features[i].name[n] != '\0')) {
 			i++;
-		if (n != 0U && i == CAP_COUNT)
+		}
+		if (n != 0U && i == CAP_COUNT) {
 			report("boot: hide=%.*s: there is no such feature", (int)n, hide);
+		}
 		hide = (end != NULL) ? end + 1 : NULL;
 	}
 }
@@ -125,8 +130,9 @@ static bool hidden(const char *hide, const char *name)
 
 	for (const char *p = hide; p != NULL && *p != '\0'; p = strchr(p, ',')) {
 		p += (*p == ',') ? 1 : 0;
-		if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0'))
+		if (strncmp(p, name, n) == 0 && (p[n] == ',' || p[n] == '\0')) {
 			return true;
+		}
 	}
 	return false;
 }
@@ -143,8 +149,9 @@ static void drop_dependent(void)
 		{CAP_XSAVES, CAP_XSAVE},	      {CAP_PCID, CAP_VPID},
 	};
 
-	for (size_t i = 0U; i < ARRAY_SIZE(deps); i++)
+	for (size_t i = 0U; i < ARRAY_SIZE(deps); i++) {
 		present[deps[i].cap] = present[deps[i].cap] && present[deps[i].needs];
+	}
 }
 
 static int check_vmx(void)
@@ -176,8 +183,9 @@ int caps_init(const char *hide)
 	words[CPUID_81_EDX] = cpuid_reg(0x80000001U, 0U, 3U);
 	words[CPUID_87_EDX] = cpuid_reg(0x80000007U, 0U, 3U);
 	ret = check_vmx();
-	if (ret != 0)
+	if (ret != 0) {
 		return ret;
+	}
 	read_vmx_words();
 	if ((words[VMX_PROC2] & PROC2_EPT) == 0U || (words[VMX_EPT_CAP] & EPT_CAP_WALK4) == 0U ||
 	    (words[VMX_EPT_CAP] & EPT_CAP_INVEPT) == 0U) {
@@ -203,7 +211,8 @@ int caps_init(const char *hide)
 void caps_report(void)
 {
 	for (size_t i = 0U; i < CAP_COUNT; i++) {
-		if (!present[i])
+		if (!present[i]) {
 			report("boot: no %s: %s", features[i].name, features[i].cost);
+		}
 	}
 }

@@ -133,6 +133,7 @@ void cpu_alloc_tables(struct pcpu *p)
 
 void cpu_halt_forever(void)
 {
-	for (;;)
+	for (;;) {
 		cpu_halt();
+	}
 }

@@ -31,10 +31,12 @@ static __noreturn void die(const struct intr_frame *f)
  */
 static void take_nmi(struct pcpu *p)
 {
-	if (panic_in_progress())
+	if (panic_in_progress()) {
 		cpu_halt_forever();
-	if (!atomic_cmpxchg32(&p->nmi_kick, 1U, 0U) && p->loaded != NULL)
+	}
+	if (!atomic_cmpxchg32(&p->nmi_kick, 1U, 0U) && p->loaded != NULL) {
 		vcpu_inject_nmi(p->loaded);
+	}
 	p->kicked_at = 0U;
 }
 

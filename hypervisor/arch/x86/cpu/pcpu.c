@@ -41,8 +41,9 @@ static uint32_t apic_id_of_this_cpu(void)
 	cpuid_count(0U, 0U, r);
 	if (r[0] >= 0xBU) {
 		cpuid_count(0xBU, 0U, r);
-		if (r[1] != 0U)
+		if (r[1] != 0U) {
 			return r[3];
+		}
 	}
 	cpuid_count(1U, 0U, r);
 	return r[1] >> 24;
@@ -51,8 +52,9 @@ static uint32_t apic_id_of_this_cpu(void)
 void pcpu_discover(void)
 {
 	pcpu_count = acpi_facts.cpu_count;
-	if (pcpu_count == 0U)
+	if (pcpu_count == 0U) {
 		pcpu_count = 1U;
+	}
 	if (pcpu_count > CONFIG_MAX_PCPU_NUM) {
 		report("boot: %u of %u processors used: MAX_PCPU_NUM", CONFIG_MAX_PCPU_NUM,
 		       pcpu_count);
@@ -98,29 +100,33 @@ void pcpu_alloc(void)
 	pcpus = boot_alloc(sizeof(*pcpus) * pcpu_count, 64U);
 	pcpu_init(&pcpus[0], 0U, bsp);
 	for (uint16_t i = 0U; i < acpi_facts.cpu_count && n < pcpu_count; i++) {
-		if (acpi_facts.cpu_apic_ids[i] != bsp)
+		if (acpi_facts.cpu_apic_ids[i] != bsp) {
 			pcpu_init(&pcpus[n], n, acpi_facts.cpu_apic_ids[i]), n++;
+		}
 	}
 	pcpu_count = n;
 	cpu_init_tables(&pcpus[0]);
-	if (trampoline.v != 0U)
+	if (trampoline.v != 0U) {
 		memcpy(hpa_ptr(trampoline), trampoline_start,
 		       (size_t)(trampoline_end - trampoline_start));
+	}
 }
 
 struct pcpu *pcpu_by_apic_id(uint32_t apic_id)
 {
 	for (uint16_t i = 0U; i < pcpu_count; i++) {
-		if (pcpus[i].apic_id == apic_id)
+		if (pcpus[i].apic_id == apic_id) {
 			return &pcpus[i];
+		}
 	}
 	return NULL;
 }
 
 static void go_online(struct pcpu *p)
 {
-	if (vmx_enable_pcpu() != 0)
+	if (vmx_enable_pcpu() != 0) {
 		panic("CPU %u: VMX cannot be switched on", p->id);
+	}
 	sched_init_pcpu(p, &p->idle);
 	atomic_set32(&p->online, 1U);
 }
@@ -143,8 +149,9 @@ static void wait_online(const struct pcpu *p)
 {
 	uint64_t end = rdtsc() + us_to_tsc(START_WAIT_US);
 
-	while (atomic_read32(&p->online) == 0U && rdtsc() < end)
+	while (atomic_read32(&p->online) == 0U && rdtsc() < end) {
 		cpu_relax();
+	}
 }
 
 /* The trampoline is read-only in the host's tables, so the words are written with WP off. */
@@ -201,12 +208,14 @@ void pcpu_kick(struct pcpu *p)
 
 	if (since != 0U && now - since > us_to_tsc(KICK_PATIENCE_US)) {
 		/* One at a time, so that it can be told from the machine's own. */
-		if (atomic_cmpxchg32(&p->nmi_kick, 0U, 1U))
+		if (atomic_cmpxchg32(&p->nmi_kick, 0U, 1U)) {
 			lapic_send_nmi(p->apic_id);
+		}
 		return;
 	}
-	if (since == 0U)
+	if (since == 0U) {
 		p->kicked_at = now | 1U;
+	}
 	lapic_send_ipi(p->apic_id, VECTOR_KICK);
 }
 
@@ -242,10 +251,12 @@ void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg)
 	(void)atomic_or64(&p->calls, BIT(self->id));
 	pcpu_kick(p);
 	while (atomic_read32(&self->call_pending) != 0U) {
-		if (++spins % SPINS_TO_KICK == 0U)
+		if (++spins % SPINS_TO_KICK == 0U) {
 			pcpu_kick(p);
-		if (self->calls != 0U)
+		}
+		if (self->calls != 0U) {
 			smp_call_serve();
+		}
 		cpu_relax();
 	}
 }

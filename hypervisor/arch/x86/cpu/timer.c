@@ -43,12 +43,14 @@ void timer_arm(struct timer *t, uint64_t deadline)
 	struct timer_queue *q = &this_pcpu()->timers;
 	struct list *it;
 
-	if (timer_armed(t))
+	if (timer_armed(t)) {
 		list_remove(&t->node);
+	}
 	t->deadline = (deadline != 0U) ? deadline : 1U; /* 0 would disarm the APIC */
 	list_for_each(it, &q->head) {
-		if (container_of(it, struct timer, node)->deadline > t->deadline)
+		if (container_of(it, struct timer, node)->deadline > t->deadline) {
 			break;
+		}
 	}
 	list_insert_before(&t->node, it);
 	program(q);
@@ -56,8 +58,9 @@ void timer_arm(struct timer *t, uint64_t deadline)
 
 void timer_cancel(struct timer *t)
 {
-	if (!timer_armed(t))
+	if (!timer_armed(t)) {
 		return;
+	}
 	list_remove(&t->node);
 	program(&this_pcpu()->timers);
 }

@@ -37,8 +37,9 @@ static uint64_t measure_pit(uint32_t count)
 	pio_write8(PIT_CH2, (uint8_t)(count >> 8));
 	start = rdtsc();
 	for (uint32_t i = 0U; i < POLLS_MAX; i++) {
-		if ((pio_read8(PORT_B) & PORT_B_OUT2) != 0U)
+		if ((pio_read8(PORT_B) & PORT_B_OUT2) != 0U) {
 			return rdtsc() - start;
+		}
 	}
 	return 0U;
 }
@@ -48,11 +49,13 @@ static uint32_t khz_from_cpuid(void)
 	uint32_t r[4];
 
 	cpuid_count(0U, 0U, r);
-	if (r[0] < 0x15U)
+	if (r[0] < 0x15U) {
 		return 0U;
+	}
 	cpuid_count(0x15U, 0U, r);
-	if (r[0] != 0U && r[1] != 0U && r[2] != 0U)
+	if (r[0] != 0U && r[1] != 0U && r[2] != 0U) {
 		return (uint32_t)((uint64_t)r[2] * r[1] / r[0] / 1000U);
+	}
 	cpuid_count(0x16U, 0U, r);
 	return (r[0] & 0xFFFFU) * 1000U;
 }
@@ -66,11 +69,13 @@ void tsc_init_pcpu(void)
 	uint32_t r[4];
 
 	cpuid_count(0U, 0U, r);
-	if (r[0] < 7U)
+	if (r[0] < 7U) {
 		return;
+	}
 	cpuid_count(7U, 0U, r);
-	if ((r[1] & CPUID7_EBX_TSC_ADJUST) != 0U && msr_read(MSR_TSC_ADJUST) != 0U)
+	if ((r[1] & CPUID7_EBX_TSC_ADJUST) != 0U && msr_read(MSR_TSC_ADJUST) != 0U) {
 		msr_write(MSR_TSC_ADJUST, 0U);
+	}
 }
 
 void tsc_calibrate(void)
@@ -79,10 +84,12 @@ void tsc_calibrate(void)
 	uint64_t ticks = measure_pit(count);
 
 	khz = (uint32_t)(ticks * PIT_HZ / (count * 1000U));
-	if (khz == 0U)
+	if (khz == 0U) {
 		khz = khz_from_cpuid();
-	if (khz == 0U)
+	}
+	if (khz == 0U) {
 		panic("the TSC's rate cannot be measured (no PIT) and CPUID does not tell it");
+	}
 	lapic_timer_calibrate();
 }
 
@@ -106,6 +113,7 @@ void udelay(uint32_t us)
 {
 	uint64_t end = rdtsc() + us_to_tsc(us);
 
-	while (rdtsc() < end)
+	while (rdtsc() < end) {
 		__asm__ volatile("pause");
+	}
 }

@@ -39,25 +39,29 @@ static void reg_write(const struct ioapic_info *io, uint32_t reg, uint32_t v)
 static const struct ioapic_info *unit_of(uint32_t gsi)
 {
 	for (uint16_t i = 0U; i < ioapic_count; i++) {
-		if (gsi >= ioapics[i].gsi_base && gsi - ioapics[i].gsi_base < ioapics[i].pins)
+		if (gsi >= ioapics[i].gsi_base && gsi - ioapics[i].gsi_base < ioapics[i].pins) {
 			return &ioapics[i];
+		}
 	}
 	return NULL;
 }
 
 void ioapic_init(void)
 {
-	if (ioapic_count == 0U) /* no MADT: where every PC has its first one */
+	if (ioapic_count == 0U) { /* no MADT: where every PC has its first one */
 		ioapics[ioapic_count++] = (struct ioapic_info){.base = HPA(IOAPIC_DEFAULT_BASE)};
+	}
 	for (uint16_t i = 0U; i < ioapic_count; i++) {
 		struct ioapic_info *io = &ioapics[i];
 
 		hostmm_map_uc(io->base, PAGE_SIZE);
 		io->pins = ((reg_read(io, IOAPIC_REG_VER) >> 16) & 0xFFU) + 1U;
-		if (io->pins > 240U)
+		if (io->pins > 240U) {
 			io->pins = 0U; /* nobody there: all-ones */
-		for (uint32_t pin = 0U; pin < io->pins; pin++)
+		}
+		for (uint32_t pin = 0U; pin < io->pins; pin++) {
 			reg_write(io, IOAPIC_REG_RTE0 + 2U * pin, (uint32_t)IOAPIC_RTE_MASKED);
+		}
 	}
 	pio_write8(PIC1_DATA, 0xFFU);
 	pio_write8(PIC2_DATA, 0xFFU);
@@ -69,8 +73,9 @@ int ioapic_write_rte(uint32_t gsi, uint64_t rte)
 	const struct ioapic_info *io = unit_of(gsi);
 	uint32_t reg;
 
-	if (io == NULL)
+	if (io == NULL) {
 		return -EINVAL;
+	}
 	reg = IOAPIC_REG_RTE0 + 2U * (gsi - io->gsi_base);
 	spin_lock(&lock);
 	reg_write(io, reg, (uint32_t)IOAPIC_RTE_MASKED);
@@ -86,8 +91,9 @@ uint64_t ioapic_read_rte(uint32_t gsi)
 	uint64_t rte;
 	uint32_t reg;
 
-	if (io == NULL)
+	if (io == NULL) {
 		return IOAPIC_RTE_MASKED;
+	}
 	reg = IOAPIC_REG_RTE0 + 2U * (gsi - io->gsi_base);
 	spin_lock(&lock);
 	rte = reg_read(io, reg) | ((uint64_t)reg_read(io, reg + 1U) << 32);
@@ -100,8 +106,9 @@ static void change_mask(uint32_t gsi, bool masked)
 	const struct ioapic_info *io = unit_of(gsi);
 	uint32_t reg, v;
 
-	if (io == NULL)
+	if (io == NULL) {
 		return;
+	}
 	reg = IOAPIC_REG_RTE0 + 2U * (gsi - io->gsi_base);
 	spin_lock(&lock);
 	v = reg_read(io, reg);
@@ -124,7 +131,8 @@ uint32_t ioapic_gsi_count(void)
 {
 	uint32_t n = 0U;
 
-	for (uint16_t i = 0U; i < ioapic_count; i++)
+	for (uint16_t i = 0U; i < ioapic_count; i++) {
 		n = MAX(n, ioapics[i].gsi_base + ioapics[i].pins);
+	}
 	return n;
 }

@@ -33,8 +33,9 @@ void irq_unregister(uint8_t vector)
 int irq_alloc_vector(void)
 {
 	for (uint32_t v = VECTOR_DYN_FIRST; v <= VECTOR_DYN_LAST; v++) {
-		if (!atomic_set_bit(allocated, v))
+		if (!atomic_set_bit(allocated, v)) {
 			return (int)v;
+		}
 	}
 	return -ENOSPC;
 }
@@ -50,10 +51,12 @@ void irq_dispatch(uint8_t vector)
 	const struct irq_slot *s = &slots[vector];
 	irq_handler_t fn = s->fn;
 
-	if (vector != VECTOR_SPURIOUS)
+	if (vector != VECTOR_SPURIOUS) {
 		lapic_eoi();
-	if (fn != NULL)
+	}
+	if (fn != NULL) {
 		fn(vector, s->arg);
+	}
 }
 
 static void kick_interrupt(uint8_t vector, void *arg)

@@ -19,17 +19,19 @@ static uint64_t count_per_tick; /* APIC counts per TSC tick, 32.32 fixed point *
 
 static uint32_t reg_read(uint32_t reg)
 {
-	if (x2apic)
+	if (x2apic) {
 		return (uint32_t)msr_read(MSR_X2APIC_FIRST + (reg >> 4));
+	}
 	return mmio_read32((uint8_t *)hpa_ptr(HPA(APIC_DEFAULT_BASE)) + reg);
 }
 
 static void reg_write(uint32_t reg, uint32_t v)
 {
-	if (x2apic)
+	if (x2apic) {
 		msr_write(MSR_X2APIC_FIRST + (reg >> 4), v);
-	else
+	} else {
 		mmio_write32((uint8_t *)hpa_ptr(HPA(APIC_DEFAULT_BASE)) + reg, v);
+	}
 }
 
 static void write_icr(uint32_t apic_id, uint32_t lo)
@@ -38,8 +40,9 @@ static void write_icr(uint32_t apic_id, uint32_t lo)
 		msr_write(MSR_X2APIC_FIRST + (APIC_ICR_LO >> 4), ((uint64_t)apic_id << 32) | lo);
 		return;
 	}
-	while ((reg_read(APIC_ICR_LO) & APIC_ICR_BUSY) != 0U)
+	while ((reg_read(APIC_ICR_LO) & APIC_ICR_BUSY) != 0U) {
 		;
+	}
 	reg_write(APIC_ICR_HI, apic_id << 24);
 	reg_write(APIC_ICR_LO, lo);
 }
@@ -52,15 +55,18 @@ void lapic_init_pcpu(void)
 	 * Firmware may have switched already, and there is no way back but through a reset. The
 	 * other CPUs follow the first.
 	 */
-	if (this_pcpu()->id == 0U)
+	if (this_pcpu()->id == 0U) {
 		x2apic = cap_has(CAP_X2APIC) || (base & APIC_BASE_X2APIC) != 0U;
+	}
 	deadline_mode = cap_has(CAP_TSC_DEADLINE);
-	if ((base & APIC_BASE_ENABLE) == 0U)
+	if ((base & APIC_BASE_ENABLE) == 0U) {
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE);
-	if (x2apic)
+	}
+	if (x2apic) {
 		msr_write(MSR_APIC_BASE, base | APIC_BASE_ENABLE | APIC_BASE_X2APIC);
-	else if (this_pcpu()->id == 0U)
+	} else if (this_pcpu()->id == 0U) {
 		hostmm_map_uc(HPA(APIC_DEFAULT_BASE), PAGE_SIZE);
+	}
 	reg_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	reg_write(APIC_TPR, 0U);
 	reg_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
@@ -106,8 +112,9 @@ void lapic_timer_calibrate(void)
 	uint64_t start, ticks;
 	uint32_t counted;
 
-	if (deadline_mode)
+	if (deadline_mode) {
 		return;
+	}
 	reg_write(APIC_LVT_TIMER, APIC_LVT_MASKED);
 	reg_write(APIC_TMICT, UINT32_MAX);
 	start = rdtsc();
@@ -115,8 +122,9 @@ void lapic_timer_calibrate(void)
 	counted = UINT32_MAX - reg_read(APIC_TMCCT);
 	ticks = rdtsc() - start;
 	count_per_tick = ((uint64_t)counted << 32) / ticks;
-	if (count_per_tick == 0U)
+	if (count_per_tick == 0U) {
 		panic("the local APIC's timer does not count");
+	}
 	reg_write(APIC_TMICT, 0U);
 	reg_write(APIC_LVT_TIMER, VECTOR_TIMER | APIC_TIMER_ONESHOT);
 }

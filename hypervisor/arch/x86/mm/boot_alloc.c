@@ -58,8 +58,9 @@ int boot_alloc_init(void)
 	region_size = size;
 	region_next = region_base;
 	if (e820_reserve(region_base, size) != 0 ||
-	    e820_reserve(ptr_hpa(hv_start).v, image_size()) != 0)
+	    e820_reserve(ptr_hpa(hv_start).v, image_size()) != 0) {
 		return -ENOMEM;
+	}
 	page_pool = (struct pool){.name = "pages", .size = PAGE_SIZE};
 	pool_add(&page_pool, boot_alloc_raw(ept_bytes(), PAGE_SIZE),
 		 (uint32_t)(ept_bytes() / PAGE_SIZE));
@@ -71,9 +72,10 @@ void *boot_alloc_raw(size_t size, size_t align)
 	uint64_t base = ALIGN_UP(region_next, align), end = region_base + region_size;
 
 	ASSERT(!sealed);
-	if (base > end || size > end - base)
+	if (base > end || size > end - base) {
 		panic("boot memory of %lu KB is too small: %lu more bytes wanted",
 		      region_size >> 10, size);
+	}
 	region_next = base + size;
 	return hpa_ptr(HPA(base));
 }

@@ -49,8 +49,9 @@ static uint64_t no_exec;
 
 static void map(uint64_t base, uint64_t end, uint64_t attr)
 {
-	if (pgtable_map(&host, base, base, end - base, PTE_P | PTE_A | PTE_D | attr) != 0)
+	if (pgtable_map(&host, base, base, end - base, PTE_P | PTE_A | PTE_D | attr) != 0) {
 		panic("host mapping of 0x%lx-0x%lx failed", base, end);
+	}
 }
 
 void hostmm_init(void)
@@ -61,13 +62,15 @@ void hostmm_init(void)
 
 	no_exec = cap_has(CAP_NX) ? PTE_NX : 0U;
 	host_format.max_level = cap_has(CAP_1G_PAGES) ? 2U : 1U;
-	if (pgtable_init(&host, &host_format) != 0)
+	if (pgtable_init(&host, &host_format) != 0) {
 		panic("no page for the host's page table");
+	}
 	map(0U, top, PTE_W | no_exec);
 	map(start, text_end, 0U);
 	map(text_end, rodata_end, no_exec);
-	if (pcpu_trampoline().v != 0U)
+	if (pcpu_trampoline().v != 0U) {
 		map(pcpu_trampoline().v, pcpu_trampoline().v + PAGE_SIZE, 0U);
+	}
 }
 
 void hostmm_map_uc(hpa_t base, size_t size)
@@ -87,8 +90,9 @@ void hostmm_enable(void)
 {
 	uint64_t cr4 = read_cr4();
 
-	if (cap_has(CAP_NX))
+	if (cap_has(CAP_NX)) {
 		msr_write(MSR_EFER, msr_read(MSR_EFER) | EFER_NXE);
+	}
 	cr4 |= CR4_PGE;
 	cr4 |= cap_has(CAP_SMEP) ? CR4_SMEP : 0U;
 	cr4 |= cap_has(CAP_SMAP) ? CR4_SMAP : 0U;

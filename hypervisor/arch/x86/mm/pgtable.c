@@ -45,8 +45,9 @@ static uint64_t *table_of(uint64_t e)
 static void free_tables(struct pgtable *pt, uint64_t *table, uint32_t level)
 {
 	for (uint32_t i = 0U; level > 0U && i < 512U; i++) {
-		if (in_use(pt, table[i]) && !is_leaf(pt, table[i], level))
+		if (in_use(pt, table[i]) && !is_leaf(pt, table[i], level)) {
 			free_tables(pt, table_of(table[i]), level - 1U);
+		}
 	}
 	*(volatile uint64_t *)table = (pt->freed != NULL) ? ptr_hpa(pt->freed).v : 0U;
 	pt->freed = table;
@@ -75,8 +76,9 @@ static uint64_t *new_table(struct pgtable *pt)
 {
 	uint64_t *t = pt->fmt->page_get();
 
-	if (t != NULL)
+	if (t != NULL) {
 		pt->pages++;
+	}
 	return t;
 }
 
@@ -91,8 +93,9 @@ int pgtable_init(struct pgtable *pt, const struct pgtable_format *fmt)
 
 void pgtable_destroy(struct pgtable *pt)
 {
-	if (pt->root != NULL)
+	if (pt->root != NULL) {
 		free_tables(pt, pt->root, LEVELS - 1U);
+	}
 	pgtable_give_back(pt, pgtable_take_freed(pt));
 	pt->root = NULL;
 }
@@ -103,15 +106,19 @@ static int make_table(struct pgtable *pt, uint64_t *entry, uint32_t level)
 	uint64_t e = *entry;
 	uint64_t *t;
 
-	if (in_use(pt, e) && !is_leaf(pt, e, level))
+	if (in_use(pt, e) && !is_leaf(pt, e, level)) {
 		return 0;
+	}
 	t = new_table(pt);
-	if (t == NULL)
+	if (t == NULL) {
 		return -ENOMEM;
-	if (level == 1U)
+	}
+	if (level == 1U) {
 		e &= ~pt->fmt->large;
-	for (uint64_t i = 0U; in_use(pt, e) && i < 512U; i++)
+	}
+	for (uint64_t i = 0U; in_use(pt, e) && i < 512U; i++) {
 		t[i] = e + i * level_size(level - 1U);
+	}
 	*(volatile uint64_t *)entry = ptr_hpa(t).v | pt->fmt->table;
 	return 0;
 }
@@ -144,14 +151,18 @@ static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64
 {
 	uint64_t size = level_size(level);
 
-	if (level == 0U)
+	if (level == 0U) {
 		return true;
-	if ((va & (size - 1U)) != 0U || end - va < size)
+	}
+	if ((va & (size - 1U)) != 0U || end - va < size) {
 		return false;
-	if (rq->change == CHANGE_MAP)
+	}
+	if (rq->change == CHANGE_MAP) {
 		return level <= pt->fmt->max_level && ((va + rq->pa_minus_va) & (size - 1U)) == 0U;
-	if (rq->change == CHANGE_MODIFY)
+	}
+	if (rq->change == CHANGE_MODIFY) {
 		return !in_use(pt, old) || is_leaf(pt, old, level);
+	}
 	return true;
 }
 
@@ -168,8 +179,9 @@ static int change_level(struct pgtable *pt, const struct request *rq, uint64_t *
 
 		if (leaf_fits(pt, rq, old, va, end, level)) {
 			*(volatile uint64_t *)e = leaf_value(pt, rq, old, va, level);
-			if (in_use(pt, old) && !is_leaf(pt, old, level))
+			if (in_use(pt, old) && !is_leaf(pt, old, level)) {
 				free_tables(pt, table_of(old), level - 1U);
+			}
 			va = next;
 			continue;
 		}
@@ -178,10 +190,12 @@ static int change_level(struct pgtable *pt, const struct request *rq, uint64_t *
 			continue;
 		}
 		ret = make_table(pt, e, level);
-		if (ret == 0)
+		if (ret == 0) {
 			ret = change_level(pt, rq, table_of(*e), va, next, level - 1U);
-		if (ret != 0)
+		}
+		if (ret != 0) {
 			return ret;
+		}
 		va = next;
 	}
 	return 0;
@@ -195,10 +209,12 @@ static int split_at(struct pgtable *pt, uint64_t edge)
 	for (uint32_t level = LEVELS - 1U; level > 0U; level--) {
 		uint64_t *e = &table[index_of(edge, level)];
 
-		if ((edge & (level_size(level) - 1U)) == 0U || !in_use(pt, *e))
+		if ((edge & (level_size(level) - 1U)) == 0U || !in_use(pt, *e)) {
 			return 0;
-		if (make_table(pt, e, level) != 0)
+		}
+		if (make_table(pt, e, level) != 0) {
 			return -ENOMEM;
+		}
 		table = table_of(*e);
 	}
 	return 0;
@@ -215,10 +231,12 @@ static bool range_ok(uint64_t va, uint64_t size)
 /* With both edges cut, nothing but a new mapping's tables needs a page: the rest cannot fail. */
 static int change(struct pgtable *pt, const struct request *rq, uint64_t va, uint64_t size)
 {
-	if (!range_ok(va, size))
+	if (!range_ok(va, size)) {
 		return -EINVAL;
-	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0)
+	}
+	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0) {
 		return -ENOMEM;
+	}
 	return change_level(pt, rq, pt->root, va, va + size, LEVELS - 1U);
 }
 
@@ -233,13 +251,16 @@ int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uin
 	struct request undo = {.change = CHANGE_UNMAP};
 	int ret;
 
-	if (!range_ok(va, size) || !range_ok(pa, size))
+	if (!range_ok(va, size) || !range_ok(pa, size)) {
 		return -EINVAL;
-	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0)
+	}
+	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0) {
 		return -ENOMEM;
+	}
 	ret = change_level(pt, &rq, pt->root, va, va + size, LEVELS - 1U);
-	if (ret != 0)
+	if (ret != 0) {
 		(void)change_level(pt, &undo, pt->root, va, va + size, LEVELS - 1U);
+	}
 	return ret;
 }
 
@@ -254,13 +275,15 @@ uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_si
 {
 	const uint64_t *table = pt->root;
 
-	if (va >= level_size(LEVELS))
+	if (va >= level_size(LEVELS)) {
 		return 0U;
+	}
 	for (uint32_t level = LEVELS - 1U;; level--) {
 		uint64_t e = table[index_of(va, level)];
 
-		if (!in_use(pt, e))
+		if (!in_use(pt, e)) {
 			return 0U;
+		}
 		if (is_leaf(pt, e, level)) {
 			*page_size = level_size(level);
 			return e;

@@ -18,8 +18,9 @@ static void push(struct pool *p, void *obj)
 
 void pool_add(struct pool *p, void *base, uint32_t count)
 {
-	for (uint32_t i = count; i-- > 0U;)
+	for (uint32_t i = count; i-- > 0U;) {
 		push(p, (uint8_t *)base + i * p->size);
+	}
 	p->total += count;
 }
 
@@ -40,8 +41,9 @@ void *pool_get(struct pool *p)
 		p->used++;
 	}
 	spin_unlock(&p->lock);
-	if (obj != NULL)
+	if (obj != NULL) {
 		memset(obj, 0, p->size);
+	}
 	return obj;
 }
 

@@ -37,8 +37,9 @@ int ept_init(struct ept *ept)
 
 	ept_format.max_level = !cap_has(CAP_EPT_2M) ? 0U : (cap_has(CAP_EPT_1G) ? 2U : 1U);
 	ret = pgtable_init(&ept->pt, &ept_format);
-	if (ret != 0)
+	if (ret != 0) {
 		return ret;
+	}
 	ept->eptp = ptr_hpa(ept->pt.root).v | EPTP_WALK4 | EPTP_WB;
 	ept->cpus = 0U;
 	return 0;
@@ -90,14 +91,17 @@ int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t 
 	spin_lock(&ept->lock);
 	e = pgtable_lookup(&ept->pt, gpa.v, &size);
 	spin_unlock(&ept->lock);
-	if (e == 0U)
+	if (e == 0U) {
 		return -ENOENT;
+	}
 	offset = gpa.v & (size - 1U);
 	*hpa = HPA((e & PGTABLE_ADDR & ~(size - 1U)) + offset);
-	if (left != NULL)
+	if (left != NULL) {
 		*left = size - offset;
-	if (attr != NULL)
+	}
+	if (attr != NULL) {
 		*attr = e & (EPT_RWX | (7UL << EPT_MT_SHIFT) | EPT_IPAT);
+	}
 	return 0;
 }
 
@@ -118,8 +122,9 @@ void ept_flush(struct ept *ept)
 	freed = pgtable_take_freed(&ept->pt);
 	spin_unlock(&ept->lock);
 	cpus = atomic_read64(&ept->cpus);
-	for (; cpus != 0U; cpus &= cpus - 1U)
+	for (; cpus != 0U; cpus &= cpus - 1U) {
 		smp_call(&pcpus[__builtin_ctzl(cpus)], flush_here, ept);
+	}
 	spin_lock(&ept->lock);
 	pgtable_give_back(&ept->pt, freed);
 	spin_unlock(&ept->lock);

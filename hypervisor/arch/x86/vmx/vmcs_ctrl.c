@@ -77,13 +77,16 @@ static uint32_t settle(enum ctrl which)
 	uint32_t v = (uint32_t)cap;
 
 	for (size_t i = 0U; i < ARRAY_SIZE(wanted); i++) {
-		if (wanted[i].ctrl != which)
+		if (wanted[i].ctrl != which) {
 			continue;
-		if (wanted[i].cap == ALWAYS && ((uint32_t)(cap >> 32) & wanted[i].bit) == 0U)
+		}
+		if (wanted[i].cap == ALWAYS && ((uint32_t)(cap >> 32) & wanted[i].bit) == 0U) {
 			panic("VMX: the CPU lacks %s control 0x%x", controls[which].name,
 			      wanted[i].bit);
-		if (wanted[i].cap == ALWAYS || cap_has(wanted[i].cap))
+		}
+		if (wanted[i].cap == ALWAYS || cap_has(wanted[i].cap)) {
 			v |= wanted[i].bit;
+		}
 	}
 	return v;
 }
@@ -92,8 +95,9 @@ void vmcs_init_controls(struct vcpu *vcpu)
 {
 	const struct vm *vm = vcpu->vm;
 
-	for (uint32_t i = 0U; i < CTRL_COUNT; i++)
+	for (uint32_t i = 0U; i < CTRL_COUNT; i++) {
 		vmcs_write(controls[i].field, settle((enum ctrl)i));
+	}
 	vcpu->proc_ctrl = vmcs_read32(VMCS_PROC_CTRL);
 	vmcs_write(VMCS_EXCEPTION_BITMAP, 0U);
 	vmcs_write(VMCS_PF_ERROR_MASK, 0U);
@@ -110,10 +114,12 @@ void vmcs_init_controls(struct vcpu *vcpu)
 	vmcs_write(VMCS_IO_BITMAP_B, ptr_hpa(vm->io_bitmap + PAGE_SIZE).v);
 	vmcs_write(VMCS_MSR_BITMAP, ptr_hpa(vm->msr_bitmap).v);
 	vmcs_write(VMCS_EPTP, vm->ept.eptp);
-	if (cap_has(CAP_VPID))
+	if (cap_has(CAP_VPID)) {
 		vmcs_write(VMCS_VPID, vcpu->vpid);
-	if (cap_has(CAP_XSAVES))
+	}
+	if (cap_has(CAP_XSAVES)) {
 		vmcs_write(VMCS_XSS_EXIT_BITMAP, 0U);
+	}
 }
 
 /*
@@ -138,8 +144,9 @@ static void slice_set(uint64_t ticks)
 
 void vmcs_ctrl_boot(void)
 {
-	if (!cap_has(CAP_PREEMPTION_TIMER))
+	if (!cap_has(CAP_PREEMPTION_TIMER)) {
 		return;
+	}
 	preemption_shift = (uint32_t)msr_read(MSR_VMX_MISC) & 0x1FU;
 	sched_arm_slice = slice_set;
 }

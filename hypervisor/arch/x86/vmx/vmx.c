@@ -38,17 +38,19 @@ int vmx_enable_pcpu(void)
 	struct pcpu *p = this_pcpu();
 	uint64_t fc = msr_read(MSR_FEATURE_CONTROL);
 
-	if ((fc & FEATURE_CONTROL_LOCK) == 0U)
+	if ((fc & FEATURE_CONTROL_LOCK) == 0U) {
 		msr_write(MSR_FEATURE_CONTROL,
 			  fc | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX_NO_SMX);
-	else if ((fc & FEATURE_CONTROL_VMX_NO_SMX) == 0U)
+	} else if ((fc & FEATURE_CONTROL_VMX_NO_SMX) == 0U) {
 		return -ENODEV;
+	}
 	write_cr0((read_cr0() | msr_read(MSR_VMX_CR0_FIXED0)) & msr_read(MSR_VMX_CR0_FIXED1));
 	write_cr4((read_cr4() | CR4_VMXE | msr_read(MSR_VMX_CR4_FIXED0)) &
 		  msr_read(MSR_VMX_CR4_FIXED1));
 	write_revision(p->vmxon_hpa);
-	if (VMX_ON_MEMORY("vmxon", p->vmxon_hpa))
+	if (VMX_ON_MEMORY("vmxon", p->vmxon_hpa)) {
 		return -ENODEV;
+	}
 	vmx_invept(0U);
 	return 0;
 }
@@ -66,14 +68,16 @@ void vmcs_prepare(struct vcpu *vcpu)
 
 void vmcs_load(struct vcpu *vcpu)
 {
-	if (VMX_ON_MEMORY("vmptrld", vcpu->vmcs_hpa))
+	if (VMX_ON_MEMORY("vmptrld", vcpu->vmcs_hpa)) {
 		panic("VMPTRLD of vCPU %u of VM %u failed", vcpu->id, vcpu->vm->id);
+	}
 }
 
 void vmcs_clear(struct vcpu *vcpu)
 {
-	if (VMX_ON_MEMORY("vmclear", vcpu->vmcs_hpa))
+	if (VMX_ON_MEMORY("vmclear", vcpu->vmcs_hpa)) {
 		panic("VMCLEAR of vCPU %u of VM %u failed", vcpu->id, vcpu->vm->id);
+	}
 	vcpu->started = false;
 }
 
@@ -97,8 +101,9 @@ void vmx_invvpid(uint16_t vpid)
 	uint64_t cap;
 	uint64_t type;
 
-	if (!cap_has(CAP_VPID))
+	if (!cap_has(CAP_VPID)) {
 		return; /* every entry and exit flushes */
+	}
 	cap = msr_read(MSR_VMX_EPT_VPID_CAP);
 	type = ((cap & VPID_CAP_INVVPID_SINGLE) != 0U) ? INVVPID_SINGLE : INVVPID_ALL;
 	__asm__ volatile("invvpid %0, %1" ::"m"(desc), "r"(type) : "cc", "memory");
