@@ -25,6 +25,7 @@
 #include "lib/string.h"
 
 #define RFLAGS_RF     BIT(16)
+#define RFLAGS_KNOWN  0x3F7FD7UL /* bits 3, 5, 15 and 22 on are reserved */
 #define SEL_TABLE_LDT BIT(2)
 #define AR_LONG	      BIT32(13)
 #define AR_UNUSABLE   BIT32(16)
@@ -60,26 +61,31 @@ static bool reload_segment(struct vcpu *vcpu, uint32_t index, uint64_t sel)
 	return true;
 }
 
-/* A fault pushes RF set; a handler's own stack shows its own RIP there at no other time. */
-static bool is_frame(const struct frame *f, uint64_t rip)
+/*
+ * What lies at the stack pointer may be a return address to this very RIP, left by an earlier call.
+ * A fault pushes flags with RF, on a stack that it aligns to 16 bytes, right below the interrupted
+ * code's stack pointer unless it came from user mode. `end` is the address behind the frame.
+ */
+static bool is_frame(const struct frame *f, uint64_t rip, uint64_t end)
 {
-	return f->rip == rip && (f->rflags & RFLAGS_RF) != 0U;
+	return f->rip == rip && f->cs <= UINT16_MAX && f->ss <= UINT16_MAX && (end & 15U) == 0U &&
+	       (f->rflags & ~RFLAGS_KNOWN) == 0U && (f->rflags & RFLAGS_FIXED) != 0U &&
+	       (f->rflags & RFLAGS_RF) != 0U && ((f->cs & 3U) != 0U || (f->rsp & ~15UL) == end);
 }
 
 static void mend(struct vcpu *vcpu)
 {
-	uint64_t words[6], rip = vmcs_read(VMCS_GUEST_RIP);
+	uint64_t words[6], rip = vmcs_read(VMCS_GUEST_RIP), rsp = vmcs_read(VMCS_GUEST_RSP);
 	const struct frame *f = (const struct frame *)&words[1]; /* behind an error code */
 	struct gmem_fault fault;
 
 	if ((vmcs_read32(VMCS_GUEST_CS_AR) & AR_LONG) == 0U ||
-	    gmem_read_gva(vcpu, GVA(vmcs_read(VMCS_GUEST_RSP)), words, sizeof(words), 0U, &fault) !=
-		    0) {
+	    gmem_read_gva(vcpu, GVA(rsp), words, sizeof(words), 0U, &fault) != 0) {
 		return;
 	}
-	if (!is_frame(f, rip)) {
+	if (!is_frame(f, rip, rsp + sizeof(words))) {
 		f = (const struct frame *)words;
-		if (!is_frame(f, rip)) {
+		if (!is_frame(f, rip, rsp + sizeof(*f))) {
 			return;
 		}
 	}
