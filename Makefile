@@ -7,6 +7,7 @@ RELEASE		?= n
 O		?= build
 override O	:= $(abspath $(O))
 PYTHON		:= /usr/bin/python3
+SECONDS		?= 60
 
 SELECTION	:= O=$(O) BOARD=$(BOARD) SCENARIO=$(SCENARIO) RELEASE=$(RELEASE)
 QUIET		:= --no-print-directory
@@ -27,6 +28,9 @@ tests-unit:
 tests-guest:
 	+@$(MAKE) $(QUIET) -C tests/target/guest O=$(O)
 
+tests-fuzz:
+	+@$(MAKE) $(QUIET) -C tests/fuzz O=$(O) all
+
 setup:
 	@misc/setup/install.sh
 	@misc/guest/build-kernel.sh >/dev/null
@@ -39,12 +43,17 @@ run: setup
 		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
 
 test: setup
-	+@$(MAKE) $(QUIET) $(PARALLEL) all tests-unit tests-guest
+	+@$(MAKE) $(QUIET) $(PARALLEL) all tests-unit tests-guest tests-fuzz
 	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
 
 check:
 	@misc/setup/install.sh
 	@$(PYTHON) tests/check/check.py $(K)
+
+fuzz:
+	@misc/setup/install.sh
+	+@$(MAKE) $(QUIET) $(PARALLEL) tests-fuzz
+	@$(PYTHON) tests/fuzz/fuzz.py -O $(O) --seconds $(SECONDS) $(K)
 
 bench: setup
 	+@$(MAKE) $(QUIET) tests-guest
@@ -63,5 +72,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel tests-unit tests-guest setup run test check bench footprint menuconfig \
-	clean help
+.PHONY: all hypervisor devicemodel tests-unit tests-guest tests-fuzz setup run test check fuzz bench \
+	footprint menuconfig clean help

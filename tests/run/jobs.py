@@ -81,6 +81,14 @@ def _python_jobs(output: Path) -> list[Job]:
     return jobs
 
 
+def _fuzz_jobs(output: Path) -> list[Job]:
+    """A job for each fuzz target, for ten seconds."""
+    program = TOP / "tests" / "fuzz" / "fuzz.py"
+    return [Job(f"fuzz/{source.stem}", [PYTHON, str(program), "-O", str(output), "--tap",
+                                        "--seconds", "10", source.stem])
+            for source in sorted((TOP / "tests" / "fuzz").glob("*/fuzz_*.c"))]
+
+
 def _check_jobs() -> list[Job]:
     """The structure checks, as one job."""
     checks = TOP / "tests" / "check" / "check.py"
@@ -89,7 +97,7 @@ def _check_jobs() -> list[Job]:
 
 def discover(output: Path) -> list[Job]:
     """All jobs; `output` is the build folder."""
-    return _unit_jobs(output) + _python_jobs(output) + _check_jobs()
+    return _unit_jobs(output) + _python_jobs(output) + _fuzz_jobs(output) + _check_jobs()
 
 
 def judge(text: str, status: int) -> tuple[int, int, int, str]:

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// fuzzes: hypervisor/guest/inst_decode.c hypervisor/guest/inst_alu.c
 /*
  * Any bytes as an instruction: does the decoder stay within them, say the same of the instruction
  * alone as of it among others, and give only operands that can be executed? Input: the mode, then

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// fuzzes: hypervisor/boot/multiboot.c
+// links: tests/fake/fake_string.c
 /*
  * Any bytes as a boot loader's information: is nothing beyond it read, and is what comes out of it
  * whole strings and modules with a size? Input: 1 or 2 for the protocol, then the information from

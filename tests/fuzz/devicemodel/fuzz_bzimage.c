@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// fuzzes: devicemodel/core/load.c devicemodel/core/load_bzimage.c
+// links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/log.c
+// links: tests/fake/fake_hsm.c
 /*
  * Can a kernel file make acrn-dm write outside the VM's memory, or run for ever? An input is the
  * file; its first byte says how much memory the VM has.

@@ -1,4 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// fuzzes: devicemodel/virtio/blk.c devicemodel/backend/block.c
+// links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c devicemodel/virtio/queue.c
+// links: devicemodel/virtio/chain.c devicemodel/backend/block_config.c
+// links: tests/unit/devicemodel/fake_pci.c
+// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
 /*
  * Any driver for a disk: does virtio-blk keep to the guest's memory and to the disk, and is it
  * still alive after a reset? Input: the ring's options, then a stream of memory writes, bells and

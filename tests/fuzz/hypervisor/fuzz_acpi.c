@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// fuzzes: hypervisor/boot/acpi.c
 /*
  * Any bytes as ACPI tables: is nothing beyond a table read, and do the facts stay within their
  * arrays? Input: per table a byte for its signature, two for its length, then what follows its
