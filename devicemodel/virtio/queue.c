@@ -14,6 +14,7 @@
 #include <linux/virtio_ring.h>
 
 #include "gmem.h"
+#include "power.h"
 #include "queue.h"
 #include "virtio.h"
 
@@ -125,6 +126,16 @@ void queue_break(struct queue *q, const char *why)
 static bool usable(struct queue *q)
 {
 	return atomic_load_explicit(&q->live, memory_order_relaxed) && !virtio_broken(q->dev);
+}
+
+/*
+ * A driver that makes requests on one vCPU as fast as they are served for another would keep the
+ * device in its loop for good, deaf to a power-off. What is left over then is nobody's business:
+ * the VM goes, or its rings are reset.
+ */
+static bool may_take(struct queue *q)
+{
+	return usable(q) && power_pending(q->vm) == POWER_NONE;
 }
 
 static _Atomic uint16_t *used_event(struct queue *q)
@@ -241,7 +252,7 @@ bool queue_ready(struct queue *q)
 {
 	uint16_t in_flight;
 
-	if (!usable(q) || !look(q))
+	if (!may_take(q) || !look(q))
 		return false;
 	if ((uint16_t)(q->seen_avail - q->next_avail) > q->size) {
 		queue_break(q, "available index jumps ahead");
@@ -285,7 +296,7 @@ void queue_quiet(struct queue *q)
 
 bool queue_rearm(struct queue *q)
 {
-	if (!usable(q))
+	if (!may_take(q))
 		return false;
 	if (q->event_idx)
 		atomic_store_explicit(avail_event(q), q->next_avail, memory_order_relaxed);
