@@ -100,7 +100,7 @@ static const struct rsdp *rsdp_search(void)
 	uint64_t ebda;
 	uint16_t ebda_segment;
 
-	memcpy(&ebda_segment, hpa_ptr(HPA(0x40EU)), sizeof(ebda_segment));
+	(void)memcpy(&ebda_segment, hpa_ptr(HPA(0x40EU)), sizeof(ebda_segment));
 	ebda = (uint64_t)ebda_segment << 4;
 	if (ebda >= 0x80000UL && ebda < 0xA0000UL) {
 		const struct rsdp *r = rsdp_scan(ebda, 1024U);
@@ -181,7 +181,7 @@ static uint32_t read32(const uint8_t *p)
 {
 	uint32_t v;
 
-	memcpy(&v, p, sizeof(v));
+	(void)memcpy(&v, p, sizeof(v));
 	return v;
 }
 
@@ -261,7 +261,7 @@ static void parse_mcfg(const struct sdt *mcfg)
 	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U || e[10] > e[11]) {
 		return;
 	}
-	memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
+	(void)memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
 	acpi_facts.mcfg_start_bus = e[10];
 	acpi_facts.mcfg_end_bus = e[11];
 }
@@ -365,7 +365,7 @@ void acpi_init(uint64_t rsdp_hint)
 	for (uint32_t pos = sizeof(*root); pos + width <= root->length; pos += width) {
 		uint64_t addr = 0U;
 
-		memcpy(&addr, (const uint8_t *)root + pos, width);
+		(void)memcpy(&addr, (const uint8_t *)root + pos, width);
 		parse_table(addr);
 	}
 }

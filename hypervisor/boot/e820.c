@@ -14,7 +14,7 @@
 #define RAW_MAX	   128U
 #define RESERVE_MAX 16U
 /* The host's tables map all below the top of the map: one absurd entry shall not cost the boot. */
-#define ADDR_LIMIT (1UL << 42)
+#define ADDR_LIMIT BIT(42)
 
 struct e820 host_e820;
 static struct mem_range raw[RAW_MAX + RESERVE_MAX];

@@ -54,7 +54,7 @@ static int check_header(const struct vm *vm, const struct load_args *a, struct p
 		       a->kernel_size);
 		return -EINVAL;
 	}
-	memcpy(h, (const uint8_t *)hpa_ptr(a->kernel) + ZP_HDR_OFFSET, sizeof(*h));
+	(void)memcpy(h, (const uint8_t *)hpa_ptr(a->kernel) + ZP_HDR_OFFSET, sizeof(*h));
 	if (h->boot_flag != ZP_BOOT_FLAG || h->magic != ZP_MAGIC) {
 		report("%s: the kernel module is not a Linux bzImage", vm->name);
 		return -EINVAL;
@@ -105,7 +105,7 @@ static int place(const struct vm *vm, const struct load_args *a, struct placemen
 	uint64_t limit = MIN((uint64_t)h->initrd_addr_max + 1U, GB(4));
 
 	s.busy_count = MIN(a->busy_count, BOOT_MAX_MODULES);
-	memcpy(busy, a->busy, s.busy_count * sizeof(busy[0]));
+	(void)memcpy(busy, a->busy, s.busy_count * sizeof(busy[0]));
 
 	s.size = BOOT_DATA_SIZE;
 	s.align = PAGE_SIZE;
@@ -159,9 +159,9 @@ static void fill_zero_page(const struct load_args *a, const struct placement *p)
 	struct zp_header *h = &zp.hdr;
 	size_t hdr_end = MIN(0x202U + (size_t)p->hdr.jump_length, ZP_HDR_MAX);
 
-	memset(&zp, 0, sizeof(zp));
-	memcpy((uint8_t *)&zp + ZP_HDR_OFFSET, (const uint8_t *)hpa_ptr(a->kernel) + ZP_HDR_OFFSET,
-	       hdr_end - ZP_HDR_OFFSET);
+	(void)memset(&zp, 0, sizeof(zp));
+	(void)memcpy((uint8_t *)&zp + ZP_HDR_OFFSET,
+		     (const uint8_t *)hpa_ptr(a->kernel) + ZP_HDR_OFFSET, hdr_end - ZP_HDR_OFFSET);
 	zp.rsdp = a->rsdp;
 	h->type_of_loader = ZP_LOADER_UNDEFINED;
 	h->code32_start = (uint32_t)p->kernel;
@@ -214,7 +214,7 @@ static int copy_all(struct vm *vm, const struct load_args *a, const struct place
 
 static void set_registers(struct vcpu_start *start, const struct placement *p)
 {
-	memset(start, 0, sizeof(*start));
+	(void)memset(start, 0, sizeof(*start));
 	start->rip = p->kernel;
 	start->rflags = RFLAGS_FIXED;
 	start->cr0 = CR0_PE | CR0_ET | CR0_NE;

@@ -89,7 +89,7 @@ static void copy_string(char *dst, size_t size, const char *src, size_t max, con
 		report("boot: the %s is %lu characters long, cut to %lu", what, len, size - 1U);
 		len = size - 1U;
 	}
-	memcpy(dst, src, len);
+	(void)memcpy(dst, src, len);
 	dst[len] = '\0';
 }
 
@@ -162,7 +162,7 @@ static int parse_mb1(const struct mb1_info *info)
 	while (pos + sizeof(struct mb1_mmap) <= MIN(info->mmap_length, MB1_MAX_MMAP)) {
 		struct mb1_mmap e;
 
-		memcpy(&e, hpa_ptr(HPA((uint64_t)info->mmap_addr + pos)), sizeof(e));
+		(void)memcpy(&e, hpa_ptr(HPA((uint64_t)info->mmap_addr + pos)), sizeof(e));
 		if (e.size < sizeof(e) - sizeof(e.size) || e.size > 4096U) {
 			break;
 		}
@@ -176,7 +176,8 @@ static int parse_mb1(const struct mb1_info *info)
 		struct mb1_module mod;
 		const char *s;
 
-		memcpy(&mod, hpa_ptr(HPA(info->mods_addr + (uint64_t)i * sizeof(mod))), sizeof(mod));
+		(void)memcpy(&mod, hpa_ptr(HPA(info->mods_addr + (uint64_t)i * sizeof(mod))),
+			     sizeof(mod));
 		s = (mod.string != 0U) ? hpa_ptr(HPA(mod.string)) : "";
 		add_module(mod.start, mod.end, s, BOOT_CMDLINE_MAX * 2U);
 	}
@@ -194,7 +195,7 @@ static void parse_mb2_mmap(const struct mb2_mmap *m)
 	for (; pos + m->entry_size <= m->tag.size; pos += m->entry_size) {
 		struct mb2_mmap_entry e;
 
-		memcpy(&e, (const uint8_t *)m + pos, sizeof(e));
+		(void)memcpy(&e, (const uint8_t *)m + pos, sizeof(e));
 		e820_add_raw(e.base, e.length, e.type);
 	}
 }
@@ -226,7 +227,7 @@ static void parse_mb2_tag(const struct mb2_tag *tag)
 		break;
 	case MB2_TAG_EFI64:
 		if (len >= sizeof(uint64_t)) {
-			memcpy(&boot_info.efi_systab, body, sizeof(uint64_t));
+			(void)memcpy(&boot_info.efi_systab, body, sizeof(uint64_t));
 		}
 		break;
 	case MB2_TAG_ACPI_OLD:

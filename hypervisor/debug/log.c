@@ -38,10 +38,10 @@ void log_line(uint32_t level, const char *fmt, ...)
 	va_end(ap);
 	at = strlen(line);
 	if (!ready || level == LOG_FATAL || vuart_console == NULL) {
-		memcpy(&line[at], "\n", 2U);
+		(void)memcpy(&line[at], "\n", 2U);
 		report_puts(line);
 	} else {
-		memcpy(&line[at], "\r\n", 2U);
+		(void)memcpy(&line[at], "\r\n", 2U);
 		console_log(line, (uint32_t)at + 2U);
 	}
 }

@@ -49,7 +49,7 @@ int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 		if (gmem_hpa(vm, gpa, &n, EPT_READ, &hpa) != 0) {
 			return -EFAULT;
 		}
-		memcpy(out, hpa_ptr(hpa), n);
+		(void)memcpy(out, hpa_ptr(hpa), n);
 		out += n;
 		gpa.v += n;
 		len -= n;
@@ -68,7 +68,7 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 		if (gmem_hpa(vm, gpa, &n, EPT_WRITE, &hpa) != 0) {
 			return -EFAULT;
 		}
-		memcpy(hpa_ptr(hpa), in, n);
+		(void)memcpy(hpa_ptr(hpa), in, n);
 		in += n;
 		gpa.v += n;
 		len -= n;

@@ -345,7 +345,7 @@ static int fetch_decode(struct emul *e, gva_t rip)
 		return -EFAULT;
 	}
 	if (trail.used != 0U) {
-		memcpy(bytes, hpa_ptr(trail.hpa), len);
+		(void)memcpy(bytes, hpa_ptr(trail.hpa), len);
 	} else if (gmem_read_gva(e->vcpu, rip, bytes, len, GMEM_FETCH, &e->fault) != 0) {
 		return -EFAULT;
 	}
@@ -385,8 +385,9 @@ void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 	e.mode = current_mode();
 	e.gpa = gpa;
 	e.write = write;
-	if (e.mode != INST_MODE_64)
+	if (e.mode != INST_MODE_64) {
 		rip.v = (vmcs_read(VMCS_GUEST_CS_BASE) + rip.v) & UINT32_MAX;
+	}
 	e.inst = inst_cache_find(vcpu, rip, e.mode);
 	if (!e.inst) {
 		ret = fetch_decode(&e, rip);

@@ -82,8 +82,8 @@ void inst_cache_put(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode,
 	s->mode = mode;
 	s->trail = *trail;
 	s->inst = *inst;
-	memset(s->bytes, 0, sizeof(s->bytes));
-	memcpy(s->bytes, bytes, inst->len);
+	(void)memset(s->bytes, 0, sizeof(s->bytes));
+	(void)memcpy(s->bytes, bytes, inst->len);
 }
 
 static int cache_boot(void)

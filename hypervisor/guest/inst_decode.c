@@ -94,12 +94,15 @@ static const struct opcode two_byte[256] = {
 	[0xC3] = {INST_MOV, FORM_MR, 0}, /* MOVNTI */
 };
 
+/* clang-format off */
 #define ARITH(form, flags)                                                                         \
 	{                                                                                          \
-		{INST_ADD, form, flags}, {INST_OR, form, flags}, {INST_ADC, form, flags},          \
-			{INST_SBB, form, flags}, {INST_AND, form, flags}, {INST_SUB, form, flags}, \
-			{INST_XOR, form, flags}, {INST_CMP, form, flags}                           \
+		{INST_ADD, (form), (flags)}, {INST_OR, (form), (flags)},                           \
+		{INST_ADC, (form), (flags)}, {INST_SBB, (form), (flags)},                          \
+		{INST_AND, (form), (flags)}, {INST_SUB, (form), (flags)},                          \
+		{INST_XOR, (form), (flags)}, {INST_CMP, (form), (flags)}                           \
 	}
+/* clang-format on */
 
 static const struct opcode groups[GROUPS][8] = {
 	[GROUP_80] = ARITH(FORM_MI8, F_BYTE),
@@ -313,7 +316,7 @@ int inst_decode(const uint8_t *bytes, size_t len, enum inst_mode mode, struct in
 	bool modrm_form, stack = false;
 	uint8_t modrm = 0;
 
-	memset(inst, 0, sizeof(*inst));
+	(void)memset(inst, 0, sizeof(*inst));
 	if (b == 0x0FU) {
 		o = &two_byte[next(&c)];
 	}

@@ -69,66 +69,77 @@ int unit_boot(void)
 	return 0;
 }
 
-/* The hooks below differ only in which member runs, on what, and in which direction. */
-#define RUN_INIT(hook, undo, obj)                                                                  \
-	do {                                                                                       \
-		for (uint32_t i_ = 0U; i_ < unit_count; i_++) {                                    \
-			int ret_ = (sorted[i_]->hook != NULL) ? sorted[i_]->hook(obj) : 0;         \
-			if (ret_ == 0)                                                             \
-				continue;                                                          \
-			while (i_-- > 0U) {                                                        \
-				if (sorted[i_]->undo != NULL)                                      \
-					sorted[i_]->undo(obj);                                     \
-			}                                                                          \
-			return ret_;                                                               \
-		}                                                                                  \
-		return 0;                                                                          \
-	} while (0)
-
-#define RUN_UP(hook, obj)                                                                          \
-	do {                                                                                       \
-		for (uint32_t i_ = 0U; i_ < unit_count; i_++) {                                    \
-			if (sorted[i_]->hook != NULL)                                              \
-				sorted[i_]->hook(obj);                                             \
-		}                                                                                  \
-	} while (0)
-
-#define RUN_DOWN(hook, obj)                                                                        \
-	do {                                                                                       \
-		for (uint32_t i_ = unit_count; i_-- > 0U;) {                                       \
-			if (sorted[i_]->hook != NULL)                                              \
-				sorted[i_]->hook(obj);                                             \
-		}                                                                                  \
-	} while (0)
+/* In the order opposite to that of init; `count` units have been set up. */
+static void vm_undo(struct vm *vm, uint32_t count)
+{
+	for (uint32_t i = count; i-- > 0U;) {
+		if (sorted[i]->vm_deinit != NULL) {
+			sorted[i]->vm_deinit(vm);
+		}
+	}
+}
 
 int unit_vm_init(struct vm *vm)
 {
-	RUN_INIT(vm_init, vm_deinit, vm);
+	for (uint32_t i = 0U; i < unit_count; i++) {
+		int ret = (sorted[i]->vm_init != NULL) ? sorted[i]->vm_init(vm) : 0;
+
+		if (ret != 0) {
+			vm_undo(vm, i);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 void unit_vm_reset(struct vm *vm)
 {
-	RUN_UP(vm_reset, vm);
+	for (uint32_t i = 0U; i < unit_count; i++) {
+		if (sorted[i]->vm_reset != NULL) {
+			sorted[i]->vm_reset(vm);
+		}
+	}
 }
 
 void unit_vm_deinit(struct vm *vm)
 {
-	RUN_DOWN(vm_deinit, vm);
+	vm_undo(vm, unit_count);
+}
+
+static void vcpu_undo(struct vcpu *vcpu, uint32_t count)
+{
+	for (uint32_t i = count; i-- > 0U;) {
+		if (sorted[i]->vcpu_deinit != NULL) {
+			sorted[i]->vcpu_deinit(vcpu);
+		}
+	}
 }
 
 int unit_vcpu_init(struct vcpu *vcpu)
 {
-	RUN_INIT(vcpu_init, vcpu_deinit, vcpu);
+	for (uint32_t i = 0U; i < unit_count; i++) {
+		int ret = (sorted[i]->vcpu_init != NULL) ? sorted[i]->vcpu_init(vcpu) : 0;
+
+		if (ret != 0) {
+			vcpu_undo(vcpu, i);
+			return ret;
+		}
+	}
+	return 0;
 }
 
 void unit_vcpu_reset(struct vcpu *vcpu)
 {
-	RUN_UP(vcpu_reset, vcpu);
+	for (uint32_t i = 0U; i < unit_count; i++) {
+		if (sorted[i]->vcpu_reset != NULL) {
+			sorted[i]->vcpu_reset(vcpu);
+		}
+	}
 }
 
 void unit_vcpu_deinit(struct vcpu *vcpu)
 {
-	RUN_DOWN(vcpu_deinit, vcpu);
+	vcpu_undo(vcpu, unit_count);
 }
 
 void unit_switch_out(struct vcpu *vcpu)

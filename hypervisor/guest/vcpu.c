@@ -147,8 +147,9 @@ void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 
 	(void)vcpu;
 	/* Outside 64-bit mode an instruction at the end of the 4 GB wraps around. */
-	if (unlikely((uint32_t)next < len) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U)
+	if (unlikely((uint32_t)next < len) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U) {
 		next &= UINT32_MAX;
+	}
 	vmcs_write(VMCS_GUEST_RIP, next);
 	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,

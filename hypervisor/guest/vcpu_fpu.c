@@ -79,12 +79,12 @@ static void fpu_vcpu_reset(struct vcpu *vcpu)
 	static const uint16_t fcw = FCW_POWER_ON;
 	uint8_t *area = vcpu->fpu;
 
-	memset(area, 0, area_size); /* an XSAVE header of zero: every component is initial */
-	memcpy(area, &fcw, sizeof(fcw));
-	memcpy(area + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
+	(void)memset(area, 0, area_size); /* an XSAVE header of zero: every component is initial */
+	(void)memcpy(area, &fcw, sizeof(fcw));
+	(void)memcpy(area + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
 	vcpu->xcr0 = XCR0_X87;
 	vcpu->cr2 = 0;
-	memset(vcpu->dr, 0, sizeof(vcpu->dr));
+	(void)memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_POWER_ON;
 	fpu_switch_in(vcpu);
 }
@@ -117,7 +117,7 @@ static int fpu_vcpu_init(struct vcpu *vcpu)
 	if (!vcpu->fpu) {
 		return -ENOMEM;
 	}
-	memcpy((uint8_t *)vcpu->fpu + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
+	(void)memcpy((uint8_t *)vcpu->fpu + AREA_MXCSR, &mxcsr, sizeof(mxcsr));
 	vcpu->xcr0 = XCR0_X87;
 	vcpu->dr6 = DR6_POWER_ON;
 	return 0;

@@ -33,7 +33,7 @@ static void start_at_sipi(struct vcpu *vcpu)
 
 static void load_start_state(struct vcpu *vcpu)
 {
-	memcpy(vcpu->gpr, vcpu->start.gpr, sizeof(vcpu->gpr));
+	(void)memcpy(vcpu->gpr, vcpu->start.gpr, sizeof(vcpu->gpr));
 	vcpu->event = (struct vcpu_event){0};
 	vmcs_guest_reset(vcpu, &vcpu->start);
 	unit_vcpu_reset(vcpu);

@@ -30,10 +30,10 @@ typedef void (*complete_fn)(struct vcpu *vcpu, uint32_t sub, uint32_t r[4]);
 
 static void copy_sub(const struct vm_vcpuid *t, uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
-	memset(r, 0, 4U * sizeof(r[0]));
+	(void)memset(r, 0, 4U * sizeof(r[0]));
 	for (uint32_t i = 0; i < t->sub_count; i++) {
 		if (t->subs[i].leaf == leaf && t->subs[i].sub == sub) {
-			memcpy(r, t->subs[i].r, sizeof(t->subs[i].r));
+			(void)memcpy(r, t->subs[i].r, sizeof(t->subs[i].r));
 			return;
 		}
 	}
@@ -84,11 +84,11 @@ static void complete_topology(struct vcpu *vcpu, uint32_t sub, uint32_t r[4])
 	r[EDX] = vcpu->apic_id;
 	if (sub == 0U) {
 		r[EBX] = 1;
-		r[ECX] |= 1U << 8;
+		r[ECX] |= 0x100U;
 	} else if (sub == 1U) {
 		r[EAX] = vcpu->vm->vcpuid->id_bits;
 		r[EBX] = vcpu->vm->vcpu_count;
-		r[ECX] |= 2U << 8;
+		r[ECX] |= 0x200U;
 	}
 }
 
@@ -156,7 +156,7 @@ void vcpuid_get(struct vcpu *vcpu, uint32_t leaf, uint32_t sub, uint32_t r[4])
 		leaf = VCPUID_MAX_BASIC;
 		kind = VCPUID_PLAIN;
 	}
-	memcpy(r, vcpuid_leaf(t, leaf), 4U * sizeof(r[0]));
+	(void)memcpy(r, vcpuid_leaf(t, leaf), 4U * sizeof(r[0]));
 	if (kind == VCPUID_SUBLEAVES) {
 		copy_sub(t, leaf, sub, r);
 	} else if (completions[kind]) {

@@ -75,7 +75,7 @@ static void native(uint32_t leaf, uint32_t sub, uint32_t r[4])
 {
 	cpuid_count(leaf & 0x80000000U, 0, r);
 	if (r[EAX] < leaf) {
-		memset(r, 0, 4U * sizeof(r[0]));
+		(void)memset(r, 0, 4U * sizeof(r[0]));
 	} else {
 		cpuid_count(leaf, sub, r);
 	}
@@ -211,7 +211,7 @@ static void build_acrn(struct vm_vcpuid *t)
 	}
 	r = set_leaf(t, 0x40000000U, VCPUID_PLAIN);
 	r[EAX] = VCPUID_MAX_ACRN;
-	memcpy(&r[EBX], "ACRNACRNACRN", 12);
+	(void)memcpy(&r[EBX], "ACRNACRNACRN", 12);
 	(void)set_leaf(t, 0x40000001U, VCPUID_ACRN);
 }
 
@@ -251,7 +251,7 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 {
 	uint32_t *r;
 
-	memset(t, 0, sizeof(*t));
+	(void)memset(t, 0, sizeof(*t));
 	for (uint32_t leaf = 0; leaf <= VCPUID_MAX_BASIC; leaf++) {
 		(void)set_leaf(t, leaf, VCPUID_PLAIN); /* zero: PMU, PT, SGX, RDT ... */
 	}

@@ -37,6 +37,7 @@ static int mov_to_cr(struct vcpu *vcpu, uint32_t cr, uint64_t val)
 		return 0;
 	default:
 		panic("exit for a write of CR%u, which is not intercepted", cr);
+		break;
 	}
 }
 

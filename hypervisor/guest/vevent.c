@@ -24,7 +24,7 @@
 	(BIT32(EXC_DE) | BIT32(EXC_TS) | BIT32(EXC_NP) | BIT32(EXC_SS) | BIT32(EXC_GP))
 
 #define DR6_WRITABLE 0xE00FUL /* B0-B3, BD, BS, BT; the exit qualification has them in place */
-#define DR7_GD	     (1UL << 13)
+#define DR7_GD	     BIT(13)
 
 static bool is_contributory(uint8_t vector)
 {
@@ -146,7 +146,7 @@ static void entry_event(uint32_t info, uint32_t error, uint32_t len)
 
 static void prepare_exception(const struct vcpu_event *e)
 {
-	uint32_t info = INTR_INFO_VALID | (INTR_TYPE_HW_EXC << 8) | e->exception;
+	uint32_t info = INTR_INFO_VALID | INTR_TYPE(HW_EXC) | e->exception;
 
 	/* Real mode pushes no error codes, and VM entry insists (SDM 3C 27.2.1.3). */
 	if (e->has_error && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE) != 0U) {
@@ -164,7 +164,7 @@ static void prepare_nmi(struct vcpu *vcpu)
 	if (taken || (blocking & (BLOCK_BY_NMI | BLOCK_BY_MOV_SS | BLOCK_BY_STI)) != 0U) {
 		vmcs_proc_ctrl(vcpu, PROC_NMI_WINDOW, 0);
 	} else {
-		entry_event(INTR_INFO_VALID | (INTR_TYPE_NMI << 8) | EXC_NMI, 0, 0);
+		entry_event(INTR_INFO_VALID | INTR_TYPE(NMI) | EXC_NMI, 0, 0);
 	}
 }
 

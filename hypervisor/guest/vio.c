@@ -126,7 +126,7 @@ static int table_add(struct vio_table *t, const struct vio_region *new)
 		ret = -ENOSPC;
 	} else {
 		table_seq(t);
-		memmove(&t->r[i + 1U], &t->r[i], (t->count - i) * sizeof(t->r[0]));
+		(void)memmove(&t->r[i + 1U], &t->r[i], (t->count - i) * sizeof(t->r[0]));
 		t->r[i] = *new;
 		t->count++;
 		table_seq(t);
@@ -144,8 +144,9 @@ static void table_remove(struct vio_table *t, uint64_t base)
 	if (i < t->count && t->r[i].base == base) {
 		table_seq(t);
 		t->count--;
-		memmove(&t->r[i], &t->r[i + 1U], (t->count - i) * sizeof(t->r[0]));
-		memset(&t->r[t->count], 0, sizeof(t->r[0])); /* the hint may still point here */
+		(void)memmove(&t->r[i], &t->r[i + 1U], (t->count - i) * sizeof(t->r[0]));
+		/* the hint may still point here */
+		(void)memset(&t->r[t->count], 0, sizeof(t->r[0]));
 		table_seq(t);
 	}
 	spin_unlock(&t->lock);
@@ -200,7 +201,7 @@ void vio_service_defaults(struct vm *vm)
 {
 	const struct vio_table *t = &vm->vio->pio;
 
-	memset(vm->io_bitmap, 0, IO_BITMAP_SIZE);
+	(void)memset(vm->io_bitmap, 0, IO_BITMAP_SIZE);
 	for (uint32_t i = 0; i < t->count; i++) {
 		vio_allow_pio(vm, (uint16_t)t->r[i].base, (uint32_t)t->r[i].size, false);
 	}
@@ -339,7 +340,7 @@ static int vio_vm_init(struct vm *vm)
 		vio_vm_deinit(vm);
 		return -ENOMEM;
 	}
-	memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
+	(void)memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
 	vm->vio->pio.hint = vm->vio->pio.r;
 	vm->vio->mmio.hint = vm->vio->mmio.r;
 	if (!vm->io_fallback) {

@@ -337,8 +337,8 @@ static void vioapic_vm_reset(struct vm *vm)
 	struct vioapic *io = vm->vioapic;
 
 	spin_lock(&io->lock);
-	memset(io->level, 0, sizeof(io->level));
-	memset(io->remote_irr, 0, sizeof(io->remote_irr));
+	(void)memset(io->level, 0, sizeof(io->level));
+	(void)memset(io->remote_irr, 0, sizeof(io->remote_irr));
 	for (uint32_t pin = 0; pin < io->pins; pin++) {
 		io->rte[pin] = IOAPIC_RTE_MASKED;
 	}

@@ -80,7 +80,7 @@ static void clear_slot(struct vm *vm)
 	uint16_t id = vm->id;
 	spinlock_t lock = vm->lock;
 
-	memset(vm, 0, sizeof(*vm));
+	(void)memset(vm, 0, sizeof(*vm));
 	vm->id = id;
 	vm->lock = lock;
 }

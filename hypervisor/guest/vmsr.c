@@ -130,9 +130,9 @@ static int vmsr_boot(void)
 
 	ASSERT(count < 255);
 	boot_bitmap = boot_alloc(PAGE_SIZE, PAGE_SIZE);
-	memset(boot_bitmap, 0xFF, PAGE_SIZE);
-	memset(index_low, 0, sizeof(index_low));
-	memset(index_high, 0, sizeof(index_high));
+	(void)memset(boot_bitmap, 0xFF, PAGE_SIZE);
+	(void)memset(index_low, 0, sizeof(index_low));
+	(void)memset(index_high, 0, sizeof(index_high));
 	for (ptrdiff_t i = 0; i < count; i++) {
 		const struct msr_range *r = &__start_hv_vmsrs[i];
 
@@ -149,7 +149,7 @@ static int vmsr_vm_init(struct vm *vm)
 	if (!vm->msr_bitmap) {
 		return -ENOMEM;
 	}
-	memcpy(vm->msr_bitmap, boot_bitmap, PAGE_SIZE);
+	(void)memcpy(vm->msr_bitmap, boot_bitmap, PAGE_SIZE);
 	return 0;
 }
 

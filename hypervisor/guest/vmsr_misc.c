@@ -17,7 +17,7 @@
 #include "hv/vmsr.h"
 
 #define CPUID_7_EDX_ARCH_CAP BIT32(29)
-#define DEBUGCTL_BTF	     (1UL << 1)
+#define DEBUGCTL_BTF	     BIT(1)
 
 /*
  * ARCH_CAPABILITIES bits that only tell; those that promise a control register (TSX_CTRL,
@@ -27,9 +27,9 @@
 #define ARCH_CAP_SHOWN                                                                             \
 	(0x7FUL | BIT(8) | (7UL << 13) | BIT(17) | (3UL << 19) | BIT(24) | (3UL << 26))
 
-#define MISC_ENABLE_FAST_STRINGS     (1UL << 0)
-#define MISC_ENABLE_BTS_UNAVAILABLE  (1UL << 11)
-#define MISC_ENABLE_PEBS_UNAVAILABLE (1UL << 12)
+#define MISC_ENABLE_FAST_STRINGS     BIT(0)
+#define MISC_ENABLE_BTS_UNAVAILABLE  BIT(11)
+#define MISC_ENABLE_PEBS_UNAVAILABLE BIT(12)
 
 static uint64_t arch_caps;
 

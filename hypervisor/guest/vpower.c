@@ -23,7 +23,7 @@
 #define PORT_RESET	 0xCF9U
 #define RESET_FULL	 0x06U
 #define RESET_CPU	 0x04U
-#define PM1_SLP_EN	 (1U << 13)
+#define PM1_SLP_EN	 BIT32(13)
 #define PM1_SLP_TYP(v)	 (((v) >> 10) & 7U)
 #define S5_UNKNOWN	 0xFFU
 #define RESET_WAIT_SPINS 1000000U

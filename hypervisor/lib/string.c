@@ -120,11 +120,11 @@ long string_copy(char *dst, const char *src, size_t size)
 	size_t n = strnlen(src, size);
 
 	if (n == size) {
-		memcpy(dst, src, size - 1U);
+		(void)memcpy(dst, src, size - 1U);
 		dst[size - 1U] = '\0';
 		return -E2BIG;
 	}
-	memcpy(dst, src, n + 1U);
+	(void)memcpy(dst, src, n + 1U);
 	return (long)n;
 }
 

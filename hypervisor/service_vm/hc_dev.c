@@ -72,7 +72,7 @@ static void give_back(struct vm *owner, struct vm *vm, struct acrn_mmiodev *d)
 			pr_err("%s: no memory to map device %.8s again", owner->name, d->name);
 		}
 	}
-	memset(d, 0, sizeof(*d));
+	(void)memset(d, 0, sizeof(*d));
 }
 
 static int move(struct vm *caller, struct vm *target, struct acrn_mmiodev *slot,

@@ -233,7 +233,7 @@ int64_t hc_set_memory_regions(struct vm *caller, struct vm *target, uint64_t arg
 	if (target == NULL) {
 		return -EINVAL;
 	}
-	memset(&j, 0, sizeof(j));
+	(void)memset(&j, 0, sizeof(j));
 	j.caller = caller;
 	j.target = target;
 	err = apply_all(&j, &regions);

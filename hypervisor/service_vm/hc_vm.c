@@ -45,7 +45,7 @@ static void printable(char out[ACRN_NAME_LEN], const uint8_t raw[ACRN_NAME_LEN])
 		text = text && raw[i] > 0x20U && raw[i] < 0x7FU;
 	}
 	if (text) {
-		memcpy(out, raw, ACRN_NAME_LEN - 1U);
+		(void)memcpy(out, raw, ACRN_NAME_LEN - 1U);
 		out[ACRN_NAME_LEN - 1U] = '\0';
 	} else {
 		(void)snprintf(out, ACRN_NAME_LEN, "%02x%02x%02x%02x-%02x%02x", raw[0], raw[1],
@@ -150,7 +150,7 @@ static int create(struct vm *caller, uint16_t id, struct acrn_vm_creation *c)
 		pr_err("CREATE_VM: %s may not run on processors 0x%lx", name, c->cpu_affinity);
 		return -EINVAL;
 	}
-	memcpy(names[id], c->name, ACRN_NAME_LEN);
+	(void)memcpy(names[id], c->name, ACRN_NAME_LEN);
 	return vm_create(id, &args);
 }
 
@@ -269,8 +269,8 @@ static void set_start(struct vcpu_start *s, const struct acrn_regs *r)
 {
 	bool pe = (r->cr0 & CR0_PE) != 0U;
 
-	memset(s, 0, sizeof(*s));
-	memcpy(s->gpr, r->gprs, sizeof(s->gpr));
+	(void)memset(s, 0, sizeof(*s));
+	(void)memcpy(s->gpr, r->gprs, sizeof(s->gpr));
 	s->rip = r->rip;
 	s->rflags = r->rflags | RFLAGS_FIXED;
 	s->cr0 = r->cr0;

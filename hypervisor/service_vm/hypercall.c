@@ -55,8 +55,9 @@ struct vm *hc_target(struct vm *caller, uint64_t vmid)
 {
 	struct vm *vm;
 
-	if (vmid > UINT16_MAX)
+	if (vmid > UINT16_MAX) {
 		return NULL;
+	}
 	vm = vm_by_id((uint16_t)(vmid + caller->id));
 	if (vm == NULL || vm == caller) {
 		return NULL;

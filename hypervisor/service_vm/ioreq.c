@@ -24,7 +24,7 @@
 
 /* ACPI PM1a control of the device model, and the write to it that powers off (S5). */
 #define DM_PM1A_CNT	0x404U
-#define DM_PM1A_S5	((1U << 13) | (5U << 10))
+#define DM_PM1A_S5	(BIT32(13) | 0x1400U)
 
 struct vm_ioreq {
 	struct acrn_io_request *slots; /* in the Service VM's memory; NULL before it is set */

@@ -27,38 +27,9 @@
 #define MADT_X2APIC  9U
 #define MADT_ENABLED 3U /* flags: enabled, online capable */
 
-/* Where to cut a range that holds something of the hypervisor's: at a large page if possible. */
-static uint64_t middle(uint64_t base, uint64_t size)
-{
-	static const uint64_t unit[] = {PAGE_SIZE_1G, PAGE_SIZE_2M, PAGE_SIZE};
-	uint64_t mid = base + size / 2U;
-
-	for (uint32_t i = 0U; i < ARRAY_SIZE(unit); i++) {
-		if (ALIGN_DOWN(mid, unit[i]) > base) {
-			return ALIGN_DOWN(mid, unit[i]);
-		}
-	}
-	return base + PAGE_SIZE;
-}
-
-/* Map [base, base+size) 1:1, but nothing that is the hypervisor's. */
 static int map_range(struct vm *vm, uint64_t base, uint64_t size, uint64_t attr)
 {
-	uint64_t mid;
-	int err;
-
-	if (size == 0U) {
-		return 0;
-	}
-	if (!hv_owns(HPA(base), size)) {
-		return ept_map(&vm->ept, GPA(base), HPA(base), size, attr);
-	}
-	if (size <= PAGE_SIZE) {
-		return 0;
-	}
-	mid = middle(base, size);
-	err = map_range(vm, base, mid - base, attr);
-	return (err == 0) ? map_range(vm, mid, base + size - mid, attr) : err;
+	return (size == 0U) ? 0 : ept_map(&vm->ept, GPA(base), HPA(base), size, attr);
 }
 
 /* RAM is write-back, all between is uncached and the guest's PAT and MTRRs refine it. */
@@ -88,11 +59,18 @@ static int map_memory(struct vm *vm)
 	return (err == 0) ? map_range(vm, at, top - at, EPT_RWX | EPT_MT_UC) : err;
 }
 
-/* Registers that the hypervisor drives itself and emulates for every VM. */
-static int unmap_emulated(struct vm *vm)
+/* The hypervisor's memory, and the registers that it drives itself and emulates for every VM. */
+static int unmap_own(struct vm *vm)
 {
 	int err = ept_unmap(&vm->ept, GPA(APIC_DEFAULT_BASE), PAGE_SIZE);
 
+	for (uint32_t i = 0U; i < HV_RANGES && err == 0; i++) {
+		uint64_t size, base = hv_range(i, &size).v;
+
+		if (size != 0U) {
+			err = ept_unmap(&vm->ept, GPA(base), ALIGN_UP(size, PAGE_SIZE));
+		}
+	}
 	for (uint16_t i = 0U; i < ioapic_count && err == 0; i++) {
 		err = ept_unmap(&vm->ept, GPA(ALIGN_DOWN(ioapics[i].base.v, PAGE_SIZE)), PAGE_SIZE);
 	}
@@ -112,15 +90,15 @@ static void hide_processor(uint8_t *entry, uint64_t cpus)
 	uint32_t id = entry[3], flags_at = 4U, flags;
 
 	if (entry[0] == MADT_X2APIC) {
-		memcpy(&id, &entry[4], sizeof(id));
+		(void)memcpy(&id, &entry[4], sizeof(id));
 		flags_at = 8U;
 	}
 	if (owns_cpu(cpus, id)) {
 		return;
 	}
-	memcpy(&flags, &entry[flags_at], sizeof(flags));
+	(void)memcpy(&flags, &entry[flags_at], sizeof(flags));
 	flags &= ~MADT_ENABLED;
-	memcpy(&entry[flags_at], &flags, sizeof(flags));
+	(void)memcpy(&entry[flags_at], &flags, sizeof(flags));
 }
 
 /*
@@ -136,7 +114,7 @@ static void patch_madt(uint64_t cpus)
 	if (acpi_facts.madt_hpa == 0U) {
 		return;
 	}
-	memcpy(&length, &madt[4], sizeof(length));
+	(void)memcpy(&length, &madt[4], sizeof(length));
 	while (pos + 2U <= length && madt[pos + 1U] >= 2U && madt[pos + 1U] <= length - pos) {
 		if ((madt[pos] == MADT_LAPIC && madt[pos + 1U] >= 8U) ||
 		    (madt[pos] == MADT_X2APIC && madt[pos + 1U] >= 16U)) {
@@ -160,7 +138,7 @@ static int role_vm_init(struct vm *vm)
 	}
 	err = map_memory(vm);
 	if (err == 0) {
-		err = unmap_emulated(vm);
+		err = unmap_own(vm);
 	}
 	if (err != 0) {
 		pr_err("%s: its memory cannot be mapped, error %d", vm->name, err);

@@ -24,9 +24,8 @@ static bool extint_reaches(const struct vlapic *v)
 	if (!vlapic_is_bsp(v)) {
 		return false;
 	}
-	return v->mode == VLAPIC_OFF ||
-	       (vlapic_reg(v, APIC_LVT_LINT0) & (APIC_LVT_MASKED | APIC_LVT_DM_MASK)) ==
-		       APIC_DM_EXTINT << 8;
+	return v->mode == VLAPIC_OFF || (vlapic_reg(v, APIC_LVT_LINT0) &
+					 (APIC_LVT_MASKED | APIC_LVT_DM_MASK)) == APIC_DM(EXTINT);
 }
 
 static inline bool extint_pending(const struct vlapic *v)
@@ -45,7 +44,7 @@ static bool can_inject(void)
 
 static void inject_vector(uint8_t vector)
 {
-	vmcs_write(VMCS_ENTRY_INTR_INFO, INTR_INFO_VALID | (INTR_TYPE_EXTERNAL << 8) | vector);
+	vmcs_write(VMCS_ENTRY_INTR_INFO, INTR_INFO_VALID | INTR_TYPE(EXTERNAL) | vector);
 }
 
 /* Only the TPR keeps `irr` back: have an exit when it falls below that class. */

@@ -162,8 +162,7 @@ static void write_self_ipi(struct vlapic *v, uint32_t offset, uint32_t val)
 	}
 }
 
-#define ICR_MASK                                                                                   \
-	(0xFFU | (7U << 8) | APIC_ICR_LOGICAL | APIC_ICR_ASSERT | APIC_ICR_LEVEL | (3U << 18))
+#define ICR_MASK (0xFFU | 0x700U | APIC_ICR_LOGICAL | APIC_ICR_ASSERT | APIC_ICR_LEVEL | 0xC0000U)
 
 /* By offset / 16. ISR, TMR and IRR, and what is not here, see rule_of(). */
 static const struct reg_rule rules[] = {
@@ -320,8 +319,8 @@ void vlapic_reset(struct vlapic *v)
 	if (v->power_on && vlapic_is_bsp(v)) {
 		vlapic_set_reg(v, APIC_SVR, APIC_SVR_ENABLE | 0xFFU);
 		v->enabled = true;
-		vlapic_set_reg(v, APIC_LVT_LINT0, APIC_DM_EXTINT << 8);
-		vlapic_set_reg(v, APIC_LVT_LINT1, APIC_DM_NMI << 8);
+		vlapic_set_reg(v, APIC_LVT_LINT0, APIC_DM(EXTINT));
+		vlapic_set_reg(v, APIC_LVT_LINT1, APIC_DM(NMI));
 	}
 }
 

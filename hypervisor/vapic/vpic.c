@@ -366,7 +366,7 @@ void vpic_reset(struct vm *vm)
 	struct vpic *pic = vm->vpic;
 
 	spin_lock(&pic->lock);
-	memset(pic->chip, 0, sizeof(pic->chip));
+	(void)memset(pic->chip, 0, sizeof(pic->chip));
 	pic->chip[MASTER].base = 0x08U;
 	pic->chip[SLAVE].base = 0x70U;
 	pic->chip[MASTER].imr = (uint8_t)~BIT32(CASCADE);

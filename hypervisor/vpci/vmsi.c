@@ -11,8 +11,8 @@
 
 /* In the first register of the capability; message control is its upper half. */
 #define CTRL_ENABLE BIT32(16)
-#define CTRL_MMC    (7U << 17) /* how many it could, and does, send: as powers of two */
-#define CTRL_MME    (7U << 20)
+#define CTRL_MMC    0xE0000U /* how many it could, and does, send: as powers of two */
+#define CTRL_MME    0x700000U
 #define CTRL_64	    BIT32(23)
 
 void vmsi_init(struct vpci_dev *dev, uint8_t cap)

@@ -34,15 +34,15 @@
 #define APIC_TDCR      0x3E0U
 #define APIC_SELF_IPI  0x3F0U
 
-#define APIC_SVR_ENABLE	  (1U << 8)
-#define APIC_LVT_MASKED	  (1U << 16)
-#define APIC_LVT_LEVEL	  (1U << 15)
-#define APIC_LVT_REMOTE_IRR (1U << 14)
-#define APIC_LVT_DM_MASK  (7U << 8)
-#define APIC_TIMER_ONESHOT  (0U << 17)
-#define APIC_TIMER_PERIODIC (1U << 17)
-#define APIC_TIMER_DEADLINE (2U << 17)
-#define APIC_TIMER_MODE_MASK (3U << 17)
+#define APIC_SVR_ENABLE	     BIT32(8)
+#define APIC_LVT_MASKED	     BIT32(16)
+#define APIC_LVT_LEVEL	     BIT32(15)
+#define APIC_LVT_REMOTE_IRR  BIT32(14)
+#define APIC_LVT_DM_MASK     0x700U
+#define APIC_TIMER_ONESHOT   0x0U
+#define APIC_TIMER_PERIODIC  BIT32(17)
+#define APIC_TIMER_DEADLINE  0x40000U
+#define APIC_TIMER_MODE_MASK 0x60000U
 
 /* Delivery modes, as in bits 10:8 of ICR, LVT, MSI data and RTE */
 #define APIC_DM_FIXED	0U
@@ -52,11 +52,12 @@
 #define APIC_DM_INIT	5U
 #define APIC_DM_SIPI	6U
 #define APIC_DM_EXTINT	7U
+#define APIC_DM(mode)	((uint32_t)APIC_DM_##mode << 8) /* in the ICR and an LVT */
 
-#define APIC_ICR_BUSY	    (1U << 12)
-#define APIC_ICR_ASSERT	    (1U << 14)
-#define APIC_ICR_LEVEL	    (1U << 15)
-#define APIC_ICR_LOGICAL    (1U << 11)
+#define APIC_ICR_BUSY	    BIT32(12)
+#define APIC_ICR_ASSERT	    BIT32(14)
+#define APIC_ICR_LEVEL	    BIT32(15)
+#define APIC_ICR_LOGICAL    BIT32(11)
 #define APIC_ICR_SH_SHIFT   18U /* 0 none, 1 self, 2 all, 3 all but self */
 
 #define APIC_ESR_SEND_ILLEGAL 0x20U
@@ -74,12 +75,12 @@
 
 #define IOAPIC_RTE_VECTOR(r)  ((uint8_t)((r) & 0xFFU))
 #define IOAPIC_RTE_DM_SHIFT   8U
-#define IOAPIC_RTE_LOGICAL    (1UL << 11)
-#define IOAPIC_RTE_PENDING    (1UL << 12)
-#define IOAPIC_RTE_LOW_ACTIVE (1UL << 13)
-#define IOAPIC_RTE_REMOTE_IRR (1UL << 14)
-#define IOAPIC_RTE_LEVEL      (1UL << 15)
-#define IOAPIC_RTE_MASKED     (1UL << 16)
+#define IOAPIC_RTE_LOGICAL    BIT(11)
+#define IOAPIC_RTE_PENDING    BIT(12)
+#define IOAPIC_RTE_LOW_ACTIVE BIT(13)
+#define IOAPIC_RTE_REMOTE_IRR BIT(14)
+#define IOAPIC_RTE_LEVEL      BIT(15)
+#define IOAPIC_RTE_MASKED     BIT(16)
 #define IOAPIC_RTE_DEST_SHIFT 56U
 
 #endif

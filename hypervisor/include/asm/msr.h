@@ -68,11 +68,11 @@
 #define MSR_KERNEL_GS_BASE    0xC0000102U
 #define MSR_TSC_AUX	      0xC0000103U
 
-#define FEATURE_CONTROL_LOCK	    (1UL << 0)
-#define FEATURE_CONTROL_VMX_NO_SMX  (1UL << 2)
-#define APIC_BASE_BSP		    (1UL << 8)
-#define APIC_BASE_X2APIC	    (1UL << 10)
-#define APIC_BASE_ENABLE	    (1UL << 11)
+#define FEATURE_CONTROL_LOCK	    BIT(0)
+#define FEATURE_CONTROL_VMX_NO_SMX  BIT(2)
+#define APIC_BASE_BSP		    BIT(8)
+#define APIC_BASE_X2APIC	    BIT(10)
+#define APIC_BASE_ENABLE	    BIT(11)
 #define PAT_POWER_ON		    0x0007040600070406UL
 
 #endif

@@ -82,6 +82,8 @@ uint64_t e820_top(const struct e820 *map); /* first byte above the highest range
 uint64_t e820_ram_size(const struct e820 *map);
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size);
 /* Everything that is the hypervisor's (image, boot memory): no guest may ever map it. */
+#define HV_RANGES 3U
+hpa_t hv_range(uint32_t i, uint64_t *size); /* page-aligned; size 0: not there */
 bool hv_owns(hpa_t base, uint64_t size);
 
 #endif

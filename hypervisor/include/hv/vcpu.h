@@ -100,7 +100,7 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs);
 /* Own CPU, from an exit handler: set request bits for the coming entry, no kick. */
 static inline void vcpu_request_self(struct vcpu *vcpu, uint64_t reqs)
 {
-	atomic_or64(&vcpu->requests, reqs);
+	(void)atomic_or64(&vcpu->requests, reqs);
 }
 
 /*

@@ -43,7 +43,7 @@ typedef struct {
 #define MAX(a, b)	 ((a) > (b) ? (a) : (b))
 
 #define BIT(n)	 (1UL << (n))
-#define BIT32(n) (1U << (n))
+#define BIT32(n) ((uint32_t)1U << (n))
 
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 

@@ -28,14 +28,13 @@ struct acpi_facts acpi_facts;
 struct ioapic_info ioapics[2];
 uint16_t ioapic_count = 1;
 
-static struct mem_range hv[3];
-static uint32_t hv_count;
+static struct mem_range hv[HV_RANGES];
 static bool large;
 static struct {
 	uint64_t base, end, attr;
 } maps[64];
 static uint32_t map_count, ports_opened, map_fail_at;
-static uint64_t unmapped[4];
+static struct mem_range unmapped[8];
 static uint32_t unmap_count;
 
 static const struct vm_config config = {.cpu_affinity = 1};
@@ -51,13 +50,10 @@ uint64_t e820_top(const struct e820 *map)
 	return map->r[map->count - 1].base + map->r[map->count - 1].size;
 }
 
-bool hv_owns(hpa_t base, uint64_t size)
+hpa_t hv_range(uint32_t i, uint64_t *size)
 {
-	for (uint32_t i = 0; i < hv_count; i++) {
-		if (base.v < hv[i].base + hv[i].size && hv[i].base < base.v + size)
-			return true;
-	}
-	return false;
+	*size = hv[i].size;
+	return HPA(hv[i].base);
 }
 
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
@@ -65,7 +61,6 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 	assert_ptr_equal(ept, &vm.ept);
 	assert_int_equal(gpa.v, hpa.v);
 	assert_int_equal((gpa.v | size) % PAGE_SIZE, 0);
-	assert_false(hv_owns(hpa, size));
 	assert_true(map_count < 64);
 	/* in order, without overlap */
 	assert_true(map_count == 0 || maps[map_count - 1].end <= gpa.v);
@@ -78,8 +73,9 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size)
 {
 	(void)ept;
-	assert_int_equal(size, PAGE_SIZE);
-	unmapped[unmap_count++] = gpa.v;
+	assert_int_equal((gpa.v | size) % PAGE_SIZE, 0);
+	assert_true(unmap_count < 8);
+	unmapped[unmap_count++] = (struct mem_range){.base = gpa.v, .size = size};
 	return 0;
 }
 
@@ -117,15 +113,18 @@ static int setup(void **state)
 		      {.base = 0x1FFF0000, .size = 0x10000, .type = MEM_ACPI},
 		      {.base = GB(4), .size = GB(2), .type = MEM_RAM}}};
 	hv[0] = (struct mem_range){.base = 0x9E000, .size = 0x1000};
-	hv[1] = (struct mem_range){.base = 0x400000, .size = 0x123000};
+	hv[1] = (struct mem_range){.base = 0x400000, .size = 0x122001}; /* up to a part of a page */
 	hv[2] = (struct mem_range){.base = 0x1E000000, .size = 0x1FF0000};
-	hv_count = 3;
 	return 0;
 }
 
 /* EPT attributes of an address; 0: not mapped. */
 static uint64_t attr_of(uint64_t gpa)
 {
+	for (uint32_t i = 0; i < unmap_count; i++) {
+		if (gpa - unmapped[i].base < unmapped[i].size)
+			return 0;
+	}
 	for (uint32_t i = 0; i < map_count; i++) {
 		if (gpa >= maps[i].base && gpa < maps[i].end)
 			return maps[i].attr;
@@ -164,9 +163,13 @@ static void test_memory(void **state)
 	assert_int_equal(attr_of(GB(6) - 1), RAM);
 	assert_int_equal(attr_of(GB(6)), 0);
 	/* what the hypervisor emulates */
-	assert_int_equal(unmap_count, 2);
-	assert_int_equal(unmapped[0], 0xFEE00000);
-	assert_int_equal(unmapped[1], 0xFEC00000);
+	assert_int_equal(unmap_count, 5);
+	assert_int_equal(attr_of(0xFEDFFFFF), DEVICE);
+	assert_int_equal(attr_of(0xFEE00000), 0);
+	assert_int_equal(attr_of(0xFEE00FFF), 0);
+	assert_int_equal(attr_of(0xFEE01000), DEVICE);
+	assert_int_equal(attr_of(0xFEC00000), 0);
+	assert_int_equal(attr_of(0xFEC01000), DEVICE);
 }
 
 /* With 1 GB pages room for 64-bit BARs is mapped too. */

@@ -175,7 +175,7 @@ int caps_init(const char *hide)
 {
 	int ret;
 
-	memset(words, 0, sizeof(words));
+	(void)memset(words, 0, sizeof(words));
 	words[CPUID_1_ECX] = cpuid_reg(1U, 0U, 2U);
 	words[CPUID_1_EDX] = cpuid_reg(1U, 0U, 3U);
 	words[CPUID_7_EBX] = cpuid_reg(7U, 0U, 1U);

@@ -79,7 +79,7 @@ hpa_t pcpu_trampoline(void)
 
 static void trampoline_word(const uint8_t *label, uint64_t v)
 {
-	memcpy((uint8_t *)hpa_ptr(trampoline) + (label - trampoline_start), &v, sizeof(v));
+	(void)memcpy((uint8_t *)hpa_ptr(trampoline) + (label - trampoline_start), &v, sizeof(v));
 }
 
 static void pcpu_init(struct pcpu *p, uint16_t id, uint32_t apic_id)
@@ -107,8 +107,8 @@ void pcpu_alloc(void)
 	pcpu_count = n;
 	cpu_init_tables(&pcpus[0]);
 	if (trampoline.v != 0U) {
-		memcpy(hpa_ptr(trampoline), trampoline_start,
-		       (size_t)(trampoline_end - trampoline_start));
+		(void)memcpy(hpa_ptr(trampoline), trampoline_start,
+			     (size_t)(trampoline_end - trampoline_start));
 	}
 }
 
@@ -159,7 +159,7 @@ static void start_one(struct pcpu *p)
 {
 	uint64_t cr0 = read_cr0();
 
-	write_cr0(cr0 & ~(1UL << 16));
+	write_cr0(cr0 & ~BIT(16));
 	trampoline_word(trampoline_cr3, hostmm_root());
 	trampoline_word(trampoline_target, (uintptr_t)ap_entry);
 	trampoline_word(trampoline_stack, (uintptr_t)p->stack_top);

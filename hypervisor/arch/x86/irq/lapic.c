@@ -70,7 +70,7 @@ void lapic_init_pcpu(void)
 	reg_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	reg_write(APIC_TPR, 0U);
 	reg_write(APIC_LVT_LINT0, APIC_LVT_MASKED);
-	reg_write(APIC_LVT_LINT1, APIC_DM_NMI << 8);
+	reg_write(APIC_LVT_LINT1, APIC_DM(NMI));
 	reg_write(APIC_LVT_ERROR, APIC_LVT_MASKED);
 	reg_write(APIC_TDCR, 0xBU); /* divide by 1 */
 	reg_write(APIC_LVT_TIMER,
@@ -94,17 +94,17 @@ void lapic_send_ipi(uint32_t apic_id, uint8_t vector)
 
 void lapic_send_nmi(uint32_t apic_id)
 {
-	write_icr(apic_id, APIC_ICR_ASSERT | (APIC_DM_NMI << 8));
+	write_icr(apic_id, APIC_ICR_ASSERT | APIC_DM(NMI));
 }
 
 void lapic_send_init(uint32_t apic_id)
 {
-	write_icr(apic_id, APIC_ICR_ASSERT | APIC_ICR_LEVEL | (APIC_DM_INIT << 8));
+	write_icr(apic_id, APIC_ICR_ASSERT | APIC_ICR_LEVEL | APIC_DM(INIT));
 }
 
 void lapic_send_sipi(uint32_t apic_id, uint8_t page)
 {
-	write_icr(apic_id, APIC_ICR_ASSERT | (APIC_DM_SIPI << 8) | page);
+	write_icr(apic_id, APIC_ICR_ASSERT | APIC_DM(SIPI) | page);
 }
 
 void lapic_timer_calibrate(void)

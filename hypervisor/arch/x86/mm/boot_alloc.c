@@ -96,14 +96,32 @@ void boot_alloc_seal(void)
 		region_size >> 10, region_base, page_pool.total - page_pool.used);
 }
 
-static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
+hpa_t hv_range(uint32_t i, uint64_t *size)
 {
-	return (a >= b) ? a - b < b_size : b - a < a_size;
+	switch (i) {
+	case 0U:
+		*size = region_size;
+		return HPA(region_base);
+	case 1U:
+		*size = image_size();
+		return ptr_hpa(hv_start);
+	case 2U:
+		*size = (pcpu_trampoline().v != 0U) ? PAGE_SIZE : 0U;
+		return pcpu_trampoline();
+	default:
+		*size = 0U;
+		return HPA(0U);
+	}
 }
 
 bool hv_owns(hpa_t base, uint64_t size)
 {
-	return overlaps(base.v, size, region_base, region_size) ||
-	       overlaps(base.v, size, ptr_hpa(hv_start).v, image_size()) ||
-	       (pcpu_trampoline().v != 0U && overlaps(base.v, size, pcpu_trampoline().v, PAGE_SIZE));
+	for (uint32_t i = 0U; i < HV_RANGES; i++) {
+		uint64_t own_size, own = hv_range(i, &own_size).v;
+
+		if ((base.v >= own) ? base.v - own < own_size : own - base.v < size) {
+			return true;
+		}
+	}
+	return false;
 }

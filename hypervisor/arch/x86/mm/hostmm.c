@@ -15,14 +15,14 @@
 #include "hv/pcpu.h"
 #include "hv/pgtable.h"
 
-#define PTE_P	 (1UL << 0)
-#define PTE_W	 (1UL << 1)
-#define PTE_PWT	 (1UL << 3)
-#define PTE_PCD	 (1UL << 4)
-#define PTE_A	 (1UL << 5)
-#define PTE_D	 (1UL << 6)
-#define PTE_PS	 (1UL << 7)
-#define PTE_NX	 (1UL << 63)
+#define PTE_P	BIT(0)
+#define PTE_W	BIT(1)
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4)
+#define PTE_A	BIT(5)
+#define PTE_D	BIT(6)
+#define PTE_PS	BIT(7)
+#define PTE_NX	BIT(63)
 
 static void *table_get(void)
 {

@@ -42,15 +42,28 @@ static uint64_t *table_of(uint64_t e)
  * The list of such tables goes through their first entries: a page's address has none of the
  * present bits, so a CPU that still walks the table finds nothing there, and elsewhere what was.
  */
-static void free_tables(struct pgtable *pt, uint64_t *table, uint32_t level)
+static void free_tables(struct pgtable *pt, uint64_t *table, uint32_t top)
 {
-	for (uint32_t i = 0U; level > 0U && i < 512U; i++) {
-		if (in_use(pt, table[i]) && !is_leaf(pt, table[i], level)) {
-			free_tables(pt, table_of(table[i]), level - 1U);
+	uint64_t *path[LEVELS];
+	uint32_t at[LEVELS] = {0U};
+	uint32_t level = top;
+
+	path[top] = table;
+	while (level <= top) {
+		if (level > 0U && at[level] < 512U) {
+			uint64_t e = path[level][at[level]++];
+
+			if (in_use(pt, e) && !is_leaf(pt, e, level)) {
+				level--;
+				path[level] = table_of(e);
+				at[level] = 0U;
+			}
+			continue;
 		}
+		*(volatile uint64_t *)path[level] = (pt->freed != NULL) ? ptr_hpa(pt->freed).v : 0U;
+		pt->freed = path[level];
+		level++;
 	}
-	*(volatile uint64_t *)table = (pt->freed != NULL) ? ptr_hpa(pt->freed).v : 0U;
-	pt->freed = table;
 }
 
 void *pgtable_take_freed(struct pgtable *pt)
@@ -166,37 +179,34 @@ static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64
 	return true;
 }
 
-static int change_level(struct pgtable *pt, const struct request *rq, uint64_t *table, uint64_t va,
-			uint64_t end, uint32_t level)
+/* Depth first, without recursion: path[] has the table of each level down to the present one. */
+static int change_tables(struct pgtable *pt, const struct request *rq, uint64_t va, uint64_t end)
 {
-	uint64_t size = level_size(level);
+	uint64_t *path[LEVELS];
+	uint32_t level = LEVELS - 1U;
 
+	path[level] = pt->root;
 	while (va < end) {
-		uint64_t *e = &table[index_of(va, level)];
-		uint64_t next = MIN(ALIGN_DOWN(va, size) + size, end);
+		uint64_t *e = &path[level][index_of(va, level)];
 		uint64_t old = *e;
-		int ret;
 
 		if (leaf_fits(pt, rq, old, va, end, level)) {
 			*(volatile uint64_t *)e = leaf_value(pt, rq, old, va, level);
 			if (in_use(pt, old) && !is_leaf(pt, old, level)) {
 				free_tables(pt, table_of(old), level - 1U);
 			}
-			va = next;
+		} else if (in_use(pt, old) || rq->change == CHANGE_MAP) {
+			if (make_table(pt, e, level) != 0) {
+				return -ENOMEM;
+			}
+			level--;
+			path[level] = table_of(*e);
 			continue;
 		}
-		if (!in_use(pt, old) && rq->change != CHANGE_MAP) {
-			va = next;
-			continue;
+		va = ALIGN_DOWN(va, level_size(level)) + level_size(level);
+		while (level < LEVELS - 1U && index_of(va, level) == 0U) {
+			level++;
 		}
-		ret = make_table(pt, e, level);
-		if (ret == 0) {
-			ret = change_level(pt, rq, table_of(*e), va, next, level - 1U);
-		}
-		if (ret != 0) {
-			return ret;
-		}
-		va = next;
 	}
 	return 0;
 }
@@ -237,7 +247,7 @@ static int change(struct pgtable *pt, const struct request *rq, uint64_t va, uin
 	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0) {
 		return -ENOMEM;
 	}
-	return change_level(pt, rq, pt->root, va, va + size, LEVELS - 1U);
+	return change_tables(pt, rq, va, va + size);
 }
 
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
@@ -257,9 +267,9 @@ int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uin
 	if (split_at(pt, va) != 0 || split_at(pt, va + size) != 0) {
 		return -ENOMEM;
 	}
-	ret = change_level(pt, &rq, pt->root, va, va + size, LEVELS - 1U);
+	ret = change_tables(pt, &rq, va, va + size);
 	if (ret != 0) {
-		(void)change_level(pt, &undo, pt->root, va, va + size, LEVELS - 1U);
+		(void)change_tables(pt, &undo, va, va + size);
 	}
 	return ret;
 }

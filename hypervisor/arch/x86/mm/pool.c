@@ -42,7 +42,7 @@ void *pool_get(struct pool *p)
 	}
 	spin_unlock(&p->lock);
 	if (obj != NULL) {
-		memset(obj, 0, p->size);
+		(void)memset(obj, 0, p->size);
 	}
 	return obj;
 }

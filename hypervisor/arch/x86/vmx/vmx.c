@@ -19,14 +19,30 @@
 #define INVVPID_SINGLE 1UL
 #define INVVPID_ALL    2UL
 
-/* VMXON, VMPTRLD and VMCLEAR fail by CF or ZF. */
-#define VMX_ON_MEMORY(insn, hpa)                                                                   \
-	({                                                                                         \
-		bool failed_;                                                                      \
-		uint64_t pa_ = (hpa).v;                                                            \
-		__asm__ volatile(insn " %1" : "=@ccbe"(failed_) : "m"(pa_) : "memory");            \
-		failed_;                                                                           \
-	})
+/* These three fail by CF or ZF. */
+static bool vmxon_fails(uint64_t pa)
+{
+	bool failed;
+
+	__asm__ volatile("vmxon %1" : "=@ccbe"(failed) : "m"(pa) : "memory");
+	return failed;
+}
+
+static bool vmptrld_fails(uint64_t pa)
+{
+	bool failed;
+
+	__asm__ volatile("vmptrld %1" : "=@ccbe"(failed) : "m"(pa) : "memory");
+	return failed;
+}
+
+static bool vmclear_fails(uint64_t pa)
+{
+	bool failed;
+
+	__asm__ volatile("vmclear %1" : "=@ccbe"(failed) : "m"(pa) : "memory");
+	return failed;
+}
 
 static void write_revision(hpa_t region)
 {
@@ -48,7 +64,7 @@ int vmx_enable_pcpu(void)
 	write_cr4((read_cr4() | CR4_VMXE | msr_read(MSR_VMX_CR4_FIXED0)) &
 		  msr_read(MSR_VMX_CR4_FIXED1));
 	write_revision(p->vmxon_hpa);
-	if (VMX_ON_MEMORY("vmxon", p->vmxon_hpa)) {
+	if (vmxon_fails(p->vmxon_hpa.v)) {
 		return -ENODEV;
 	}
 	vmx_invept(0U);
@@ -68,14 +84,14 @@ void vmcs_prepare(struct vcpu *vcpu)
 
 void vmcs_load(struct vcpu *vcpu)
 {
-	if (VMX_ON_MEMORY("vmptrld", vcpu->vmcs_hpa)) {
+	if (vmptrld_fails(vcpu->vmcs_hpa.v)) {
 		panic("VMPTRLD of vCPU %u of VM %u failed", vcpu->id, vcpu->vm->id);
 	}
 }
 
 void vmcs_clear(struct vcpu *vcpu)
 {
-	if (VMX_ON_MEMORY("vmclear", vcpu->vmcs_hpa)) {
+	if (vmclear_fails(vcpu->vmcs_hpa.v)) {
 		panic("VMCLEAR of vCPU %u of VM %u failed", vcpu->id, vcpu->vm->id);
 	}
 	vcpu->started = false;
