@@ -29,11 +29,13 @@ __attribute__((noreturn)) void stop(void);
 
 /* The last exception that a fixed-up instruction raised; 0 if none since it was cleared. */
 extern volatile uint32_t last_vector_plus_one;
-/* Interrupts that arrived at interrupt_stub. */
+/* Interrupts that arrived at interrupt_entry. */
 extern volatile uint32_t interrupts;
 
 /* Loads the IDT: exceptions are reported, vectors 32 to 255 counted and ended. */
 void idt_init(void);
+/* From now on vectors 32 to 255 go to `handler`, which ends them. */
+void idt_set_handler(void (*handler)(uint32_t vector));
 /* Switches the LAPIC to x2APIC mode, enabled; false if the CPU has none. */
 bool x2apic_init(void);
 
@@ -75,6 +77,11 @@ static inline uint64_t rdmsr(uint32_t msr)
 static inline void out8(uint16_t port, uint8_t value)
 {
 	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline void out16(uint16_t port, uint16_t value)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
 }
 
 static inline void out32(uint16_t port, uint32_t value)

@@ -107,16 +107,16 @@ start64:
 	jmp	1b
 
 	/*
-	 * Exceptions: one stub each, 16 bytes apart, which push a zero where the
-	 * CPU pushes no error code. exception() returns the RIP to go on at.
+	 * Exceptions and interrupts: an entry each, 16 bytes apart, which pushes a zero
+	 * where the CPU pushes no error code. exception() returns the RIP to go on at.
 	 */
 	.balign	16
-	.globl	exception_stubs
-exception_stubs:
+	.globl	vector_entries
+vector_entries:
 	.set	vector, 0
-	.rept	32
+	.rept	256
 	.balign	16
-	.if	!((0x60227d00 >> vector) & 1)
+	.if	(vector > 31) || !((0x60227d00 >> (vector & 31)) & 1)
 	pushq	$0
 	.endif
 	pushq	$vector
@@ -152,10 +152,10 @@ exception_common:
 	addq	$16, %rsp
 	iretq
 
-	/* An interrupt is counted and ended by the x2APIC's EOI register. */
+	/* Unless a guest wants to know its vector, an interrupt is counted and ended by the x2APIC's EOI register. */
 	.balign	16
-	.globl	interrupt_stub
-interrupt_stub:
+	.globl	interrupt_entry
+interrupt_entry:
 	pushq	%rax
 	pushq	%rcx
 	pushq	%rdx

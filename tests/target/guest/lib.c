@@ -11,6 +11,7 @@
 #define COM1	     0x3f8U
 #define LSR_THRE     0x20U
 #define IDT_ENTRIES  256U
+#define FIRST_INT    32U
 #define GATE_PRESENT 0x8e00U
 #define CODE_SEGMENT 8U
 
@@ -34,7 +35,7 @@ struct fixup {
 };
 
 extern const struct fixup fixups_start[], fixups_end[];
-extern const char exception_stubs[], interrupt_stub[];
+extern const char vector_entries[], interrupt_entry[];
 uint64_t rdmsr_raw(uint32_t msr);
 void wrmsr_raw(uint32_t msr, uint64_t value);
 uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip);
@@ -42,6 +43,7 @@ uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip);
 volatile uint32_t last_vector_plus_one;
 volatile uint32_t interrupts;
 static struct gate idt[IDT_ENTRIES];
+static void (*interrupt_handler)(uint32_t vector);
 
 static void put(char c)
 {
@@ -111,6 +113,10 @@ void stop(void)
 
 uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip)
 {
+	if (vector >= FIRST_INT) {
+		interrupt_handler((uint32_t)vector);
+		return rip;
+	}
 	for (const struct fixup *f = fixups_start; f < fixups_end; f++) {
 		if (f->at == rip) {
 			last_vector_plus_one = (uint32_t)vector + 1U;
@@ -137,9 +143,16 @@ void idt_init(void)
 	struct idt_pointer pointer = {sizeof(idt) - 1U, (uint64_t)idt};
 
 	for (uint32_t i = 0U; i < IDT_ENTRIES; i++)
-		set_gate(i, i < 32U ? (uint64_t)exception_stubs + i * 16U :
-				      (uint64_t)interrupt_stub);
+		set_gate(i, i < FIRST_INT ? (uint64_t)vector_entries + i * 16U :
+					    (uint64_t)interrupt_entry);
 	__asm__ volatile("lidt %0" : : "m"(pointer));
+}
+
+void idt_set_handler(void (*handler)(uint32_t vector))
+{
+	interrupt_handler = handler;
+	for (uint32_t i = FIRST_INT; i < IDT_ENTRIES; i++)
+		set_gate(i, (uint64_t)vector_entries + i * 16U);
 }
 
 bool x2apic_init(void)
