@@ -24,6 +24,8 @@ void guest_main(const void *boot_params);
 
 /* Prints to COM1, waiting for the transmitter: %u %x %lx %s %c, and %0Nx widths. */
 void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Waits until what was printed is out. */
+void print_flush(void);
 /* Halts for good; who runs the guest ends the machine once it has seen what it waits for. */
 __attribute__((noreturn)) void stop(void);
 

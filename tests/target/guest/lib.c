@@ -9,7 +9,10 @@
 #include "guest.h"
 
 #define COM1	     0x3f8U
+#define FCR_ENABLE   0x01U
 #define LSR_THRE     0x20U
+#define LSR_IDLE     0x40U
+#define FIFO_BYTES   16U
 #define IDT_ENTRIES  256U
 #define FIRST_INT    32U
 #define GATE_PRESENT 0x8e00U
@@ -45,11 +48,19 @@ volatile uint32_t interrupts;
 static struct gate idt[IDT_ENTRIES];
 static void (*interrupt_handler)(uint32_t vector);
 
+/* An empty transmitter takes a FIFO full: in a VM each look at LSR is a long way. */
 static void put(char c)
 {
-	while ((in8(COM1 + 5U) & LSR_THRE) == 0U)
-		;
+	static uint32_t room;
+
+	if (room == 0U) {
+		out8(COM1 + 2U, FCR_ENABLE);
+		while ((in8(COM1 + 5U) & LSR_THRE) == 0U)
+			;
+		room = FIFO_BYTES;
+	}
 	out8(COM1, (uint8_t)c);
+	room--;
 }
 
 static void put_number(uint64_t value, uint32_t base, uint32_t width)
@@ -103,6 +114,12 @@ void print(const char *format, ...)
 				   *format == 'x' ? 16U : 10U, width);
 	}
 	va_end(args);
+}
+
+void print_flush(void)
+{
+	while ((in8(COM1 + 5U) & LSR_IDLE) == 0U)
+		;
 }
 
 void stop(void)

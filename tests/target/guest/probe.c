@@ -2,8 +2,9 @@
 /*
  * What does the platform look like to its first CPU? Prints "key: value" for
  * CPUID, MSRs, control registers, I/O ports, PCI, MMIO, memory map and ACPI
- * tables, as a loader left them. The same guest runs on the bare machine, as the
- * Service VM and as a User VM; what differs must be in doc/abi/platform.md.
+ * tables, as a loader left them, then what drives which interrupt pin. The same
+ * guest runs on the bare machine, as the Service VM and as a User VM; what
+ * differs must be in doc/abi/platform.md.
  *
  * The command line may hold ports=FIRST-LAST[,FIRST-LAST]... (hex): only these
  * I/O ports, where each access takes too long for all of them.
@@ -11,13 +12,14 @@
 #include <stddef.h>
 
 #include "guest.h"
+#include "probe.h"
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
 #define E820_COUNT   0x1e8U /* offsets in the zero page */
 #define E820_TABLE   0x2d0U
-#define ACPI_RSDP    0x70U
 #define CMD_LINE_PTR 0x228U
+#define RTC_D	     0x0dU /* a register that reads the same at all times */
 
 struct e820_entry {
 	uint64_t base;
@@ -25,41 +27,12 @@ struct e820_entry {
 	uint32_t type;
 } __attribute__((packed));
 
-struct msr {
-	uint32_t number;
-	bool time; /* counts: only whether it can be read is of interest */
-};
-
-static const struct msr msrs[] = {
-	{0x00, false}, {0x10, true}, {0x17, false}, {0x1b, false}, {0x3a, false}, {0x3b, false},
-	{0x48, false}, {0x49, false}, {0x79, false}, {0x8b, false}, {0x9b, false}, {0xc1, false},
-	{0xce, false}, {0xcf, false}, {0xe7, false}, {0xe8, false}, {0xfe, false}, {0x10a, false},
-	{0x10b, false}, {0x174, false}, {0x175, false}, {0x176, false}, {0x179, false},
-	{0x17a, false}, {0x186, false}, {0x198, false}, {0x199, false}, {0x19a, false},
-	{0x19b, false}, {0x19c, false}, {0x1a0, false}, {0x1a2, false}, {0x1b0, false},
-	{0x1d9, false}, {0x200, false}, {0x201, false}, {0x250, false}, {0x258, false},
-	{0x259, false}, {0x268, false}, {0x26f, false}, {0x277, false}, {0x2ff, false},
-	{0x309, false}, {0x345, false}, {0x38d, false}, {0x38f, false}, {0x400, false},
-	{0x480, false}, {0x481, false}, {0x482, false}, {0x483, false}, {0x484, false},
-	{0x485, false}, {0x486, false}, {0x487, false}, {0x488, false}, {0x489, false},
-	{0x48a, false}, {0x48b, false}, {0x48c, false}, {0x491, false}, {0x4d0, false},
-	{0x570, false}, {0x600, false}, {0x606, false}, {0x611, false}, {0x6e0, false},
-	{0x770, false}, {0x802, false}, {0x803, false}, {0x80f, false}, {0xc80, false},
-	{0xc8f, false}, {0xd90, false}, {0xda0, false}, {0x12345678, false},
-	{0xc0000080, false}, {0xc0000081, false}, {0xc0000082, false}, {0xc0000083, false},
-	{0xc0000084, false}, {0xc0000100, false}, {0xc0000101, false}, {0xc0000102, false},
-	{0xc0000103, false}, {0xc0010015, false},
-};
-
 static void probe_cpuid_leaf(uint32_t leaf, uint32_t subleaf)
 {
 	uint32_t r[4];
 
 	cpuid(leaf, subleaf, r);
-	print("cpuid %08x.%u eax: %08x\n", leaf, subleaf, r[0]);
-	print("cpuid %08x.%u ebx: %08x\n", leaf, subleaf, r[1]);
-	print("cpuid %08x.%u ecx: %08x\n", leaf, subleaf, r[2]);
-	print("cpuid %08x.%u edx: %08x\n", leaf, subleaf, r[3]);
+	print("cpuid %08x.%u: %08x %08x %08x %08x\n", leaf, subleaf, r[0], r[1], r[2], r[3]);
 }
 
 static void probe_cpuid(void)
@@ -85,20 +58,39 @@ static void probe_cpuid(void)
 	max = r[0];
 	for (uint32_t leaf = 0x80000000U; leaf <= max; leaf++)
 		probe_cpuid_leaf(leaf, 0U);
+	/* Above the highest leaf of each range. */
+	probe_cpuid_leaf(0x0000ffffU, 0U);
+	probe_cpuid_leaf(0x4000ffffU, 0U);
+	probe_cpuid_leaf(0x8000ffffU, 0U);
 }
 
+/* In a range, MSRs that cannot be read are left out. */
+static void probe_msr_range(uint32_t first, uint32_t last)
+{
+	for (uint32_t msr = first; msr <= last; msr++) {
+		uint64_t value, again;
+
+		if (!rdmsr_safe(msr, &value)) {
+			if (first == last)
+				print("msr %08x: fault\n", msr);
+			continue;
+		}
+		(void)rdmsr_safe(msr, &again);
+		if (again == value)
+			print("msr %08x: %016lx\n", msr, value);
+		else
+			print("msr %08x: counts\n", msr);
+	}
+}
+
+/* All that VMX's bitmap can open to a guest, and some of what it cannot. */
 static void probe_msrs(void)
 {
-	for (size_t i = 0U; i < ARRAY_SIZE(msrs); i++) {
-		uint64_t value;
-
-		if (!rdmsr_safe(msrs[i].number, &value))
-			print("msr %08x: fault\n", msrs[i].number);
-		else if (msrs[i].time)
-			print("msr %08x: counts\n", msrs[i].number);
-		else
-			print("msr %08x: %016lx\n", msrs[i].number, value);
-	}
+	probe_msr_range(0U, 0x1fffU);
+	probe_msr_range(0x12345678U, 0x12345678U);
+	probe_msr_range(0x40000000U, 0x40000007U);
+	probe_msr_range(0xc0000000U, 0xc0001fffU);
+	probe_msr_range(0xc0010000U, 0xc001001fU);
 }
 
 static void probe_control_registers(void)
@@ -110,14 +102,20 @@ static void probe_control_registers(void)
 	print("cr0: %016lx\ncr4: %016lx\n", cr0, cr4);
 }
 
-/* Ports that nobody drives read FF: only the others are printed. */
+/*
+ * Ports that nobody drives read FF: only the others are printed, once all are read, since one of
+ * them tells that the printing goes on.
+ */
 static void probe_port_range(uint32_t first, uint32_t last)
 {
-	for (uint32_t port = first; port <= last; port++) {
-		uint8_t value = in8((uint16_t)port);
+	static uint8_t value[0x10000];
 
-		if (value != 0xffU)
-			print("port %04x: %02x\n", port, value);
+	print_flush();
+	for (uint32_t port = first; port <= last && port < sizeof(value); port++)
+		value[port] = in8((uint16_t)port);
+	for (uint32_t port = first; port <= last && port < sizeof(value); port++) {
+		if (value[port] != 0xffU)
+			print("port %04x: %02x\n", port, value[port]);
 	}
 }
 
@@ -155,6 +153,7 @@ static void probe_ports(const uint8_t *boot_params)
 {
 	const char *at = find_port_ranges(boot_params);
 
+	out8(0x70U, RTC_D);
 	if (at == NULL) {
 		probe_port_range(0U, 0xffffU);
 		return;
@@ -219,58 +218,20 @@ static void probe_memory_map(const uint8_t *boot_params)
 		      e[i].type);
 }
 
-static const uint8_t *find_rsdp(const uint8_t *boot_params)
-{
-	uint64_t given = *(const uint64_t *)(const void *)(boot_params + ACPI_RSDP);
-	static const char signature[] = "RSD PTR ";
-
-	if (given != 0U)
-		return (const uint8_t *)given;
-	for (uint64_t at = 0xe0000U; at < 0x100000U; at += 16U) {
-		if (*(const uint64_t *)at == *(const uint64_t *)(const void *)signature)
-			return (const uint8_t *)at;
-	}
-	return NULL;
-}
-
-static void probe_table(const uint8_t *table)
-{
-	uint32_t length = *(const uint32_t *)(const void *)(table + 4);
-	uint8_t sum = 0U;
-
-	for (uint32_t i = 0U; i < length; i++)
-		sum = (uint8_t)(sum + table[i]);
-	print("acpi %c%c%c%c: length %u revision %u sum %02x\n", (char)table[0], (char)table[1],
-	      (char)table[2], (char)table[3], length, table[8], sum);
-}
-
-static void probe_acpi(const uint8_t *boot_params)
-{
-	const uint8_t *rsdp = find_rsdp(boot_params), *rsdt;
-	uint32_t length;
-
-	if (rsdp == NULL) {
-		print("acpi: absent\n");
-		return;
-	}
-	rsdt = (const uint8_t *)(uint64_t)*(const uint32_t *)(const void *)(rsdp + 16);
-	probe_table(rsdt);
-	length = *(const uint32_t *)(const void *)(rsdt + 4);
-	for (uint32_t at = 36U; at + 4U <= length; at += 4U)
-		probe_table((const uint8_t *)(uint64_t)*(const uint32_t *)(const void *)(rsdt + at));
-}
-
 void guest_main(const void *boot_params)
 {
+	const uint8_t *fadt;
+
 	idt_init();
 	print("probe start\n");
 	probe_cpuid();
 	probe_control_registers();
 	probe_msrs();
 	probe_memory_map(boot_params);
-	probe_acpi(boot_params);
+	fadt = probe_acpi(boot_params);
 	probe_pci();
 	probe_mmio();
 	probe_ports(boot_params);
+	probe_interrupts(fadt);
 	print("probe done\n");
 }
