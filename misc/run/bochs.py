@@ -7,6 +7,7 @@ from pathlib import Path
 from misc.run.machine import Machine, MachineSpec, find_bochs
 
 DEFAULT_MODEL = "corei7_skylake_x"
+INSTALLED = Path("/usr/bin/bochs-bin")
 
 # Quiet, without windows, without a person: VNC that waits for nobody, panics
 # that end the run, and a log of what the CPU model found wrong.
@@ -20,7 +21,7 @@ romimage: file="{share}/BIOS-bochs-latest"
 vgaromimage: file="{share}/VGABIOS-lgpl-latest"
 pci: enabled=1, chipset=i440fx
 clock: sync=none, time0=utc
-com1: enabled=1, mode=socket-client, dev="localhost:{port}"
+com1: enabled=1, mode=socket-client, dev="127.0.0.1:{port}"
 port_e9_hack: enabled=1
 sound: waveoutdrv=dummy
 speaker: enabled=0
@@ -37,8 +38,8 @@ class Bochs(Machine):
 
     name = "bochs"
 
-    def __init__(self) -> None:
-        self.program = find_bochs()
+    def __init__(self, program: Path | None = None) -> None:
+        self.program = program or find_bochs()
         self._unpacked = self.program.name == "bochs"
 
     def environment(self) -> dict[str, str]:
@@ -80,6 +81,15 @@ class Bochs(Machine):
         found = re.findall(r"^.*(?:>>PANIC<<|VMFAIL|VMENTER FAIL|VMEXIT_TRIPLE|3rd \().*$", log,
                            re.MULTILINE)
         return "\n".join(found[-5:])
+
+
+class InstalledBochs(Bochs):
+    """The Bochs of this Debian, which Bochs is too where 3.0 cannot be fetched."""
+
+    name = "bochs-installed"
+
+    def __init__(self) -> None:
+        super().__init__(INSTALLED)
 
 
 def ticks(folder: Path) -> int:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Which machine to run on: the fastest one that has VMX."""
 
-from misc.run.bochs import Bochs
+from misc.run.bochs import Bochs, InstalledBochs
 from misc.run.machine import Machine, nested_vmx_missing
 from misc.run.qemu import Kvm, Qemu
 
-MACHINES: dict[str, type[Machine]] = {"bochs": Bochs, "qemu": Qemu, "kvm": Kvm}
+MACHINES: dict[str, type[Machine]] = {
+    machine.name: machine for machine in (Bochs, InstalledBochs, Qemu, Kvm)}
 
 
 def choose(name: str = "auto") -> tuple[Machine, str]:
