@@ -49,15 +49,26 @@ choose()
 	return 1
 }
 
+refuse()
+{
+	{
+		echo "setup: these Debian packages are missing:"
+		echo "$missing" | sed 's/^/setup:   /'
+		echo "setup: $1"
+		echo "setup: let root run $(readlink -f "$0"), then try again"
+	} >&2
+	exit 1
+}
+
 missing=$(missing_lines)
 [ -n "$missing" ] || exit 0
 
 as_root=
 if [ "$(id -u)" -ne 0 ]; then
 	if ! command -v sudo >/dev/null; then
-		echo "setup: these packages are missing, and this is neither root nor is there sudo:" >&2
-		echo "$missing" >&2
-		exit 1
+		refuse "this is not root, and there is no sudo"
+	elif ! sudo env true; then
+		refuse "sudo does not let this user install them"
 	fi
 	as_root=sudo
 fi
