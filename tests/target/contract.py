@@ -21,7 +21,8 @@ standing for anything, or a computation on hexadecimal numbers from left to righ
     [cpuid 40000010.0 eax] * 3e8      what the VM reads elsewhere
     about khz                         a fact of the machine, 1 % more or less
 
-A row of the hypervisor's or acrn-dm's without such an X could not be broken by
+What a row names without a `*` must read so even where nothing was printed, unless the
+row says "there if" the CPU has something. A row of the hypervisor's or acrn-dm's without such an X could not be broken by
 anything, and is refused, unless it says "not judged:" and why.
 """
 
@@ -59,6 +60,7 @@ class Row:
     owner: str
     reads: str | None
     judged: bool = True
+    always: bool = True
 
     def matches(self, key: str) -> bool:
         """Whether this row is about `key`."""
@@ -74,7 +76,8 @@ def parse_row(cells: list[str]) -> Row:
     judged = "not judged: " not in text
     if judged and owner in ("hypervisor", "dm") and not reads:
         raise ValueError(f"{what}: neither says what it reads nor why it is not judged")
-    return Row(re.findall(r"`([^`]*)`", what), owner, reads.group(1) if reads else None, judged)
+    return Row(re.findall(r"`([^`]*)`", what), owner, reads.group(1) if reads else None, judged,
+               "there if " not in text)
 
 
 def parse_cells(line: str) -> list[str]:
@@ -149,7 +152,9 @@ def reads_as(rule: str, bare: str, here: str, seen: Keys, facts: dict[str, int])
 def judge(rows: list[Row], bare: Keys, seen: Keys, facts: dict[str, int]) -> list[str]:
     """What contradicts the contract, one sentence each."""
     wrong = []
-    for key in sorted(bare.keys() | seen.keys()):
+    promised = {pattern for row in rows if row.reads and row.judged and row.always
+                for pattern in row.patterns if not set("*?[").intersection(pattern)}
+    for key in sorted(bare.keys() | seen.keys() | promised):
         there, here = bare.get(key, default_value(key)), seen.get(key, default_value(key))
         row = next((row for row in rows if row.matches(key)), None)
         if row is None:
