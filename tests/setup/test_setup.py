@@ -8,6 +8,7 @@ down what apt-get was asked for.
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import unittest
 from pathlib import Path
@@ -159,6 +160,20 @@ class Install(Setup):
         result = self.install()
         self.assertNotEqual(result.returncode, 0)
         self.assertIn("apt says no", result.stderr)
+
+
+class Images(unittest.TestCase):
+    """misc/guest/mkimage.py"""
+
+    def test_user_path(self) -> None:
+        # Can a user whose PATH is Debian's, without sbin, make a disk?
+        script = ("from pathlib import Path; from misc.guest.mkimage import make_ext4; import sys; "
+                  "make_ext4(Path(sys.argv[1]), 2, [])")
+        with tempfile.TemporaryDirectory() as folder:
+            disk = Path(folder, "disk.img")
+            subprocess.run([sys.executable, "-c", script, disk], cwd=TOP, check=True,
+                           env={"PATH": "/usr/local/bin:/usr/bin:/bin"})
+            self.assertEqual(disk.stat().st_size, 2 << 20)
 
 
 class FetchBochs(Setup):
