@@ -163,6 +163,33 @@ static void test_power_order(void **state)
 	assert_int_equal(power_status(&machine), 5);
 }
 
+/* What if the guest writes PM1 registers by parts, or across the end of their block? */
+static void test_pm1_event(void **state)
+{
+	const uint16_t enable = ACPI_PM1_EVENT_PORT + 2;
+
+	(void)state;
+	for (uint16_t port = ACPI_PM1_EVENT_PORT - 4; port < ACPI_PM1_EVENT_PORT + 4; port++) {
+		for (unsigned int size = 1; size <= 4; size *= 2) {
+			bool inside = port >= ACPI_PM1_EVENT_PORT &&
+				      port + size <= ACPI_PM1_EVENT_PORT + 4U;
+
+			machine_out(port, size, UINT32_MAX);
+			machine_out(port, size, inside ? 0 : UINT32_MAX);
+			assert_int_equal(machine_in(port, size),
+					 inside ? 0 : UINT32_MAX >> (32 - 8 * size));
+		}
+	}
+	assert_int_equal(machine_in(ACPI_PM1_EVENT_PORT, 4), 0);
+	machine_out(enable, 2, 0xffff);
+	assert_int_equal(machine_in(ACPI_PM1_EVENT_PORT, 4), 0x07210000);
+	machine_out(enable, 1, 0);
+	assert_int_equal(machine_in(enable, 2), 0x0700);
+	machine_out(ACPI_PM1_EVENT_PORT, 4, 0x00210000);
+	assert_int_equal(machine_in(enable, 1), 0x21);
+	assert_int_equal(machine_in(enable + 1, 1), 0);
+}
+
 static atomic_bool in_driver;
 
 static void sleep_in_driver(void)
@@ -254,6 +281,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_debugexit, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pm1_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_power_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_driver_fails, setup, teardown),
