@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A User VM with a network, random numbers, serial lines, and a processor of its own."""
+
+from tests.run.target import BROKEN, TargetTest
+
+# Waits until a file has a line, for a while.
+UNTIL = """\
+until_line()
+{
+	tries=200
+	until grep -q "$1" "$2" || [ $tries = 0 ]; do
+		sleep 0.5
+		tries=$((tries - 1))
+	done
+}
+"""
+
+LAUNCH = UNTIL + """\
+hsm=/sys/devices/virtual/misc/acrn_hsm
+echo 0 >/sys/devices/system/cpu/cpu1/online
+echo 1 >$hsm/remove_cpu && echo "removed; $(nproc) left"
+
+ip link set lo up
+brctl addbr br0
+ip addr add 10.0.0.1/24 dev br0
+ip link set br0 up
+tunctl -t tap0 >/dev/null
+brctl addif br0 tap0
+
+acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
+	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
+	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
+	</dev/null 2>/run/dm.log &
+until_line com1: /run/dm.log
+pty=$(sed -n 's/.*com1: //p' /run/dm.log)
+cat $pty >/run/com1.log 2>/dev/null &
+until_line '^network' /run/com1.log
+mkfifo /run/com2
+nc 127.0.0.1 4444 <>/run/com2 >/run/com2.log &
+
+ping -c 1 10.0.0.2 | grep received
+nc 10.0.0.2 5000 </bin/acrn-dm | cmp - /bin/acrn-dm && echo "same bytes back"
+echo walnut >$pty
+until_line '^com2' /run/com2.log
+echo hazel >/run/com2
+wait %1
+echo "acrn-dm ended with status $?"
+grep ' heard ' /run/com2.log
+cat /run/com1.log
+"""
+
+DEVICES = """\
+echo "CPUs: $(nproc)"
+ip addr add 10.0.0.2/24 dev eth0
+ip link set eth0 up
+nc -l -p 5000 -e cat &
+echo network
+cat /sys/class/net/eth0/address
+ping -c 1 10.0.0.1 | grep received
+for i in 1 2; do
+	dd if=/dev/hwrng bs=16 count=1 2>/dev/null >/run/random$i
+done
+echo "random: $(stat -c %s /run/random1), $(cmp -s /run/random1 /run/random2; echo $?)"
+read -r word
+echo "com1 heard $word"
+exec <>/dev/ttyS1
+echo com2 >/dev/ttyS1
+read -r word
+echo "com2 heard $word" >/dev/ttyS1
+wait
+"""
+
+
+class Devices(TargetTest):
+    """One boot with all the devices that others have no need of."""
+
+    LIMIT = 300
+
+    def test_devices(self) -> None:
+        # Do network, random numbers, serial lines and a processor of its own work together?
+        vm = self.service_vm(LAUNCH, devices=DEVICES)
+        vm.user_disk_mb = 0
+        session = self.boot_service_vm(vm, cpus=2)
+        failed = BROKEN + "|launch ended"
+        session.expect("gave up its processor with APIC id 1$", 100, failed)
+        session.expect("^removed; 1 left", 30, failed)
+        for line in ("1 packets received", "^same bytes back$", "^acrn-dm ended with status 0$",
+                     "^com2 heard hazel$", "^CPUs: 1$", "^00:16:3e:01:02:03$",
+                     "1 packets received", "^random: 16, 1$", "^com1 heard walnut$"):
+            session.expect(line, 100, failed)
