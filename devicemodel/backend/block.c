@@ -20,6 +20,7 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,7 @@ struct block {
 	int fd;
 	int cached_fd; /* with nocache: for buffers that O_DIRECT cannot take; else -1 */
 	struct block_info info;
+	atomic_uint failures; /* each disk tells of its own first LOG_GUEST_LIMIT */
 	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
 
 	pthread_mutex_t lock;
@@ -122,7 +124,7 @@ static const char *op_name(enum block_op op)
 	return op == BLOCK_READ ? "read" : op == BLOCK_WRITE ? "write" : "flush";
 }
 
-static int perform(const struct block *b, struct block_req *req)
+static int perform(struct block *b, struct block_req *req)
 {
 	int err = 0;
 
@@ -136,9 +138,9 @@ static int perform(const struct block *b, struct block_req *req)
 	}
 	if (err == 0 && req->op == BLOCK_FLUSH)
 		err = sync_file(b);
-	if (err != 0)
-		log_guest("%s: %s at byte %" PRIu64 " failed: %s", b->name, op_name(req->op),
-			  req->offset, strerror(-err));
+	if (err != 0 && atomic_fetch_add(&b->failures, 1U) < LOG_GUEST_LIMIT)
+		log_warn("%s: %s at byte %" PRIu64 " failed: %s", b->name, op_name(req->op),
+			 req->offset, strerror(-err));
 	return err;
 }
 
@@ -323,16 +325,18 @@ static int measure(struct block *b, const char *path)
 		physical = (unsigned int)st.st_blksize;
 	} else {
 		log_err("%s: %s is neither a file nor a block device", b->name, path);
-		return -EINVAL;
+		return -ENOTBLK;
+	}
+	if (bytes < BLOCK_SECTOR) {
+		log_err("%s: %s has %u bytes, less than a sector; make it the size of the disk "
+			"first",
+			b->name, path, (unsigned int)bytes);
+		return -ENODATA;
 	}
 	if (bytes % BLOCK_SECTOR != 0)
 		log_notice("%s: the last %u bytes of %s are no whole sector, they stay unused",
 			   b->name, (unsigned int)(bytes % BLOCK_SECTOR), path);
 	b->info.size = bytes - bytes % BLOCK_SECTOR;
-	if (b->info.size == 0) {
-		log_err("%s: %s is empty; make it the size of the disk first", b->name, path);
-		return -EINVAL;
-	}
 	b->info.logical = power_of_two((unsigned int)logical) && logical >= (int)BLOCK_SECTOR
 				  ? (uint32_t)logical
 				  : BLOCK_SECTOR;

@@ -188,13 +188,13 @@ static void test_no_disk(void **state)
 	(void)state;
 	assert_int_equal(try_open("absent", ""), -ENOENT);
 	assert_int_equal(try_open("", ""), -EISDIR);
-	assert_int_equal(try_open("", ",ro"), -EINVAL);
+	assert_int_equal(try_open("", ",ro"), -ENOTBLK);
 	assert_int_equal(try_open("disk/x", ""), -ENOTDIR);
-	assert_int_equal(block_open(&disk, "test", "/dev/null"), -EINVAL);
+	assert_int_equal(block_open(&disk, "test", "/dev/null"), -ENOTBLK);
 	make_file(image, 0);
-	assert_int_equal(try_open("disk", ""), -EINVAL);
+	assert_int_equal(try_open("disk", ""), -ENODATA);
 	make_file(image, 511);
-	assert_int_equal(try_open("disk", ""), -EINVAL);
+	assert_int_equal(try_open("disk", ""), -ENODATA);
 }
 
 /* What is the size of a file that is no whole number of sectors? */
@@ -398,6 +398,34 @@ static void test_errors(void **state)
 	block_close(disk);
 }
 
+/* What if one disk fails again and again: is its log short, and that of the next disk not gone? */
+static void test_complaints(void **state)
+{
+	uint8_t buf[512] = {0};
+	int err = dup(STDERR_FILENO), lines;
+	FILE *log = tmpfile();
+
+	(void)state;
+	assert_non_null(log);
+	log_set_level(LOG_LEVEL_WARNING);
+	dup2(fileno(log), STDERR_FILENO);
+	atomic_store(&fake_io.nowait_errno, EAGAIN);
+	atomic_store(&fake_io.read_errno, EIO);
+	for (int n = 0; n < 2; n++) {
+		assert_int_equal(try_open("disk", ""), 0);
+		for (unsigned int i = 0; i < 2 * LOG_GUEST_LIMIT; i++)
+			(void)do_io(BLOCK_READ, 0, buf, 512, false);
+		block_close(disk);
+	}
+	dup2(err, STDERR_FILENO);
+	close(err);
+	rewind(log);
+	for (lines = 0; fscanf(log, "%*[^\n]\n") != EOF; lines++)
+		;
+	fclose(log);
+	assert_int_equal(lines, 2 * LOG_GUEST_LIMIT);
+}
+
 /* What if the file may grow no further? The write fails, the program lives. */
 static void test_file_limit(void **state)
 {
@@ -519,6 +547,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_scatter, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_inline, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_errors, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_complaints, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_file_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
