@@ -85,7 +85,9 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 		if (ret == 0 || (word[0] == '\0' && cfg->path[0] != '\0'))
 			continue;
 		if (cfg->path[0] != '\0') {
-			log_err("%s: unknown option \"%s\"", name, word);
+			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru and "
+				"nocache",
+				name, word);
 			return -EINVAL;
 		}
 		if (word[0] != '\0' &&
@@ -95,7 +97,8 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 		}
 	}
 	if (cfg->path[0] == '\0') {
-		log_err("%s: no path of a file or block device given", name);
+		log_err("%s: no file or block device given: the form is virtio-blk,path[,options]",
+			name);
 		return -EINVAL;
 	}
 	return 0;

@@ -46,6 +46,7 @@ int tap_open(const char *name, const char *device)
 {
 	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
 	int fd, ret, header = TAP_HEADER;
+	bool there;
 
 	if (strlen(name) >= sizeof(ifr.ifr_name)) {
 		log_err("%s: tap name %s has more than %zu characters", device, name,
@@ -60,6 +61,7 @@ int tap_open(const char *name, const char *device)
 		return ret;
 	}
 	memcpy(ifr.ifr_name, name, strlen(name));
+	there = if_nametoindex(name) != 0;
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		ret = -errno;
 		log_err("%s: cannot attach to tap %s: %s%s", device, name, strerror(-ret),
@@ -69,6 +71,9 @@ int tap_open(const char *name, const char *device)
 	ret = ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ? -errno : tap_partial_checksum(fd, false);
 	if (ret == 0)
 		ret = set_up(name);
+	if (ret == 0 && !there)
+		log_notice("%s: there was no tap %s; it is made for this VM, and on no bridge yet",
+			   device, name);
 	if (ret < 0) {
 		log_err("%s: cannot set up tap %s: %s", device, name, strerror(-ret));
 		goto out;

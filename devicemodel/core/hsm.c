@@ -63,8 +63,8 @@ int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 
 	for (int i = 0; i < CREATE_TRIES; i++) {
 		err = request(hsm, ACRN_IOCTL_CREATE_VM, req);
-		if (!err)
-			return 0;
+		if (!err || err == -ENOTTY)
+			break;
 		nanosleep(&interval, NULL);
 	}
 	return err;

@@ -70,6 +70,8 @@ static int run(struct vm *vm)
 			status = vm_run(vm);
 		mevent_delete(ev, true);
 		vm_destroy(vm);
+	} else if (vm->misused) {
+		status = 2;
 	}
 	iothread_destroy(events);
 	return status;

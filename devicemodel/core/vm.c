@@ -17,6 +17,7 @@
 #include "ioreq.h"
 #include "load.h"
 #include "log.h"
+#include "meminfo.h"
 #include "pci.h"
 #include "platform.h"
 #include "power.h"
@@ -33,6 +34,11 @@ static int create_in_hypervisor(struct vm *vm)
 	strncpy((char *)&req.uuid, vm->cfg.name, sizeof(req.uuid) - 1);
 	req.ioreq_buf = (uint64_t)(uintptr_t)ioreq_page(vm);
 	err = hsm_create_vm(vm->hsm, &req);
+	if (err == -ENOTTY) {
+		log_err("/dev/acrn_hsm does not know these requests: the kernel must have the HSM "
+			"driver of Linux 5.12 or later");
+		return err;
+	}
 	if (err) {
 		log_err("the hypervisor refuses VM \"%s\" (%s): is the name in use, are the CPUs "
 			"its own, is a VM slot free?",
@@ -60,6 +66,8 @@ int vm_create(struct vm *vm)
 		goto out;
 	}
 	err = hsm_open(&vm->hsm);
+	if (!err)
+		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
 	if (!err)
 		err = create_in_hypervisor(vm);
 	if (!err)

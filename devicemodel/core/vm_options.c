@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cpu_map.h"
+#include "gmem.h"
 #include "log.h"
 #include "options.h"
 #include "vm.h"
@@ -47,6 +48,10 @@ static int parse_memory(struct vm_config *cfg, const char *arg)
 	}
 	if (number == 0 || number > UINT64_MAX >> shift)
 		goto bad;
+	if (number << shift > GMEM_MAX) {
+		log_err("-m %s: at most %lluM", arg, GMEM_MAX >> 20);
+		return -EINVAL;
+	}
 	cfg->mem_size = number << shift;
 	return 0;
 bad:

@@ -130,6 +130,9 @@ int pci_cap_add_pcie(struct pci_device *dev);
 /* Interrupt pin A on the slot's GSI; the interrupt line register follows. */
 void pci_intx_add(struct pci_device *dev);
 
+/* For devices that take no configuration: 0, or -EINVAL with a line in the log. */
+int pci_no_config(const struct pci_device *dev, const char *config);
+
 /* --- interrupts, any thread --- */
 
 bool pci_msi_enabled(const struct pci_device *dev);

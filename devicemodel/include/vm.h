@@ -77,6 +77,7 @@ struct vm {
 	struct vm_config cfg;
 	unsigned int vcpu_num;	   /* set by vm_create(), 1..VM_MAX_VCPUS */
 	uint16_t vmid;		   /* relative to the Service VM */
+	bool misused;		   /* vm_create() failed for a device's configuration text */
 	struct hsm *hsm;	   /* hsm.h */
 	struct gmem *gmem;	   /* gmem.h */
 	struct io_space *pio;	   /* pio.h */

@@ -9,16 +9,14 @@
 
 static int hostbridge_init(struct pci_device *dev, const char *config)
 {
-	(void)config;
 	pci_cfg_set_ids(dev, 0x1275, 0x1275, CLASS_BRIDGE_HOST, 0);
-	return 0;
+	return pci_no_config(dev, config);
 }
 
 static int amd_hostbridge_init(struct pci_device *dev, const char *config)
 {
-	(void)config;
 	pci_cfg_set_ids(dev, 0x1022, 0x7432, CLASS_BRIDGE_HOST, 0);
-	return 0;
+	return pci_no_config(dev, config);
 }
 
 static const struct pci_ops hostbridge = {.name = "hostbridge", .init = hostbridge_init};

@@ -45,9 +45,16 @@ static int parse_lpc(struct vm_config *cfg, const char *arg)
 		if (len == strlen(coms[i].name) && strncasecmp(arg, coms[i].name, len) == 0)
 			break;
 	}
-	if (i == VM_COM_PORTS || !chardev_spec_valid(comma + 1)) {
+	if (!comma || i == VM_COM_PORTS || !chardev_spec_valid(comma + 1)) {
 		log_err("-l %s: the form is com1..com4,stdio or pty or /dev/... or tcp:port", arg);
 		return -EINVAL;
+	}
+	for (unsigned int j = 0; j < VM_COM_PORTS; j++) {
+		if (cfg->com[j] && strcmp(comma + 1, "stdio") == 0 &&
+		    strcmp(cfg->com[j], "stdio") == 0) {
+			log_err("-l %s: %s has stdio already", arg, coms[j].name);
+			return -EINVAL;
+		}
 	}
 	if (cfg->com[i]) {
 		log_err("-l %s: %s is given twice", arg, coms[i].name);
@@ -78,9 +85,11 @@ static void lpc_deinit(struct pci_device *dev)
 
 static int lpc_init(struct pci_device *dev, const char *config)
 {
-	struct lpc *lpc = calloc(1, sizeof(*lpc));
+	struct lpc *lpc;
 
-	(void)config;
+	if (pci_no_config(dev, config))
+		return -EINVAL;
+	lpc = calloc(1, sizeof(*lpc));
 	if (!lpc)
 		return -ENOMEM;
 	dev->priv = lpc;

@@ -159,6 +159,14 @@ static void ecam_write(void *arg, uint64_t offset, unsigned int size, uint64_t v
 
 static const struct io_ops ecam_ops = {.read = ecam_read, .write = ecam_write};
 
+int pci_no_config(const struct pci_device *dev, const char *config)
+{
+	if (!config)
+		return 0;
+	log_err("%s: \"%s\": this device takes no configuration", dev->name, config);
+	return -EINVAL;
+}
+
 static void free_device(struct pci_device *dev)
 {
 	pci_msix_free(dev);
@@ -183,6 +191,7 @@ static int add_device(struct vm *vm, const struct pci_slot *slot)
 	pci_cfg_init(dev);
 	err = dev->ops->init(dev, slot->config);
 	if (err) {
+		vm->misused = err == -EINVAL;
 		free_device(dev);
 		return err;
 	}

@@ -236,12 +236,13 @@ static int parse(struct net *net, const char *config, char *tap, size_t size)
 				return -EINVAL;
 			}
 		} else if (word[0] != '\0') {
-			log_err("%s: unknown option \"%s\"", name, word);
+			log_err("%s: unknown option \"%s\"; there are tap=, mac= and mac_seed=",
+				name, word);
 			return -EINVAL;
 		}
 	}
 	if (tap[0] == '\0') {
-		log_err("%s: no tap=name given", name);
+		log_err("%s: no tap given: the form is virtio-net,tap=name[,mac=address]", name);
 		return -EINVAL;
 	}
 	return 0;

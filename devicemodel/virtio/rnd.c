@@ -44,7 +44,7 @@ static int rnd_create(struct virtio_dev *dev, const char *config)
 		log_notice("%s: option kernel=on has no effect: numbers come from acrn-dm",
 			   dev->name);
 	} else if (config != NULL && config[0] != '\0') {
-		log_err("%s: unknown option \"%s\"", dev->name, config);
+		log_err("%s: unknown option \"%s\": there is none to give", dev->name, config);
 		return -EINVAL;
 	}
 	return 0;

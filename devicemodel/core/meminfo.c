@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * The Service VM's free memory. Guest memory is pinned piece by piece while the VM is made; when
+ * there is too little, Linux does not refuse but kills some process. So vm.c asks before. Main
+ * thread, no state; what other programs take in the meantime it cannot know.
+ */
+#include "meminfo.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gmem.h"
+#include "log.h"
+
+/* For the Service VM itself, this program, and the driver's lists of pages. */
+#define RESERVE (16ULL << 20)
+
+/* The number behind the name, a whole line's beginning with its colon; 0 if it is not there. */
+static uint64_t value(const char *text, const char *name)
+{
+	const char *at = strstr(text, name);
+
+	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+int meminfo_check(const char *file, uint64_t size)
+{
+	char text[4096];
+	uint64_t available, huge;
+	ssize_t n = -1;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		n = read(fd, text, sizeof(text) - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	available = value(text, "MemAvailable:") << 10;
+	/* Huge pages that the administrator set aside are not counted there. */
+	huge = value(text, "Hugepagesize:") << 10;
+	if (huge == GMEM_ALIGN)
+		available +=
+			(value(text, "HugePages_Free:") - value(text, "HugePages_Rsvd:")) * huge;
+	if (available == 0 || (available > RESERVE && size <= available - RESERVE))
+		return 0;
+	log_err("-m: the VM wants %llu MB, the Service VM has %llu MB free, of which it keeps %llu",
+		(unsigned long long)(size >> 20), (unsigned long long)(available >> 20),
+		(unsigned long long)(RESERVE >> 20));
+	return -ENOMEM;
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+/*
+ * /dev/acrn_hsm for a real acrn-dm on a machine without it: test_users.py compiles this and puts
+ * it before the C library (LD_PRELOAD). The VM it makes powers off at its first chance.
+ *
+ *   FAKE_HSM=new|old   the driver answers, or knows no request (ENOTTY)
+ *   FAKE_LOG=file      gets a letter a request: C create, M memory, S start, P pause, D destroy
+ *   FAKE_READ_ONLY=path, FAKE_MEMINFO=file    a file that is on a read-only file system, and
+ *                      what is read in place of /proc/meminfo
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <linux/acrn.h>
+
+#define PM1_CONTROL 0x404
+#define POWER_OFF   (1U << 13 | 5U << 10)
+
+static int driver = -1;
+static struct acrn_io_request_buffer *page;
+
+static int is(const char *name, const char *value)
+{
+	const char *set = getenv(name);
+
+	return set && strcmp(set, value) == 0;
+}
+
+static int real_open(const char *path, int flags)
+{
+	int (*next)(const char *, int, ...) = (int (*)(const char *, int, ...))dlsym(RTLD_NEXT, "open");
+
+	return next(path, flags, 0);
+}
+
+int open(const char *path, int flags, ...)
+{
+	if (strcmp(path, "/dev/acrn_vhm") == 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	if (strcmp(path, "/dev/acrn_hsm") == 0)
+		return driver = eventfd(0, EFD_CLOEXEC);
+	if (is("FAKE_READ_ONLY", path) && (flags & O_ACCMODE) != O_RDONLY) {
+		errno = EROFS;
+		return -1;
+	}
+	if (strcmp(path, "/proc/meminfo") == 0 && getenv("FAKE_MEMINFO"))
+		path = getenv("FAKE_MEMINFO");
+	return real_open(path, flags);
+}
+
+static void note(char letter)
+{
+	int fd = getenv("FAKE_LOG") ? real_open(getenv("FAKE_LOG"), O_WRONLY | O_APPEND) : -1;
+
+	if (fd >= 0 && write(fd, &letter, 1) == 1)
+		close(fd);
+}
+
+static void power_off(void)
+{
+	struct acrn_io_request *slot = &page->req_slot[0];
+
+	slot->type = ACRN_IOREQ_TYPE_PORTIO;
+	slot->reqs.pio_request.direction = ACRN_IOREQ_DIR_WRITE;
+	slot->reqs.pio_request.address = PM1_CONTROL;
+	slot->reqs.pio_request.size = 2;
+	slot->reqs.pio_request.value = POWER_OFF;
+	slot->processed = ACRN_IOREQ_STATE_PROCESSING;
+}
+
+static int answer(unsigned long code, void *arg)
+{
+	struct acrn_vm_creation *creation = arg;
+
+	if (!is("FAKE_HSM", "new")) {
+		errno = ENOTTY;
+		return -1;
+	}
+	switch (code) {
+	case ACRN_IOCTL_CREATE_VM:
+		creation->vmid = 1;
+		creation->vcpu_num = 1;
+		page = (struct acrn_io_request_buffer *)(uintptr_t)creation->ioreq_buf;
+		note('C');
+		break;
+	case ACRN_IOCTL_SET_MEMSEG:
+		note('M');
+		break;
+	case ACRN_IOCTL_START_VM:
+		note('S');
+		break;
+	case ACRN_IOCTL_ATTACH_IOREQ_CLIENT:
+		power_off();
+		break;
+	case ACRN_IOCTL_NOTIFY_REQUEST_FINISH:
+		page->req_slot[0].processed = ACRN_IOREQ_STATE_FREE;
+		break;
+	case ACRN_IOCTL_PAUSE_VM:
+		note('P');
+		break;
+	case ACRN_IOCTL_DESTROY_VM:
+		note('D');
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+int ioctl(int fd, unsigned long code, ...)
+{
+	int (*next)(int, unsigned long, ...) =
+		(int (*)(int, unsigned long, ...))dlsym(RTLD_NEXT, "ioctl");
+	va_list args;
+	void *arg;
+
+	va_start(args, code);
+	arg = va_arg(args, void *);
+	va_end(args);
+	if (fd < 0 || fd != driver)
+		return next(fd, code, arg);
+	return answer(code, arg);
+}
