@@ -37,7 +37,7 @@
 struct net {
 	struct virtio_dev *dev;
 	int fd;
-	struct mevent *event;
+	struct mevent *event; /* NULL: the tap is gone */
 	struct virtio_net_config config;
 
 	pthread_mutex_t lock;
@@ -76,7 +76,8 @@ static void watch(struct net *net, bool on)
 	if (net->watching == on)
 		return;
 	net->watching = on;
-	mevent_set(net->event, on ? MEVENT_READ : 0);
+	if (net->event)
+		mevent_set(net->event, on ? MEVENT_READ : 0);
 }
 
 /* net->lock held. What comes while the driver has no buffers waits in the tap. */
@@ -109,9 +110,16 @@ static void on_packet(void *arg, unsigned int events)
 {
 	struct net *net = arg;
 
-	(void)events;
 	pthread_mutex_lock(&net->lock);
-	receive(net);
+	if (events & MEVENT_HANGUP) {
+		/* The event would be reported for ever. What the guest sends is lost. */
+		log_warn("%s: the tap was deleted, the VM has no network here any more",
+			 net->dev->name);
+		mevent_delete(net->event, false);
+		net->event = NULL;
+	} else {
+		receive(net);
+	}
 	pthread_mutex_unlock(&net->lock);
 }
 
@@ -293,7 +301,10 @@ static void net_destroy(struct virtio_dev *dev)
 {
 	struct net *net = dev->priv;
 
-	mevent_delete(net->event, true);
+	if (net->event)
+		mevent_delete(net->event, true);
+	else
+		close(net->fd);
 	pthread_mutex_destroy(&net->lock);
 	free(net);
 }

@@ -8,7 +8,8 @@ UNTIL = """\
 until_line()
 {
 	tries=200
-	until grep -q "$1" "$2" || [ $tries = 0 ]; do
+	until grep -q "$1" "$2"; do
+		[ $tries -gt 0 ] || return 1
 		sleep 0.5
 		tries=$((tries - 1))
 	done
@@ -40,6 +41,8 @@ nc 127.0.0.1 4444 <>/run/com2 >/run/com2.log &
 
 ping -c 1 10.0.0.2 | grep received
 nc 10.0.0.2 5000 </bin/acrn-dm | cmp - /bin/acrn-dm && echo "same bytes back"
+ip link delete tap0
+until_line 'tap was deleted' /run/dm.log && echo "told of the tap"
 echo walnut >$pty
 until_line '^com2' /run/com2.log
 echo hazel >/run/com2
@@ -84,7 +87,8 @@ class Devices(TargetTest):
         failed = BROKEN + "|launch ended"
         session.expect("gave up its processor with APIC id 1$", 100, failed)
         session.expect("^removed; 1 left", 30, failed)
-        for line in ("1 packets received", "^same bytes back$", "^acrn-dm ended with status 0$",
-                     "^com2 heard hazel$", "^CPUs: 1$", "^00:16:3e:01:02:03$",
-                     "1 packets received", "^random: 16, 1$", "^com1 heard walnut$"):
+        for line in ("1 packets received", "^same bytes back$", "^told of the tap$",
+                     "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
+                     "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
+                     "^com1 heard walnut$"):
             session.expect(line, 100, failed)

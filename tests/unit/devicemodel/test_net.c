@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <linux/virtio_config.h>
@@ -92,6 +93,33 @@ static int tear_down(void **state)
 	machine_destroy();
 	fake_tap_reset();
 	return 0;
+}
+
+static uint64_t cpu_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* What if a tap is deleted under a running VM? No thread spins, and the other cards go on. */
+static void test_tap_deleted(void **state)
+{
+	uint64_t before;
+
+	(void)state;
+	give_all(&drivers[0]);
+	give_all(&drivers[1]);
+	close(taps[0]->peer);
+	taps[0]->peer = -1;
+	usleep(50000);
+	before = cpu_ms();
+	usleep(400000);
+	assert_true(cpu_ms() - before < 20);
+	give_all(&drivers[0]);
+	from_wire(taps[1], "second");
+	assert_int_equal(driver_wait(&drivers[1], RX), HEADER + 6);
 }
 
 /* Which address does each card have? The one given, or one of its own that stays. */
@@ -358,6 +386,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_buffers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_packets, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_checksum, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_tap_deleted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reset_in_traffic, set_up, tear_down),
 	};
 
