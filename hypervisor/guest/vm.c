@@ -68,21 +68,14 @@ static void stop_on_triple_fault(struct vcpu *vcpu)
 {
 	pr_err("VM %u (%s) vCPU %u: triple fault, the VM is stopped", vcpu->vm->id, vcpu->vm->name,
 	       vcpu->id);
-	vcpu->vm->state = VM_PAUSED;
-	for (;;) {
-		sched_block();
-	}
+	vm_stop(vcpu);
 }
 
-/* What lives in the slot from one VM to the next: its index, and its lock, which the caller has. */
+/* All but the index and the lock, which the caller has and other CPUs are waiting for. */
 static void clear_slot(struct vm *vm)
 {
-	uint16_t id = vm->id;
-	spinlock_t lock = vm->lock;
-
-	(void)memset(vm, 0, sizeof(*vm));
-	vm->id = id;
-	vm->lock = lock;
+	(void)memset((uint8_t *)vm + offsetof(struct vm, state), 0,
+		     sizeof(*vm) - offsetof(struct vm, state));
 }
 
 int vm_create(uint16_t id, const struct vm_create_args *args)
@@ -153,6 +146,19 @@ int vm_pause(struct vm *vm)
 	}
 	vm->state = VM_PAUSED;
 	return 0;
+}
+
+void vm_stop(struct vcpu *vcpu)
+{
+	struct vm *vm = vcpu->vm;
+
+	vm->state = VM_PAUSED;
+	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
+		sched_stop(&vm->vcpus[i]->thread);
+	}
+	for (;;) {
+		schedule();
+	}
 }
 
 int vm_reset(struct vm *vm)

@@ -81,10 +81,7 @@ static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
 {
 	pr_acrn("%s: %s; a VM of higher severity lives, so only this one stops", vcpu->vm->name,
 		how);
-	vcpu->vm->state = VM_PAUSED;
-	for (;;) {
-		sched_block();
-	}
+	vm_stop(vcpu);
 }
 
 /* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */

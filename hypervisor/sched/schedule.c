@@ -224,10 +224,9 @@ void sched_wake(struct thread *t)
 	notice_runnable(rq, t);
 }
 
-void sched_freeze(struct thread *t)
+void sched_stop(struct thread *t)
 {
 	struct runqueue *rq = &t->pcpu->rq;
-	uint32_t spins = 0U;
 	bool running;
 
 	spin_lock(&rq->lock);
@@ -240,10 +239,16 @@ void sched_freeze(struct thread *t)
 		preempt_current(rq);
 	}
 	spin_unlock(&rq->lock);
-	if (running) {
+	if (running && t->pcpu != this_pcpu()) {
 		pcpu_kick(t->pcpu);
 	}
+}
 
+void sched_freeze(struct thread *t)
+{
+	uint32_t spins = 0U;
+
+	sched_stop(t);
 	/* Its CPU may be waiting for us in smp_call(): serve it. */
 	while (__atomic_load_n(&t->on_cpu, __ATOMIC_ACQUIRE)) {
 		smp_call_serve();

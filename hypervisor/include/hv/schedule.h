@@ -100,6 +100,12 @@ void sched_wake(struct thread *t);
 void sched_yield_cpu(void);
 
 /*
+ * Keep t from running until sched_thaw(), without waiting: also for the caller's own thread, which
+ * goes with its next schedule(), and where two threads may stop each other.
+ */
+void sched_stop(struct thread *t);
+
+/*
  * Keep t from running until sched_thaw(); returns when it runs nowhere. Never on the caller's
  * own thread. May schedule.
  */

@@ -32,8 +32,9 @@ enum vm_state {
 /* One guest. Pointers lead to what the units keep; their bodies are private to the units. */
 struct vm {
 	uint16_t id; /* index; the Service VM is always the first of its kind */
-	volatile enum vm_state state;
 	spinlock_t lock; /* state changes and hypercalls that aim at this VM */
+	/* These two belong to the slot; what follows is the VM's and is cleared with it. */
+	volatile enum vm_state state;
 	char name[16];
 	enum vm_load_order load_order;
 	uint8_t severity;
@@ -96,6 +97,12 @@ int vm_create(uint16_t id, const struct vm_create_args *args);
 
 int vm_start(struct vm *vm);	/* CREATED -> RUNNING: releases vCPU 0. -EINVAL in another state */
 int vm_pause(struct vm *vm);	/* any -> PAUSED; no vCPU of it runs when it returns. May schedule */
+
+/*
+ * The VM of this vCPU, whose CPU it is, ends by itself: none of its vCPUs runs again. For VMs that
+ * no hypercall aims at.
+ */
+void vm_stop(struct vcpu *vcpu) __noreturn;
 int vm_reset(struct vm *vm);	/* PAUSED -> CREATED, all vCPUs and units reset */
 void vm_destroy(struct vm *vm); /* any state -> POWERED_OFF, everything given back. May schedule */
 

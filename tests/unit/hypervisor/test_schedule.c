@@ -290,6 +290,38 @@ static void test_freeze_running_elsewhere(void **state)
 	assert_int_equal(kicks, 1);
 }
 
+/* A thread that stops itself, and one of another CPU at once with it: does nobody wait for anybody? */
+static void test_stop(void **state)
+{
+	(void)state;
+	fake_cpu = 1;
+	sched_wake(&t[3]);
+	schedule();
+	fake_cpu = 0;
+	sched_wake(&t[0]);
+	schedule();
+	assert_ptr_equal(current(), &t[0]);
+	kicks = serves = 0;
+	sched_stop(&t[3]);
+	assert_int_equal(kicks, 1);
+	sched_stop(&t[0]);
+	assert_int_equal(kicks, 1);
+	fake_cpu = 1;
+	sched_stop(&t[0]);
+	sched_stop(&t[3]);
+	schedule();
+	assert_ptr_equal(pcpus[1].rq.current, &idle[1]);
+	fake_cpu = 0;
+	schedule();
+	assert_ptr_equal(current(), &idle[0]);
+	sched_wake(&t[0]);
+	sched_wake(&t[3]);
+	schedule();
+	assert_ptr_equal(current(), &idle[0]);
+	assert_int_equal(pcpus[0].rq.nr_runnable + pcpus[1].rq.nr_runnable, 0);
+	assert_int_equal(serves, 0);
+}
+
 /* Does a yield let another go first, whoever is owed time, and return at once when alone? */
 static void test_yield(void **state)
 {
@@ -341,6 +373,7 @@ int main(void)
 		cmocka_unit_test_setup(test_slice_by_preemption_timer, setup),
 		cmocka_unit_test_setup(test_freeze, setup),
 		cmocka_unit_test_setup(test_freeze_running_elsewhere, setup),
+		cmocka_unit_test_setup(test_stop, setup),
 		cmocka_unit_test_setup(test_yield, setup),
 		cmocka_unit_test_setup(test_yield_of_frozen, setup),
 		cmocka_unit_test_setup(test_binding, setup),

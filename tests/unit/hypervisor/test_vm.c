@@ -6,6 +6,7 @@
 // links: hypervisor/guest/vm.c hypervisor/guest/vcpu.c hypervisor/guest/unit.c
 // links: hypervisor/arch/x86/vmx/ept.c hypervisor/arch/x86/mm/pgtable.c
 // links: tests/unit/hypervisor/vm_machine.c tests/fake/fake_string.c @machine
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -266,6 +267,59 @@ static void test_destroy(void **state)
 	}
 }
 
+/* A triple fault of one vCPU: do the others run on? A second one that faults at once is no matter. */
+static void test_triple_fault(void **state)
+{
+	struct vm *vm = &vms[1];
+
+	(void)state;
+	args.cpu_affinity = 0xF;
+	assert_int_equal(vm_create(1, &args), 0);
+	assert_int_equal(vm_create(2, &args), 0);
+	assert_int_equal(vm_start(vm), 0);
+	for (uint32_t i = 0; i < 2; i++) {
+		if (setjmp(vm_switched) == 0)
+			vm->on_triple_fault(vm->vcpus[2 * i]);
+		assert_int_equal(vm->state, VM_PAUSED);
+		for (uint32_t n = 0; n < 4; n++) {
+			assert_true(vm->vcpus[n]->thread.frozen);
+			assert_false(vms[2].vcpus[n]->thread.frozen);
+		}
+	}
+	assert_int_equal(vms[2].state, VM_CREATED);
+}
+
+static volatile int taken;
+
+/* Another CPU of the Service VM that waits for the slot. */
+static void *wait_for_slot(void *stop)
+{
+	while (!__atomic_load_n((int *)stop, __ATOMIC_RELAXED) && !taken)
+		taken = spin_trylock(&vms[1].lock);
+	return NULL;
+}
+
+/* Does the slot's lock stay taken while a VM is created and destroyed in it? */
+static void test_lock_is_kept(void **state)
+{
+	pthread_t other;
+	int stop = 0;
+
+	(void)state;
+	taken = 0;
+	spin_lock(&vms[1].lock);
+	assert_int_equal(pthread_create(&other, NULL, wait_for_slot, &stop), 0);
+	for (uint32_t i = 0; i < 3000 && !taken; i++) {
+		assert_int_equal(vm_create(1, &args), 0);
+		vm_destroy(&vms[1]);
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	pthread_join(other, NULL);
+	assert_false(taken);
+	spin_unlock(&vms[1].lock);
+	assert_int_equal(vms[1].lock.next, vms[1].lock.owner);
+}
+
 /* Two VMs at once: does the end of one touch the other? And who is the Service VM? */
 static void test_two_vms(void **state)
 {
@@ -296,6 +350,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_unit_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_states, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_triple_fault, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lock_is_kept, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_vms, setup, teardown),
 	};
 

@@ -62,8 +62,9 @@ void vmx_disable_pcpu(void)
 	vmx_off++;
 }
 
-void sched_block(void)
+void vm_stop(struct vcpu *v)
 {
+	v->vm->state = VM_PAUSED;
 	longjmp(stopped, 2);
 }
 

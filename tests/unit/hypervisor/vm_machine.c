@@ -17,6 +17,7 @@
 #include "fake_machine.h"
 #include "vm_machine.h"
 
+jmp_buf vm_switched;
 uint32_t vm_kicks[VM_MACHINE_CPUS];
 uint32_t vm_threads;
 uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
@@ -58,6 +59,16 @@ void sched_wake(struct thread *t)
 		t->state = THREAD_RUNNABLE;
 	else
 		t->wake_pending = true;
+}
+
+void sched_stop(struct thread *t)
+{
+	t->frozen = true;
+}
+
+void schedule(void)
+{
+	longjmp(vm_switched, 1);
 }
 
 void sched_freeze(struct thread *t)

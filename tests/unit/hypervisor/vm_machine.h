@@ -6,11 +6,15 @@
  * What lies under vm.c and vcpu.c: a scheduler and VMX instructions that write down what they are
  * asked for. Threads never run; smp_call() calls at once, as the other CPU.
  */
+#include <setjmp.h>
+
 #include "lib/types.h"
 
 #define VM_MACHINE_CPUS 4U
 
 void vm_machine_reset(void);
+
+extern jmp_buf vm_switched; /* where schedule() goes: it never returns to a stopped thread */
 
 extern uint32_t vm_kicks[VM_MACHINE_CPUS];
 extern uint32_t vm_threads;	/* bound by thread_init(), less those of thread_deinit() */
