@@ -31,6 +31,9 @@ int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data)
 	if ((addr & MSI_ADDR_MASK) != MSI_ADDR_BASE) {
 		return -EINVAL;
 	}
+	if (msg.mode == APIC_DM_SIPI) {
+		return 0; /* reserved in a message (SDM 3A 11.11.2): only a processor starts another */
+	}
 	if (msg.level && (data & MSI_DATA_ASSERT) == 0U) {
 		return 0; /* a level that goes away is no message */
 	}

@@ -81,6 +81,9 @@ static void test_msi_data(void **state)
 	assert_int_equal(vintr_msi(vm, MSI, (3 << 8) | 0x50), 0);
 	assert_int_equal(vintr_msi(vm, MSI, (APIC_DM_SMI << 8) | 0x50), 0);
 	assert_int_equal(taken(c), -1);
+	/* no device starts a processor: the vCPU's VM may not even have been started */
+	assert_int_equal(vintr_msi(vm, MSI, (APIC_DM_SIPI << 8) | 0x50), 0);
+	assert_int_equal(vcpu_log(c)->sipis, 0);
 	assert_int_equal(vintr_msi(vm, MSI, (APIC_DM_LOWEST << 8) | 0x50), 0);
 	assert_int_equal(taken(c), 0x50);
 }
