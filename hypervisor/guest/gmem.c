@@ -38,6 +38,20 @@ int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa
 	return is_memory(*hpa, *len, attr) ? 0 : -EFAULT;
 }
 
+bool gmem_is_device(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	uint64_t attr, left;
+	hpa_t hpa;
+
+	for (uint64_t done = 0U; done < size; done += left) {
+		if (ept_lookup(&vm->ept, GPA(gpa.v + done), &hpa, &left, &attr) != 0 ||
+		    hpa.v != gpa.v + done || (attr & EPT_MT_MASK) != EPT_MT_UC) {
+			return false;
+		}
+	}
+	return true;
+}
+
 int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 {
 	uint8_t *out = buf;

@@ -10,6 +10,7 @@
 #include "asm/insn.h"
 #include "asm/vmx.h"
 #include "hv/ept.h"
+#include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/vcpu.h"
@@ -224,6 +225,10 @@ static int switch_on(struct vpci_dev *dev)
 	m->table = table;
 	m->first = ALIGN_DOWN(table, PAGE_SIZE);
 	m->size = ALIGN_UP(table + m->count * ENTRY_SIZE, PAGE_SIZE) - m->first;
+	/* The guest moves BARs as it likes, over the hypervisor's memory or another VM's too. */
+	if (!gmem_is_device(dev->vm, GPA(m->first), m->size)) {
+		return -EACCES;
+	}
 	ret = vio_add_mmio(dev->vm, GPA(m->first), m->size, table_io, dev);
 	if (ret != 0) {
 		return ret;

@@ -23,6 +23,12 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len);
  */
 int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa);
 
+/*
+ * Is all of [gpa, gpa+size) mapped 1:1 and uncached in the VM's EPT: registers of a device that is
+ * the VM's own, and that nobody emulates?
+ */
+bool gmem_is_device(struct vm *vm, gpa_t gpa, uint64_t size);
+
 #define GMEM_WRITE BIT32(0)
 #define GMEM_FETCH BIT32(1)
 #define GMEM_SYSTEM BIT32(2) /* implicit supervisor access (descriptor tables) */

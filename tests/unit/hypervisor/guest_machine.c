@@ -28,6 +28,8 @@ static uint64_t rip_seen;
 
 uint32_t test_ept_flushes, test_ept_unmaps, test_ept_maps;
 uint64_t test_ept_last;
+uint64_t test_device;
+static bool device_page[TEST_DEVICE_PAGES];
 uint32_t test_fallbacks, test_triple_faults;
 uint64_t test_fallback_value;
 struct test_io test_io[TEST_IO_LOG];
@@ -152,6 +154,8 @@ void guest_start(const enum cpu_cap *without)
 	test_fallback_value = UINT64_MAX;
 	memset(test_io, 0, sizeof(test_io));
 	test_cr8 = 0;
+	test_device = 0;
+	memset(device_page, 1, sizeof(device_page));
 	assert_int_equal(unit_boot(), 0);
 	for (uint32_t n = 0; n < TEST_VMS; n++)
 		vm_make(n);
@@ -322,8 +326,14 @@ bool cap_has(enum cpu_cap cap)
 int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t *attr)
 {
 	const struct vm *vm = container_of(ept, struct vm, ept);
-	uint64_t a;
+	uint64_t a, page = (gpa.v - test_device) / PAGE_SIZE;
 
+	if (test_device != 0U && vm->id == 0U && page < TEST_DEVICE_PAGES && device_page[page]) {
+		*hpa = HPA(gpa.v);
+		*left = PAGE_SIZE - (gpa.v & ~PAGE_MASK);
+		*attr = EPT_RWX | EPT_MT_UC;
+		return 0;
+	}
 	if (gpa.v >= TEST_RAM)
 		return -ENOENT;
 	a = ram_attr[vm->id][gpa.v / PAGE_SIZE];
@@ -337,12 +347,20 @@ int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t 
 	return 0;
 }
 
+static void map_device(uint64_t gpa, uint64_t size, bool map)
+{
+	for (uint64_t i = 0; i < TEST_DEVICE_PAGES; i++) {
+		if (test_device != 0U && test_device + i * PAGE_SIZE - gpa < size)
+			device_page[i] = map;
+	}
+}
+
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 {
 	(void)ept;
 	(void)hpa;
-	(void)size;
 	(void)attr;
+	map_device(gpa.v, size, true);
 	test_ept_maps++;
 	test_ept_last = gpa.v;
 	return 0;
@@ -351,7 +369,7 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size)
 {
 	(void)ept;
-	(void)size;
+	map_device(gpa.v, size, false);
 	test_ept_unmaps++;
 	test_ept_last = gpa.v;
 	return 0;

@@ -43,6 +43,9 @@ extern uint32_t test_ept_flushes;
 /* Pages taken out of and put into the EPT above RAM by the code under test. */
 extern uint32_t test_ept_unmaps, test_ept_maps;
 extern uint64_t test_ept_last;
+/* These pages from test_device on are a device's, mapped 1:1 and uncached in VM 0; 0: none. */
+#define TEST_DEVICE_PAGES 2U
+extern uint64_t test_device;
 
 /*
  * Start: CPUID leaves of a Skylake-like processor, the MSRs it has, every capability but those in

@@ -107,6 +107,7 @@ static int setup(void **state)
 
 	bar = aligned_alloc(PAGE_SIZE, 2U * PAGE_SIZE);
 	memset(bar, 0, 2U * PAGE_SIZE);
+	test_device = (uintptr_t)bar;
 	bus[0].bdf = DEV;
 	set_phys(0, 0, 0x15338086);
 	set_phys(0, 4, 0x00100000); /* capabilities */
@@ -408,6 +409,34 @@ static void test_msix_bad_bar(void **state)
 	assert_int_equal(fake_log_lines, 1);
 }
 
+/*
+ * What if the guest moves the BAR over its own RAM, the hypervisor's memory or another VM's, where
+ * its EPT maps nothing, or where half of the table is? Not a byte there is touched, and it gains no
+ * access.
+ */
+static void test_msix_bar_elsewhere(void **state)
+{
+	static uint8_t other[4096] __attribute__((aligned(4096)));
+	uint64_t places[] = {(uintptr_t)other - 0x800U, (uintptr_t)other,
+			     (uintptr_t)test_ram(test_vm(0), 0x10000),
+			     (uintptr_t)test_ram(test_vm(1), 0x10000),
+			     (uintptr_t)bar + 2U * PAGE_SIZE - 0x820U};
+
+	(void)state;
+	memset(other, 0x5A, sizeof(other));
+	for (uint32_t i = 0; i < ARRAY_SIZE(places); i++) {
+		cfg_write(DEV, 0x10, 4, (uint32_t)places[i] | 4U);
+		cfg_write(DEV, 0x14, 4, (uint32_t)(places[i] >> 32));
+		cfg_write(DEV, MSIX + 2U, 2, 0x8000);
+		assert_int_equal(phys(0, MSIX) >> 31, 0);
+		cfg_write(DEV, MSIX + 2U, 2, 0);
+	}
+	for (uint32_t i = 0; i < sizeof(other); i++)
+		assert_int_equal(other[i], 0x5A);
+	assert_int_equal(test_ept_maps + test_ept_unmaps + remaps, 0);
+	assert_int_equal(test_ram(test_vm(1), 0x10000)[0x80C], 0);
+}
+
 /* A list of capabilities that runs in a circle ends. */
 static void test_capability_loop(void **state)
 {
@@ -435,7 +464,7 @@ int main(void)
 		T(test_latch),	T(test_device_model), T(test_native),
 		T(test_msi),	T(test_msi_32bit),    T(test_msi_refused),
 		T(test_msix),	T(test_msix_written_before), T(test_reset),
-		T(test_msix_hidden), T(test_msix_bad_bar), T(test_capability_loop),
+		T(test_msix_hidden), T(test_msix_bad_bar), T(test_msix_bar_elsewhere), T(test_capability_loop),
 		T(test_too_many_devices),
 	};
 
