@@ -16,27 +16,10 @@
 #include "hypercall.h"
 
 #define MMIODEVS_PER_VM 2U
-#define EPT_MT		(7UL << EPT_MT_SHIFT)
 #define EPT_MT_DEVICE	(EPT_READ | EPT_WRITE | EPT_MT_UC)
 
 /* By VM id; an entry whose first resource has no size is free. */
 static struct acrn_mmiodev moved[CONFIG_MAX_VM_NUM][MMIODEVS_PER_VM];
-
-/* Register pages of the caller's that nobody emulates, mapped 1:1. */
-static bool is_device(struct vm *caller, uint64_t gpa, uint64_t size)
-{
-	uint64_t attr, left, done = 0U;
-	hpa_t hpa;
-
-	while (done < size) {
-		if (ept_lookup(&caller->ept, GPA(gpa + done), &hpa, &left, &attr) != 0 ||
-		    hpa.v != gpa + done || (attr & EPT_MT) != EPT_MT_UC) {
-			return false;
-		}
-		done += left;
-	}
-	return true;
-}
 
 static bool resources_ok(struct vm *caller, const struct acrn_mmiodev *d)
 {
@@ -50,7 +33,7 @@ static bool resources_ok(struct vm *caller, const struct acrn_mmiodev *d)
 			continue;
 		}
 		if ((all % PAGE_SIZE) != 0U || all >= BIT(46) ||
-		    !is_device(caller, d->res[i].service_vm_pa, d->res[i].size)) {
+		    !gmem_is_device(caller, GPA(d->res[i].service_vm_pa), d->res[i].size)) {
 			return false;
 		}
 	}

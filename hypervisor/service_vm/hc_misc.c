@@ -35,7 +35,7 @@ int64_t hc_remove_cpu(struct vm *caller, struct vm *target, uint64_t arg1, uint6
 		return -EINVAL;
 	}
 	vcpu->state = VCPU_OFFLINE;
-	sched_freeze(&vcpu->thread);
+	sched_stop(&vcpu->thread); /* not waiting: it may be here to remove us */
 	pr_acrn("%s: gave up its processor with APIC id %lu", caller->name, arg1);
 	return 0;
 }

@@ -107,11 +107,24 @@ static uint64_t cpus_of(const struct vm *vm)
 	return cpus;
 }
 
+/* pCPUs that VMs of the hypervisor's own have to themselves. */
+static uint64_t reserved_cpus(void)
+{
+	uint64_t cpus = 0U;
+
+	for (uint16_t i = 0U; i < vm_config_count; i++) {
+		if (vm_configs[i].load_order == PRE_LAUNCHED_VM) {
+			cpus |= vm_configs[i].cpu_affinity;
+		}
+	}
+	return cpus;
+}
+
 /* The pCPUs it may use: asked for, of those it is configured for; 0: none. */
 static uint64_t affinity(const struct vm *caller, const struct vm_config *config, uint64_t asked)
 {
 	uint64_t online = UINT64_MAX >> (64U - MIN(pcpu_count, 64U));
-	uint64_t allowed = ((config != NULL) ? config->cpu_affinity : UINT64_MAX) & online;
+	uint64_t allowed = ((config != NULL) ? config->cpu_affinity : ~reserved_cpus()) & online;
 
 	if (asked == 0U) {
 		return (config != NULL) ? allowed : cpus_of(caller);

@@ -12,6 +12,7 @@
 #include "config.h"
 
 #define PAGES 65536U
+#define STATE_PAGES (TEST_RAM / PAGE_SIZE)
 
 struct page {
 	uint64_t gpa, hpa, attr;
@@ -27,6 +28,7 @@ struct vm *vms = slots;
 uint32_t test_uds, test_gps, test_skips, test_flushes, test_maps, test_maps_left;
 uint32_t test_yields, test_frozen, test_msgs, test_gsi, test_gsi_op, test_msi_data;
 uint64_t test_msi_addr;
+const uint8_t *test_spoil;
 struct vintr_msg test_msg;
 struct vm *test_msg_vm;
 struct thread *test_woken;
@@ -38,6 +40,8 @@ const struct vm_config vm_configs[] = {
 	{.load_order = POST_LAUNCHED_VM, .name = "static", .severity = SEVERITY_STANDARD_VM,
 	 .cpu_affinity = 6, .bvt_weight = 1},
 	{.load_order = POST_LAUNCHED_VM, .name = "rt", .severity = SEVERITY_RTVM,
+	 .cpu_affinity = 8, .bvt_weight = 1},
+	{.load_order = PRE_LAUNCHED_VM, .name = "safety", .severity = SEVERITY_SAFETY_VM,
 	 .cpu_affinity = 8, .bvt_weight = 1},
 };
 const uint16_t vm_config_count = ARRAY_SIZE(vm_configs);
@@ -114,6 +118,19 @@ bool mapped(struct vm *vm, uint64_t gpa, uint64_t *hpa, uint64_t *attr)
 	return true;
 }
 
+bool gmem_is_device(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += PAGE_SIZE) {
+		uint64_t attr;
+		hpa_t hpa;
+
+		if (ept_lookup(&vm->ept, GPA(gpa.v + at), &hpa, NULL, &attr) != 0 ||
+		    hpa.v != gpa.v + at || (attr & (7UL << EPT_MT_SHIFT)) != EPT_MT_UC)
+			return false;
+	}
+	return true;
+}
+
 static int copy(struct vm *vm, uint64_t gpa, uint8_t *buf, size_t len, bool write)
 {
 	for (size_t i = 0; i < len; i++) {
@@ -133,7 +150,11 @@ static int copy(struct vm *vm, uint64_t gpa, uint8_t *buf, size_t len, bool writ
 
 int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 {
-	return copy(vm, gpa.v, buf, len, false);
+	int ret = copy(vm, gpa.v, buf, len, false);
+
+	if (ret == 0 && test_spoil != NULL)
+		memset((void *)(page_of(&vm->ept, gpa.v)->hpa + gpa.v % PAGE_SIZE), *test_spoil, len);
+	return ret;
 }
 
 int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
@@ -286,7 +307,7 @@ void sched_wake(struct thread *t)
 	test_woken = t;
 }
 
-void sched_freeze(struct thread *t)
+void sched_stop(struct thread *t)
 {
 	t->frozen = true;
 	test_frozen++;
@@ -297,6 +318,46 @@ void smp_call_serve(void)
 }
 
 /* The test's side */
+
+struct service_state {
+	struct vm slots[CONFIG_MAX_VM_NUM];
+	struct vcpu vcpus[CONFIG_MAX_VM_NUM][VM_MAX_VCPUS];
+	struct page pages[CONFIG_MAX_VM_NUM][STATE_PAGES];
+	uint32_t events[6];
+	uint8_t ram[TEST_RAM];
+};
+
+struct service_state *service_state(void)
+{
+	struct service_state *s = calloc(1, sizeof(*s));
+	const uint32_t events[] = {test_frozen, test_msgs, test_yields, test_uds, test_gps,
+				   page_pool.used};
+
+	memcpy(s->slots, slots, sizeof(slots));
+	memcpy(s->vcpus, vcpus, sizeof(vcpus));
+	memset(s->vcpus[TEST_SERVICE_ID][0].gpr, 0, sizeof(s->vcpus[0][0].gpr));
+	for (uint32_t i = 0; i < CONFIG_MAX_VM_NUM; i++) {
+		/* how often a lock was taken is no state */
+		s->slots[i].lock = (spinlock_t){0};
+		for (uint32_t n = 0; n < STATE_PAGES; n++) {
+			if (pages[i][n].used)
+				s->pages[i][n] = pages[i][n];
+		}
+	}
+	memcpy(s->events, events, sizeof(events));
+	memcpy(s->ram, ram, TEST_RAM);
+	return s;
+}
+
+bool service_state_same(struct service_state *before)
+{
+	struct service_state *now = service_state();
+	bool same = memcmp(before, now, sizeof(*now)) == 0;
+
+	free(now);
+	free(before);
+	return same;
+}
 
 struct vm *service(void)
 {
@@ -384,6 +445,7 @@ int service_setup(void **state)
 	test_woken = NULL;
 	test_msg_vm = NULL;
 	test_on_block = NULL;
+	test_spoil = NULL;
 	fake_vmcs[VMCS_GUEST_SS_AR] = 0xC093;
 	return 0;
 }

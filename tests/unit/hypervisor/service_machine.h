@@ -56,6 +56,17 @@ bool mapped(struct vm *vm, uint64_t gpa, uint64_t *hpa, uint64_t *attr);
 extern uint32_t test_flushes, test_maps;
 extern uint32_t test_maps_left; /* how many more ept_map() succeed */
 
+/*
+ * All that hypercalls may change: VMs, vCPUs, where pages below TEST_RAM are mapped, the Service
+ * VM's memory, what other parts were asked for. The caller's registers are not looked at.
+ */
+struct service_state;
+struct service_state *service_state(void);
+bool service_state_same(struct service_state *before); /* frees it */
+
+/* If set, another CPU writes this byte over whatever was read, as soon as it was read. */
+extern const uint8_t *test_spoil;
+
 /* Called by sched_block(); a test without one must not block. */
 extern void (*test_on_block)(void);
 extern uint32_t test_yields, test_frozen;

@@ -96,6 +96,11 @@ static void test_create_flags(void **state)
 	assert_int_equal(create("c", GUEST_FLAG_LAPIC_PASSTHROUGH | GUEST_FLAG_RT, 0), -EINVAL);
 	assert_int_equal(create("c", GUEST_FLAG_SECURE_WORLD_ENABLED, 0), -EINVAL);
 	assert_int_equal(create("c", 0, BIT(FAKE_PCPUS)), -EINVAL);
+	/* and that of a VM which the hypervisor starts */
+	assert_int_equal(create("c", 0, 8), -EINVAL);
+	assert_int_equal(create("c", 0, 0xF), -EINVAL);
+	assert_int_equal(create("safety", 0, 8), -EINVAL);
+	assert_int_equal(create("c", 0, 7), 0);
 }
 
 /* What if the answer cannot be written back? Then there must be no VM. */
