@@ -174,6 +174,25 @@ static void report_bad_option(const struct option_def *const table[], size_t cou
 		log_err("unknown option %s; acrn-dm -h lists them", word);
 }
 
+static bool has_device(const struct vm_config *cfg, const char *name)
+{
+	for (unsigned int i = 0; i < cfg->slot_count; i++) {
+		if (strcmp(cfg->slots[i].name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ACRN takes such a command line without a word, and so its scripts may have it. */
+static void warn_no_lpc(const struct vm_config *cfg)
+{
+	for (unsigned int i = 0; i < VM_COM_PORTS; i++) {
+		if (cfg->com[i] && !has_device(cfg, "lpc"))
+			log_warn("-l com%u,%s has no effect without an lpc device: add -s 1,lpc",
+				 i + 1, cfg->com[i]);
+	}
+}
+
 static enum options_result parse_name(int argc, char **argv, struct vm_config *cfg)
 {
 	if (optind != argc - 1) {
@@ -193,6 +212,7 @@ static enum options_result parse_name(int argc, char **argv, struct vm_config *c
 		log_err("no kernel: give one with -k");
 		return OPTIONS_ERROR;
 	}
+	warn_no_lpc(cfg);
 	return OPTIONS_RUN;
 }
 

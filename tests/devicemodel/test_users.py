@@ -135,6 +135,13 @@ class Users(unittest.TestCase):
             self.refused(2, part, "-k", self.kernel, "-s", "0,hostbridge", *words, *ends)
             self.assertEqual(self.log, "", words)
 
+    def test_no_lpc(self) -> None:
+        """What if serial ports have no bridge to sit behind: is the user told, and the VM runs?"""
+        result = self.run_dm("-k", self.kernel, "-s", "0,hostbridge", "-l", "com2,pty", "vm1")
+        self.assertEqual(result.returncode, 0)
+        self.assertEqual(result.stderr, "acrn-dm: warning: -l com2,pty has no effect without an "
+                                        "lpc device: add -s 1,lpc\n")
+
     def test_wrong_names(self) -> None:
         """What if the VM has no name, an empty one, one that is too long; what without kernel?"""
         for words, part in (

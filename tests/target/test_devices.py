@@ -77,7 +77,7 @@ wait
 class Devices(TargetTest):
     """One boot with all the devices that others have no need of."""
 
-    LIMIT = 300
+    LIMIT = 600
 
     def test_devices(self) -> None:
         # Do network, random numbers, serial lines and a processor of its own work together?
