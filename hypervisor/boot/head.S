@@ -131,22 +131,31 @@ entry32:
 	pushl	%eax
 	lretl
 
-/* Nothing can be printed properly yet: the port is the one PCs have. */
+/* Nothing can be printed properly yet: text screen and port are those PCs have. */
 no_long_mode:
+	movl	$0xB8000, %edi
+	movl	$0x0720, %eax			/* blank, grey on black */
+	movl	$(80 * 25), %ecx
+	rep stosw
+	movl	$0xB8000, %edi
 	leal	(no_long_mode_text - hv_head)(%ebp), %esi
-4:	movw	$0x3FD, %dx
+	movl	$(no_long_mode_end - no_long_mode_text), %ecx
+4:	lodsb
+	stosw
+	loop	4b
+	leal	(no_long_mode_text - hv_head)(%ebp), %esi
+5:	movw	$0x3FD, %dx
 	inb	%dx, %al
 	testb	$0x20, %al
-	jz	4b
-	movb	(%esi), %al
+	jz	5b
+	lodsb
 	testb	%al, %al
-	jz	5f
+	jz	6f
 	movw	$0x3F8, %dx
 	outb	%al, %dx
-	incl	%esi
-	jmp	4b
-5:	hlt
 	jmp	5b
+6:	hlt
+	jmp	6b
 
 	.code64
 entry64:
@@ -162,8 +171,8 @@ entry64:
 	movl	%ebp, %edx			/* load address */
 	xorl	%ebp, %ebp
 	call	boot_entry
-6:	hlt
-	jmp	6b
+7:	hlt
+	jmp	7b
 
 	.section .data
 	.align 8
@@ -176,7 +185,9 @@ early_gdtr:
 	.long 0
 	.long 0
 no_long_mode_text:
-	.asciz "ACRN: this CPU has no 64-bit mode; halted\r\n"
+	.ascii "ACRN: this CPU has no 64-bit mode; halted"
+no_long_mode_end:
+	.asciz "\r\n"
 
 	.section .bss
 	.align 4096

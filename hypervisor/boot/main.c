@@ -80,5 +80,6 @@ void boot_main(uint32_t magic, hpa_t info)
 		refuse("no VM could be started");
 	}
 	boot_alloc_seal();
+	report_screen_lost();
 	pcpu_run();
 }

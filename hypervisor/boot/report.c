@@ -20,13 +20,16 @@
 #define UART_WAIT     100000U /* a port that never gets ready is given up, not waited for */
 
 #define VGA_TEXT  0xB8000UL
+#define VGA_BLANK 0x0720U
+#define CRTC_INDEX 0x3D4U
+#define CRTC_DATA  0x3D5U
 #define VGA_COLS  80U
 #define VGA_ROWS  25U
 
 void (*report_before)(void);
 
 static struct serial_config serial;
-static bool vga_on;
+static bool vga_on, vga_foreign = true; /* there is a screen; somebody else wrote on it */
 static uint32_t vga_row, vga_col;
 
 static uint8_t uart_in(uint32_t reg)
@@ -62,10 +65,28 @@ static void uart_putc(char c)
 	uart_out(UART_THR, (uint8_t)c);
 }
 
+/* Others' text goes, and what is shown begins at the first cell: Linux scrolls by moving that. */
+static void vga_clear(volatile uint16_t *screen)
+{
+	for (uint8_t reg = 0x0CU; reg <= 0x0DU; reg++) {
+		pio_write8(CRTC_INDEX, reg);
+		pio_write8(CRTC_DATA, 0U);
+	}
+	for (uint32_t i = 0U; i < VGA_COLS * VGA_ROWS; i++) {
+		screen[i] = VGA_BLANK;
+	}
+	vga_row = 0U;
+	vga_col = 0U;
+	vga_foreign = false;
+}
+
 static void vga_putc(char c)
 {
 	volatile uint16_t *screen = hpa_ptr(HPA(VGA_TEXT));
 
+	if (vga_foreign) {
+		vga_clear(screen);
+	}
 	if (c == '\n' || vga_col == VGA_COLS) {
 		vga_col = 0U;
 		vga_row++;
@@ -75,13 +96,18 @@ static void vga_putc(char c)
 			screen[i] = screen[i + VGA_COLS];
 		}
 		for (uint32_t i = VGA_COLS * (VGA_ROWS - 1U); i < VGA_COLS * VGA_ROWS; i++) {
-			screen[i] = 0x0720U;
+			screen[i] = VGA_BLANK;
 		}
 		vga_row--;
 	}
 	if (c >= ' ') {
 		screen[vga_row * VGA_COLS + vga_col++] = (uint16_t)(0x0700U | (uint8_t)c);
 	}
+}
+
+void report_screen_lost(void)
+{
+	vga_foreign = true;
 }
 
 void report_puts(const char *s)
@@ -160,15 +186,13 @@ static void drain(void)
 
 void report_init(void)
 {
-	if (serial.type != SERIAL_NONE) {
-		drain();
-	}
 	choose_uart();
 	/* Text mode 3 as the BIOS leaves it; an EFI machine has no text memory there. */
 	vga_on = (boot_info.efi_systab == 0U);
 	if (serial.type == SERIAL_NONE) {
 		return;
 	}
+	drain();
 	uart_out(UART_LCR, 0x83U); /* divisor 1: 115200, 8n1 */
 	uart_out(0U, 1U);
 	uart_out(1U, 0U);

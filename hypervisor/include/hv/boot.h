@@ -58,6 +58,7 @@ bool boot_option(const char *name, char *buf, size_t size);
 void report_init(void);
 void report(const char *fmt, ...) __printf_fmt(1, 2);
 void report_puts(const char *s);
+void report_screen_lost(void); /* to a guest: the next line begins on a cleared screen */
 /* Called before such a line, if set: the console lets out what it has queued. */
 extern void (*report_before)(void);
 struct serial_config;

@@ -28,25 +28,41 @@ static uint16_t sent_port;
 static uint32_t port_reads;
 static uint8_t line_status, regs[8];
 static uint8_t mmio[64];
+static uint8_t crtc[256], crtc_index;
+static uint32_t unsent; /* looks until the last character has left the port */
+static bool lost;	/* set up before that */
 static uint16_t screen[VGA_COLS * VGA_ROWS];
 static const char *uart_option;
 
 uint8_t pio_read8(uint16_t port)
 {
 	port_reads++;
-	return (port & 7) == UART_LSR ? line_status : 0;
+	if ((port & 7) != UART_LSR)
+		return 0;
+	unsent -= unsent != 0 ? 1 : 0;
+	return unsent != 0 ? line_status & 0xBF : line_status;
 }
 
 void pio_write8(uint16_t port, uint8_t v)
 {
 	size_t n = strlen(sent);
 
+	if (port == CRTC_INDEX) {
+		crtc_index = v;
+		return;
+	}
+	if (port == CRTC_DATA) {
+		crtc[crtc_index] = v;
+		return;
+	}
 	if ((port & 7) == 0 && (regs[UART_LCR] & 0x80) == 0) {
 		assert_true(n + 1 < sizeof(sent));
 		sent[n] = (char)v;
 		sent[n + 1] = '\0';
 		sent_port = port;
+		unsent = 5;
 	}
+	lost = lost || ((port & 7) == UART_LCR && unsent != 0);
 	regs[port & 7] = v;
 }
 
@@ -75,11 +91,13 @@ static int setup(void **state)
 	memset(screen, 0, sizeof(screen));
 	memset(&boot_info, 0, sizeof(boot_info));
 	sent_port = 0;
+	unsent = 0;
+	lost = false;
 	port_reads = 0;
 	line_status = 0x60;
 	uart_option = NULL;
 	report_before = NULL;
-	vga_row = vga_col = 0;
+	vga_foreign = true;
 	return 0;
 }
 
@@ -188,12 +206,45 @@ static void test_screen(void **state)
 	strcpy(&expected[255], "\r\n");
 	assert_string_equal(sent, expected);
 	expect_row(3, "aaaaaaaaaaaaaaa");
-	assert_int_equal(screen[3 * VGA_COLS + 15], 0);
+	assert_int_equal(screen[3 * VGA_COLS + 15], VGA_BLANK);
 	for (int i = 0; i < 60; i++)
 		report("line %d", i);
 	expect_row(VGA_ROWS - 2, "line 59");
 	expect_row(VGA_ROWS - 1, "");
 	expect_row(0, "line 36");
+}
+
+/* What if somebody else wrote on the screen, at the start or later? A line stands there alone. */
+static void test_others_text(void **state)
+{
+	(void)state;
+	for (uint32_t round = 0; round < 2; round++) {
+		for (uint32_t i = 0; i < VGA_COLS * VGA_ROWS; i++)
+			screen[i] = 0x1F00 | 'x';
+		crtc[0xC] = crtc[0xD] = 0x12; /* what is shown begins elsewhere */
+		report_init();
+		report_puts("ACRN: panic\nmore");
+		expect_row(0, "ACRN: panic ");
+		expect_row(1, "more ");
+		for (uint32_t i = 2 * VGA_COLS; i < VGA_COLS * VGA_ROWS; i++)
+			assert_int_equal(screen[i], VGA_BLANK);
+		assert_int_equal(crtc[0xC] + crtc[0xD], 0);
+		report_screen_lost();
+	}
+	report_init();
+	report_puts("again");
+	expect_row(0, "again ");
+}
+
+/* What if a word of the command line cannot be used? The line that says so leaves the port whole. */
+static void test_set_up_waits(void **state)
+{
+	(void)state;
+	report_init();
+	uart_option = "banana";
+	report_init();
+	assert_non_null(strstr(sent, "uart=banana is not understood"));
+	assert_false(lost);
 }
 
 /* What if the machine has EFI firmware? There is no text memory then. */
@@ -236,6 +287,8 @@ int main(void)
 		cmocka_unit_test_setup(test_mmio, setup),
 		cmocka_unit_test_setup(test_dead_port, setup),
 		cmocka_unit_test_setup(test_screen, setup),
+		cmocka_unit_test_setup(test_others_text, setup),
+		cmocka_unit_test_setup(test_set_up_waits, setup),
 		cmocka_unit_test_setup(test_efi, setup),
 		cmocka_unit_test_setup(test_before, setup),
 	};
