@@ -48,6 +48,7 @@ static struct zero_page zp;
 static int check_header(const struct vm *vm, const struct load_args *a, struct placement *p)
 {
 	struct zp_header *h = &p->hdr;
+	uint64_t whole;
 
 	if (a->kernel_size < ZP_HDR_MAX) {
 		report("%s: the kernel module has %lu bytes, too short for a bzImage", vm->name,
@@ -66,9 +67,10 @@ static int check_header(const struct vm *vm, const struct load_args *a, struct p
 		return -EINVAL;
 	}
 	p->setup_size = ((h->setup_sects == 0U ? 4U : h->setup_sects) + 1UL) * SECTOR;
-	if (p->setup_size >= a->kernel_size) {
-		report("%s: the kernel module is cut short: %lu bytes, its setup part alone has %lu",
-		       vm->name, a->kernel_size, p->setup_size);
+	whole = p->setup_size + h->syssize * 16UL;
+	if (a->kernel_size < whole || a->kernel_size == p->setup_size) {
+		report("%s: the kernel module is cut short: %lu bytes, its header says %lu",
+		       vm->name, a->kernel_size, whole);
 		return -EINVAL;
 	}
 	if (h->kernel_alignment < PAGE_SIZE ||
@@ -91,9 +93,11 @@ static int check_cmdline(const struct vm *vm, const struct load_args *a, const s
 	return -E2BIG;
 }
 
+/* The module is where the loader put it: if that is RAM which the VM sees, it can stay. */
 static bool in_place_ok(const struct load_args *a, uint64_t limit)
 {
-	return a->in_place && a->ramdisk.v < limit && a->ramdisk_size <= limit - a->ramdisk.v;
+	return a->in_place && a->ramdisk.v < limit && a->ramdisk_size <= limit - a->ramdisk.v &&
+	       e820_is_ram(a->map, a->ramdisk.v, a->ramdisk_size);
 }
 
 static int place(const struct vm *vm, const struct load_args *a, struct placement *p)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
 #include "asm/cpuregs.h"
@@ -45,6 +46,12 @@ static const struct e820 map = {
 	},
 };
 
+bool e820_is_ram(const struct e820 *m, uint64_t base, uint64_t size)
+{
+	assert_ptr_equal(m, &map);
+	return base >= 0x100000 && base < GUEST_RAM && size <= GUEST_RAM - base;
+}
+
 int gmem_write(struct vm *v, gpa_t gpa, const void *buf, size_t len)
 {
 	assert_ptr_equal(v, &vm);
@@ -74,6 +81,7 @@ static int setup(void **state)
 	memset(ramdisk, 0x52, 0x5000);
 	memset(hdr(), 0, sizeof(*hdr()));
 	hdr()->setup_sects = 4;
+	hdr()->syssize = (IMAGE - SETUP) / 16U;
 	hdr()->boot_flag = 0xAA55;
 	hdr()->magic = ZP_MAGIC;
 	hdr()->jump_length = 0x66;
@@ -174,6 +182,24 @@ static void test_ramdisk_in_place(void **state)
 	assert_true(zp()->hdr.ramdisk_image >= MB(1));
 }
 
+/* What if the loader put it where the VM sees no RAM, though the kernel could reach it? */
+static void test_ramdisk_outside(void **state)
+{
+	uint8_t *p = mmap(NULL, 0x5000, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+
+	(void)state;
+	assert_ptr_not_equal(p, MAP_FAILED);
+	memset(p, 0x53, 0x5000);
+	args.in_place = true;
+	args.ramdisk = ptr_hpa(p);
+	args.ramdisk_size = 0x5000;
+	assert_int_equal(load_bzimage(&vm, &args, &start), 0);
+	assert_in_range(zp()->hdr.ramdisk_image, MB(1), GUEST_RAM - 0x5000);
+	assert_memory_equal(guest + zp()->hdr.ramdisk_image, p, 0x5000);
+	munmap(p, 0x5000);
+}
+
 /* Modules where the kernel wants to be, and in the low memory: it goes elsewhere. */
 static void test_busy(void **state)
 {
@@ -226,6 +252,8 @@ static void test_damaged(void **state)
 	TRY(hdr()->version = 0x0209, -EINVAL, "boot protocol 2.09");
 	TRY(hdr()->loadflags = 0, -EINVAL, "boot protocol");
 	TRY(hdr()->setup_sects = 0xFF, -EINVAL, "cut short");
+	TRY(hdr()->syssize++, -EINVAL, "cut short: 65536 bytes, its header says 65552");
+	TRY(hdr()->syssize = UINT32_MAX, -EINVAL, "cut short");
 	TRY(hdr()->kernel_alignment = 0, -EINVAL, "alignment");
 	TRY(hdr()->kernel_alignment = 0x300000, -EINVAL, "alignment");
 	TRY(hdr()->init_size = 0xFFFFFFFF, -ENOSPC, "no room for the kernel");
@@ -242,12 +270,15 @@ static void test_damaged(void **state)
 #undef TRY
 }
 
-/* Cut short at every length: never a read behind the end (the sanitizer looks). */
+/* A header that does not tell the size, cut at every length: no read behind the end is made. */
 static void test_truncated(void **state)
 {
 	uint8_t *whole = image;
 
 	(void)state;
+	args.kernel_size = IMAGE - 1;
+	refused(-EINVAL, "cut short");
+	hdr()->syssize = 0;
 	for (uint64_t size = 0; size <= SETUP + 16; size += (size < ZP_HDR_MAX + 8) ? 1 : 97) {
 		image = malloc(size + 1);
 		memcpy(image, whole, size);
@@ -324,6 +355,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_good, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ramdisk_moved, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ramdisk_in_place, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_ramdisk_outside, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_truncated, setup, teardown),
