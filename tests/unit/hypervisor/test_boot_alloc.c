@@ -14,6 +14,7 @@
 
 #include "fake_machine.h"
 #include "fake_report.h"
+#include "hv/caps.h"
 /* Included, not linked: each test begins before the boot, which only the file's own state knows. */
 #include "../../../hypervisor/arch/x86/mm/boot_alloc.c"
 
@@ -27,6 +28,14 @@ static struct {
 } reserved[8];
 static uint32_t reserved_count;
 static int reserve_result;
+
+static bool large_pages;
+
+bool cap_has(enum cpu_cap cap)
+{
+	assert_true(cap == CAP_EPT_2M || cap == CAP_1G_PAGES);
+	return large_pages;
+}
 
 uint64_t e820_ram_size(const struct e820 *map)
 {
@@ -72,6 +81,7 @@ static int setup(void **state)
 	pcpu_count = 4;
 	sealed = false;
 	region_base = region_size = region_next = 0;
+	large_pages = true;
 	ram = MB(256);
 	top = MB(256);
 	trampoline_page = 0;
@@ -120,6 +130,26 @@ static void test_scales(void **state)
 	assert_int_equal(boot_alloc_init(), 0);
 	/* one table for each 2 MB that a VM may have in small pages */
 	assert_true(asked_size >= small + (GB(16) - MB(256)) / MB(2) * PAGE_SIZE - PAGE_SIZE_2M);
+}
+
+/* What if the CPU has no large pages? The Service VM's map and the host's take more tables. */
+static void test_small_pages(void **state)
+{
+	uint64_t small;
+	uint32_t pages;
+
+	(void)state;
+	top = GB(16);
+	assert_int_equal(boot_alloc_init(), 0);
+	small = asked_size;
+	pages = page_pool.total;
+	(void)teardown(NULL);
+	(void)setup(NULL);
+	top = GB(16);
+	large_pages = false;
+	assert_int_equal(boot_alloc_init(), 0);
+	assert_int_equal(page_pool.total, pages + GB(16) / MB(2));
+	assert_true(asked_size >= small + (GB(16) / MB(2) + 16) * PAGE_SIZE - PAGE_SIZE_2M);
 }
 
 /* What if there is no room, or the map has none for the reservation? */
@@ -209,6 +239,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_init, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_scales, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_small_pages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_room, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alloc, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seal, setup, teardown),

@@ -83,7 +83,6 @@ static const struct bit bits[] = {
 	{CAP_INVARIANT_TSC, 0x80000007, 0, 3, 8},
 	{CAP_XSAVES, 0xD, 1, 0, 3},
 	{CAP_PCID, 1, 0, 2, 17},
-	{CAP_EPT_2M, MSR_VMX_EPT_VPID_CAP, 0, ALL, 16},
 	{CAP_EPT_1G, MSR_VMX_EPT_VPID_CAP, 0, ALL, 17},
 	{CAP_RDTSCP, MSR_VMX_PROCBASED2, 0, ALL, 32 + 3},
 	{CAP_INVPCID, MSR_VMX_PROCBASED2, 0, ALL, 32 + 12},
@@ -135,6 +134,7 @@ static void test_dependencies(void **state)
 		{"apicregs", 3, CAP_VINTR_DELIVERY}, {"x2apicvirt", 3, CAP_POSTED_INTR},
 		{"posted", 1, CAP_POSTED_INTR},	   {"xsave", 2, CAP_XSAVES},
 		{"vpid", 2, CAP_PCID},		   {"apicaccess", 1, CAP_APIC_ACCESS},
+		{"ept2m", 2, CAP_EPT_1G},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -147,6 +147,11 @@ static void test_dependencies(void **state)
 	fake_msr_set(MSR_VMX_TRUE_PROCBASED, ALLOW_ALL & ~((uint64_t)PROC_TPR_SHADOW << 32));
 	assert_int_equal(caps_init(NULL), 0);
 	assert_int_equal(missing(), 6);
+	(void)setup(state);
+	fake_msr_set(MSR_VMX_EPT_VPID_CAP, UINT64_MAX & ~BIT(16));
+	assert_int_equal(caps_init(NULL), 0);
+	assert_false(cap_has(CAP_EPT_2M) || cap_has(CAP_EPT_1G));
+	assert_int_equal(missing(), 2);
 }
 
 /* What does hide= hide: one, several, with empty parts, and names that only begin alike? */

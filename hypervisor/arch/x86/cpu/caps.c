@@ -147,6 +147,7 @@ static void drop_dependent(void)
 		{CAP_APIC_ACCESS, CAP_TPR_SHADOW},    {CAP_VINTR_DELIVERY, CAP_APIC_REGS},
 		{CAP_VINTR_DELIVERY, CAP_X2APIC_VIRT}, {CAP_POSTED_INTR, CAP_VINTR_DELIVERY},
 		{CAP_XSAVES, CAP_XSAVE},	      {CAP_PCID, CAP_VPID},
+		{CAP_EPT_1G, CAP_EPT_2M},
 	};
 
 	for (size_t i = 0U; i < ARRAY_SIZE(deps); i++) {

@@ -5,6 +5,7 @@
  * entry gives what is left to the page pool; after it a call is the hypervisor's own mistake.
  */
 #include "hv/boot.h"
+#include "hv/caps.h"
 #include "hv/image.h"
 #include "hv/log.h"
 #include "hv/mm.h"
@@ -31,23 +32,35 @@ static uint64_t image_size(void)
 	return (uint64_t)(hv_end - hv_start);
 }
 
+static uint64_t address_top(void)
+{
+	return MAX(e820_top(&host_e820), GB(4));
+}
+
 /*
  * EPT pages: every 2 MB of RAM may be mapped by one VM in 4 KB pages (User VMs' memory is a part of
- * the Service VM's), plus large-page tables for the whole space and a few more for each VM.
+ * the Service VM's), plus large-page tables for the whole space and a few more for each VM. Without
+ * large pages the Service VM's map of the whole space is in 4 KB pages.
  */
 static uint64_t ept_bytes(void)
 {
-	uint64_t ram = e820_ram_size(&host_e820);
-	uint64_t top = MAX(e820_top(&host_e820), GB(4));
+	uint64_t top = address_top();
+	uint64_t small = e820_ram_size(&host_e820) + (cap_has(CAP_EPT_2M) ? 0U : top);
 
-	return (ram / MB(2) + 4U * (top / GB(1)) + 16U * CONFIG_MAX_VM_NUM) * PAGE_SIZE;
+	return (small / MB(2) + 4U * (top / GB(1)) + 16U * CONFIG_MAX_VM_NUM) * PAGE_SIZE;
+}
+
+/* The host's own map, beyond what BASE_BYTES has room for. */
+static uint64_t host_map_bytes(void)
+{
+	return cap_has(CAP_1G_PAGES) ? 0U : address_top() / GB(1) * PAGE_SIZE;
 }
 
 int boot_alloc_init(void)
 {
 	uint64_t vcpus = (uint64_t)CONFIG_MAX_VM_NUM * pcpu_count;
 	uint64_t size = BASE_BYTES + vcpus * VCPU_BYTES + CONFIG_MAX_VM_NUM * VM_BYTES +
-			pcpu_count * PCPU_BYTES + ept_bytes();
+			pcpu_count * PCPU_BYTES + ept_bytes() + host_map_bytes();
 
 	size = ALIGN_UP(size, PAGE_SIZE_2M);
 	region_base = e820_find_top(size, PAGE_SIZE_2M, GB(4));
