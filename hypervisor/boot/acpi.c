@@ -6,7 +6,9 @@
  * themselves (the Service VM) or others; nothing here is passed on.
  */
 #include "hv/acpi.h"
+#include "asm/apic.h"
 #include "hv/boot.h"
+#include "hv/caps.h"
 #include "hv/irq.h"
 #include "hv/mm.h"
 #include "lib/kconfig.h"
@@ -14,6 +16,9 @@
 
 #define TABLE_MAX MB(1)
 #define RSDP_MAX  256U
+#define TABLES_MAX 256U /* that a root table may list: some dozens are usual */
+
+#define XAPIC_IDS 255U
 
 struct rsdp {
 	char signature[8];
@@ -58,6 +63,7 @@ struct fadt {
 
 struct acpi_facts acpi_facts;
 static uint32_t cpus_left_out, ioapics_left_out;
+static bool madt_read, mcfg_read, fadt_read;
 
 static bool sum_is_zero(const void *p, size_t len)
 {
@@ -170,7 +176,8 @@ static void add_cpu(uint32_t apic_id, uint32_t all, uint32_t flags)
 			return; /* listed as xAPIC and as x2APIC entry */
 		}
 	}
-	if (acpi_facts.cpu_count == ACPI_MAX_CPUS) {
+	if (acpi_facts.cpu_count == ACPI_MAX_CPUS ||
+	    (apic_id >= XAPIC_IDS && !cap_has(CAP_X2APIC))) {
 		cpus_left_out++;
 	} else {
 		acpi_facts.cpu_apic_ids[acpi_facts.cpu_count++] = apic_id;
@@ -198,14 +205,28 @@ static void add_override(const uint8_t *e)
 	acpi_facts.override_count++;
 }
 
+/* Its registers will be written: not into memory, and every unit has a page of its own. */
+static bool ioapic_address(uint64_t base)
+{
+	for (uint16_t i = 0U; i < ioapic_count; i++) {
+		if (ioapics[i].base.v == base) {
+			return false;
+		}
+	}
+	return base != 0U && base != APIC_DEFAULT_BASE && (base & (PAGE_SIZE - 1U)) == 0U &&
+	       !e820_is_ram(&host_e820, base, PAGE_SIZE);
+}
+
 static void add_ioapic(const uint8_t *e)
 {
-	if (ioapic_count == CONFIG_MAX_IOAPIC_NUM) {
+	uint64_t base = read32(&e[4]);
+
+	if (ioapic_count == CONFIG_MAX_IOAPIC_NUM || !ioapic_address(base)) {
 		ioapics_left_out++;
 		return;
 	}
 	ioapics[ioapic_count++] = (struct ioapic_info){
-		.id = e[2], .base = HPA(read32(&e[4])), .gsi_base = read32(&e[8])};
+		.id = e[2], .base = HPA(base), .gsi_base = read32(&e[8])};
 }
 
 /* The least length of each entry type that is read. */
@@ -245,11 +266,13 @@ static void parse_madt(const struct sdt *madt)
 	ioapics_left_out = 0U;
 	read_madt(madt);
 	if (cpus_left_out != 0U) {
-		report("acpi: %u processors are not used: %u are the most", cpus_left_out,
-		       ACPI_MAX_CPUS);
+		report("acpi: %u processors are not used: %u are the most, and without x2APIC ids "
+		       "below %u",
+		       cpus_left_out, ACPI_MAX_CPUS, XAPIC_IDS);
 	}
 	if (ioapics_left_out != 0U) {
-		report("acpi: %u IOAPICs are not used: %u are the most (MAX_IOAPIC_NUM)",
+		report("acpi: %u IOAPICs are not used: %u are the most (MAX_IOAPIC_NUM), each in a "
+		       "page of its own",
 		       ioapics_left_out, CONFIG_MAX_IOAPIC_NUM);
 	}
 }
@@ -319,23 +342,54 @@ static void parse_fadt(const struct sdt *t)
 	}
 }
 
+/* The first good one of each counts: there is none twice. */
 static void parse_table(uint64_t addr)
 {
 	static const struct {
 		char signature[5];
+		bool *done;
 		void (*parse)(const struct sdt *t);
-	} known[] = {{"APIC", parse_madt}, {"MCFG", parse_mcfg}, {"FACP", parse_fadt}};
+	} known[] = {{"APIC", &madt_read, parse_madt},
+		     {"MCFG", &mcfg_read, parse_mcfg},
+		     {"FACP", &fadt_read, parse_fadt}};
 	const struct sdt *head;
 
 	if (!table_address(addr)) {
+		if (addr != 0U) {
+			report("acpi: a table at 0x%lx cannot be reached, not used", addr);
+		}
 		return;
 	}
 	head = hpa_ptr(HPA(addr));
 	for (size_t i = 0U; i < ARRAY_SIZE(known); i++) {
-		if (memcmp(head->signature, known[i].signature, 4U) == 0 &&
+		if (!*known[i].done && memcmp(head->signature, known[i].signature, 4U) == 0 &&
 		    table_check(addr) != NULL) {
 			known[i].parse(head);
+			*known[i].done = true;
 		}
+	}
+}
+
+/* Addresses of tables, four or eight bytes each. */
+static void parse_root(const struct sdt *root, uint32_t width)
+{
+	uint32_t count = (root->length - (uint32_t)sizeof(*root)) / width;
+
+	if (count > TABLES_MAX) {
+		report("acpi: %u tables are listed, only the first %u are read", count, TABLES_MAX);
+		count = TABLES_MAX;
+	}
+	for (uint32_t i = 0U; i < count; i++) {
+		uint64_t addr = 0U;
+
+		(void)memcpy(&addr, (const uint8_t *)(root + 1) + i * width, width);
+		parse_table(addr);
+	}
+	if (!madt_read) {
+		report("acpi: no MADT: this processor alone, and the IOAPIC of a PC");
+	}
+	if (!fadt_read) {
+		report("acpi: no FADT: the hypervisor does not see the machine's power-off");
 	}
 }
 
@@ -346,6 +400,9 @@ void acpi_init(uint64_t rsdp_hint)
 	uint32_t width = 8U;
 
 	acpi_facts.s5_typ = 0xFFU;
+	madt_read = false;
+	mcfg_read = false;
+	fadt_read = false;
 	if (r == NULL) {
 		report("acpi: no RSDP: one processor, no power-off, no PCI memory configuration");
 		return;
@@ -362,12 +419,7 @@ void acpi_init(uint64_t rsdp_hint)
 		report("acpi: no RSDT or XSDT that can be read: no table is used");
 		return;
 	}
-	for (uint32_t pos = sizeof(*root); pos + width <= root->length; pos += width) {
-		uint64_t addr = 0U;
-
-		(void)memcpy(&addr, (const uint8_t *)root + pos, width);
-		parse_table(addr);
-	}
+	parse_root(root, width);
 }
 
 uint32_t acpi_isa_gsi(uint8_t irq)

@@ -178,30 +178,32 @@ static void on_triple_fault(struct vcpu *vcpu)
 
 static int claim(struct vm *vm, uint16_t port, uint16_t count, io_handler_t fn)
 {
-	return (port == 0U) ? 0 : vio_add_pio(vm, port, count, fn, (void *)(uintptr_t)port);
+	return vio_add_pio(vm, port, count, fn, (void *)(uintptr_t)port);
+}
+
+/* A port that the FADT names, 0: none. It may name one that is somebody else's already. */
+static void claim_named(struct vm *vm, uint16_t port, uint16_t count, io_handler_t fn)
+{
+	if (port != 0U && claim(vm, port, count, fn) != 0) {
+		report("%s: port 0x%x of the FADT is in use, not watched", vm->name, port);
+	}
 }
 
 static int vpower_vm_init(struct vm *vm)
 {
-	bool own_reset_port = acpi_facts.reset_port != PORT_RESET &&
-			      acpi_facts.reset_port != PORT_KBD_CMD;
 	int err;
 
 	if (vm->load_order != SERVICE_VM) {
 		return 0;
 	}
-	err = claim(vm, acpi_facts.pm1a_cnt, 2U, pm1_io);
-	if (err == 0) {
-		err = claim(vm, acpi_facts.pm1b_cnt, 2U, pm1_io);
-	}
-	if (err == 0 && own_reset_port) {
-		err = claim(vm, acpi_facts.reset_port, 1U, reset_port_io);
-	}
-	if (err == 0) {
-		err = claim(vm, PORT_RESET, 1U, reset_control_io);
-	}
+	err = claim(vm, PORT_RESET, 1U, reset_control_io);
 	if (err == 0) {
 		err = claim(vm, PORT_KBD_CMD, 1U, kbd_io);
+	}
+	claim_named(vm, acpi_facts.pm1a_cnt, 2U, pm1_io);
+	claim_named(vm, acpi_facts.pm1b_cnt, 2U, pm1_io);
+	if (acpi_facts.reset_port != PORT_RESET && acpi_facts.reset_port != PORT_KBD_CMD) {
+		claim_named(vm, acpi_facts.reset_port, 1U, reset_port_io);
 	}
 	vm->on_triple_fault = on_triple_fault;
 	return err;
@@ -209,6 +211,6 @@ static int vpower_vm_init(struct vm *vm)
 
 UNIT(vpower) = {
 	.name = "vpower",
-	.level = UNIT_DEV,
+	.level = UNIT_DEV + 1U, /* last: what the firmware says is claimed behind all others */
 	.vm_init = vpower_vm_init,
 };

@@ -11,6 +11,7 @@
 #include "fuzz.h"
 #include "hv/acpi.h"
 #include "hv/boot.h"
+#include "hv/caps.h"
 #include "hv/irq.h"
 #include "hv/mm.h"
 #include "lib/kconfig.h"
@@ -24,6 +25,7 @@
 struct boot_info boot_info;
 struct ioapic_info ioapics[CONFIG_MAX_IOAPIC_NUM];
 uint16_t ioapic_count;
+struct e820 host_e820;
 
 static struct {
 	uint8_t *p; /* of exactly its length */
@@ -52,6 +54,17 @@ hpa_t ptr_hpa(const volatile void *p)
 void report(const char *fmt, ...)
 {
 	assert(fmt != NULL);
+}
+
+bool cap_has(enum cpu_cap cap)
+{
+	return cap == CAP_X2APIC;
+}
+
+bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size)
+{
+	(void)map;
+	return size <= MB(512) && base <= MB(512) - size;
 }
 
 int e820_reserve(uint64_t base, uint64_t size)
@@ -136,6 +149,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(acpi_facts.rsdp_hpa == BASE + (TABLES + 1U) * STEP);
 	assert(acpi_facts.cpu_count <= ACPI_MAX_CPUS);
 	assert(ioapic_count <= CONFIG_MAX_IOAPIC_NUM);
+	for (uint16_t i = 0; i < ioapic_count; i++)
+		assert(ioapics[i].base.v >= MB(512));
 	assert(acpi_facts.override_count <= 16);
 	assert(acpi_facts.s5_typ <= 7 || acpi_facts.s5_typ == 0xFF);
 	for (uint32_t irq = 0; irq < 256; irq++)
