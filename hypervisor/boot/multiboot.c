@@ -81,13 +81,16 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* What does not fit is cut behind a whole word: half of one may mean something else. */
 static void copy_string(char *dst, size_t size, const char *src, size_t max, const char *what)
 {
-	size_t len = strnlen(src, max);
+	size_t len = strnlen(src, max), whole = len;
 
-	if (len >= size) {
-		report("boot: the %s is %lu characters long, cut to %lu", what, len, size - 1U);
-		len = size - 1U;
+	if (whole >= size) {
+		for (len = size - 1U; len != 0U && !is_blank(src[len]); len--) {
+		}
+		len = (len != 0U) ? len : size - 1U;
+		report("boot: the %s is %lu characters long, cut to %lu", what, whole, len);
 	}
 	(void)memcpy(dst, src, len);
 	dst[len] = '\0';

@@ -131,8 +131,14 @@ static int bochs_boot(void)
 {
 	char opt[8];
 
-	if (!in_bochs() || (boot_option("quirks", opt, sizeof(opt)) && strcmp(opt, "off") == 0)) {
+	if (!in_bochs()) {
 		return 0;
+	}
+	if (boot_option("quirks", opt, sizeof(opt))) {
+		if (strcmp(opt, "off") == 0) {
+			return 0;
+		}
+		report("boot: quirks=%s is not understood; write quirks=off", opt);
 	}
 	report("boot: Bochs: virtual-interrupt delivery and posted interrupts are not used");
 	cap_drop(CAP_VINTR_DELIVERY);

@@ -51,8 +51,7 @@ static int setup(void **state)
 		assert_int_equal(mprotect(arena + ARENA, 4096, PROT_NONE), 0);
 	}
 	memset(arena, 0, ARENA);
-	used = 0;
-	raw_count = 0;
+	used = raw_count = 0;
 	memset(&boot_info, 0, sizeof(boot_info));
 	fake_machine_reset();
 	fake_report_reset();
@@ -332,6 +331,10 @@ static void test_long_command_line(void **state)
 	assert_int_equal(multiboot_parse(MB1, HPA(info)), 0);
 	assert_int_equal(strlen(boot_info.cmdline), BOOT_CMDLINE_MAX - 1);
 	assert_true(fake_reported("command line is 4096 characters long, cut to 2047"));
+	text[9] = ' '; /* no half word of what was cut */
+	assert_int_equal(multiboot_parse(MB1, HPA(info)), 0);
+	assert_string_equal(boot_info.cmdline, "zzzzzzzzz");
+	text[9] = 'z';
 	text[BOOT_CMDLINE_MAX] = '\0'; /* longer by its NUL alone */
 	memset(&boot_info, 0, sizeof(boot_info));
 	boot_info.loader[0] = 'L';
