@@ -40,6 +40,7 @@ class Boot:
     modules: list[Module] = field(default_factory=list)
     initrd: Path | None = None
     protocol: str = "multiboot2"  # or "multiboot", or "linux"
+    tables: list[Path] = field(default_factory=list)  # ACPI, in place of the BIOS's of that name
 
 
 def _quote(text: str) -> str:
@@ -50,6 +51,10 @@ def _quote(text: str) -> str:
 def grub_commands(boot: Boot, names: dict[Path, str]) -> str:
     """GRUB's command list; `names` maps host files to paths on the image."""
     lines = ["serial --unit=0 --speed=115200", "terminal_output serial"]
+    if boot.tables:
+        signatures = ",".join(path.read_bytes()[:4].decode() for path in boot.tables)
+        files = " ".join(names[path] for path in boot.tables)
+        lines.append(f"acpi --exclude={signatures} {files}")
     lines.append(f"{boot.protocol} {names[boot.kernel]} {_quote(boot.command_line)}")
     load = {"multiboot2": "module2", "multiboot": "module"}.get(boot.protocol, "")
     for module in boot.modules:
@@ -74,7 +79,7 @@ def make_cd(output: Path, boot: Boot) -> Path:
         folder = Path(temporary) / "cd"
         (folder / "boot").mkdir(parents=True)
         names: dict[Path, str] = {}
-        files = [boot.kernel, *(module.path for module in boot.modules)]
+        files = [boot.kernel, *(module.path for module in boot.modules), *boot.tables]
         for path in files + ([boot.initrd] if boot.initrd else []):
             if path not in names:
                 # A number in front: two files of one name stay apart.
@@ -83,7 +88,8 @@ def make_cd(output: Path, boot: Boot) -> Path:
         commands = Path(temporary) / "grub.cfg"
         commands.write_text(grub_commands(boot, names))
         _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-p", "/boot", "-c", str(commands),
-              "-o", str(folder / "boot" / "grub.img"), boot.protocol, *GRUB_MODULES])
+              "-o", str(folder / "boot" / "grub.img"), boot.protocol, *GRUB_MODULES,
+              *(["acpi"] if boot.tables else [])])
         _run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(output),
               "-b", "boot/grub.img", "-no-emul-boot", "-boot-load-size", "4",
               "-boot-info-table", str(folder)])

@@ -134,9 +134,10 @@ class TargetTest(unittest.TestCase):
         return self.boot_hypervisor([module], hv_args, **machine_options)  # type: ignore
 
     def boot_hypervisor(self, modules: list[Module], hv_args: str = "", multiboot: int = 2,
-                        machine: str = "bochs", **machine_options: object) -> Session:
-        """Boots the hypervisor with any modules."""
+                        machine: str = "bochs", tables: list[Path] | None = None,
+                        **machine_options: object) -> Session:
+        """Boots the hypervisor with any modules, and with ACPI tables in place of the BIOS's."""
         protocol = "multiboot2" if multiboot == 2 else "multiboot"
-        boot = Boot(self.hypervisor, hv_args, modules, protocol=protocol)
+        boot = Boot(self.hypervisor, hv_args, modules, protocol=protocol, tables=tables or [])
         cdrom = make_cd(self.folder / "acrn.iso", boot)
         return self.start(MachineSpec(cdrom=cdrom, **machine_options), machine)  # type: ignore

@@ -51,6 +51,10 @@ class ServiceVmBoots(TargetTest):
         # And by multiboot 2?
         self.boot(image="acrn.32.out")
 
+    def test_no_x2apic(self) -> None:
+        # What if all interrupts between two processors go through the xAPIC's page?
+        self.boot(cpus=2, model="corei5_arrandale_m520")
+
     def test_few_features(self) -> None:
         # What if the CPU has no PML, TSC scaling, XSAVES, posted interrupts?
         self.boot(model="broadwell_ult")
