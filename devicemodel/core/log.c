@@ -26,7 +26,8 @@ void log_set_raw(bool raw)
 	atomic_store(&raw_terminal, raw);
 }
 
-void log_line(enum log_level level, const char *fmt, ...)
+/* times: how often it was so, if that is worth a word. */
+static void print(enum log_level level, unsigned int times, const char *fmt, va_list args)
 {
 	static const char *const prefix[] = {
 		[LOG_LEVEL_ERROR] = "error: ",
@@ -35,17 +36,16 @@ void log_line(enum log_level level, const char *fmt, ...)
 		[LOG_LEVEL_INFO] = "",
 	};
 	char line[LINE_MAX_BYTES];
-	va_list args;
 	size_t len;
 	int n;
 
 	if ((int)level > atomic_load_explicit(&max_level, memory_order_relaxed))
 		return;
 	n = snprintf(line, sizeof(line), "acrn-dm: %s", prefix[level]);
+	if (times != 0)
+		n += snprintf(line + n, sizeof(line) - (size_t)n, "%u times by now: ", times);
 	len = (size_t)n;
-	va_start(args, fmt);
 	n = vsnprintf(line + len, sizeof(line) - len - 2, fmt, args);
-	va_end(args);
 	if (n > 0) {
 		size_t room = sizeof(line) - len - 3;
 
@@ -57,4 +57,25 @@ void log_line(enum log_level level, const char *fmt, ...)
 	/* Nobody is left to be told that the log itself cannot be written. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
+}
+
+void log_line(enum log_level level, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	print(level, 0, fmt, args);
+	va_end(args);
+}
+
+void log_guest_line(atomic_uint *seen, const char *fmt, ...)
+{
+	unsigned int times = atomic_fetch_add_explicit(seen, 1U, memory_order_relaxed) + 1U;
+	va_list args;
+
+	if (times > LOG_GUEST_LIMIT && (times & (times - 1U)) != 0)
+		return;
+	va_start(args, fmt);
+	print(LOG_LEVEL_WARNING, times > LOG_GUEST_LIMIT ? times : 0, fmt, args);
+	va_end(args);
 }

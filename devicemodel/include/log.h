@@ -30,16 +30,16 @@ void log_set_raw(bool raw);
 #define log_notice(...) log_line(LOG_LEVEL_NOTICE, __VA_ARGS__)
 #define log_info(...)	log_line(LOG_LEVEL_INFO, __VA_ARGS__)
 
-/* A guest did something wrong: each place reports its first eight times. */
+/*
+ * A guest did something wrong. Each place reports its first eight times, then the 16th, the 32nd
+ * and so on: a guest can neither fill a disk with lines nor hide behind a limit long reached.
+ */
 #define LOG_GUEST_LIMIT 8U
 #define log_guest(...)                                                                             \
 	do {                                                                                       \
 		static atomic_uint log_guest_seen;                                                 \
-		if (atomic_load_explicit(&log_guest_seen, memory_order_relaxed) <                  \
-		    LOG_GUEST_LIMIT) {                                                             \
-			atomic_fetch_add_explicit(&log_guest_seen, 1U, memory_order_relaxed);      \
-			log_line(LOG_LEVEL_WARNING, __VA_ARGS__);                                  \
-		}                                                                                  \
+		log_guest_line(&log_guest_seen, __VA_ARGS__);                                      \
 	} while (0)
+void log_guest_line(atomic_uint *seen, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif
