@@ -149,10 +149,9 @@ void pci_cfg_write(struct pci_device *dev, unsigned int reg, unsigned int size, 
 	}
 	pthread_mutex_unlock(&dev->irq_lock);
 
-	if (touches(reg, size, PCI_COMMAND, 2)) {
+	if (touches(reg, size, PCI_COMMAND, 2))
 		pci_bar_sync(dev);
-		pci_intx_update(dev);
-	}
+	pci_intx_update(dev);
 	if (dev->msix_cap && touches(reg, size, dev->msix_cap + PCI_MSIX_FLAGS, 2))
 		pci_msix_update(dev);
 }

@@ -41,11 +41,12 @@ static void drive(struct pci_device *dev, bool level)
 	pthread_mutex_unlock(&bus->intx_lock);
 }
 
-/* irq_lock held. */
+/* irq_lock held. A function that sends messages leaves its pin alone (PCI 3.0, 6.8.1.3, 6.8.2.3).
+ */
 static void update(struct pci_device *dev)
 {
 	bool disabled = pci_cfg_get16(dev, PCI_COMMAND) & PCI_COMMAND_INTX_DISABLE;
-	bool line = dev->intx_level && !disabled;
+	bool line = dev->intx_level && !disabled && !pci_msi_enabled(dev) && !pci_msix_enabled(dev);
 
 	if (dev->intx_level)
 		dev->cfg[PCI_STATUS] |= PCI_STATUS_INTERRUPT;

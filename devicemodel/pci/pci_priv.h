@@ -51,7 +51,7 @@ void pci_msix_free(struct pci_device *dev);
 /* pci_msi.c: send one message; irq_lock is held by the caller. */
 void pci_msi_send(struct pci_device *dev, uint64_t addr, uint32_t data);
 
-/* pci_intx.c: the DISABLE bit of the command register changed. */
+/* pci_intx.c: the command register changed, or what enables messages. */
 void pci_intx_update(struct pci_device *dev);
 
 #endif

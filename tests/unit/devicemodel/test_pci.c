@@ -421,6 +421,31 @@ static void test_intx(void **state)
 	assert_false(rd(3, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
 }
 
+/* What if the guest turns messages on while the line is high? It falls: a function has one or the
+ * other. */
+static void test_intx_or_messages(void **state)
+{
+	unsigned int gsi = pci_intx_gsi(3, 1);
+	const unsigned int caps[] = {in_slot[3]->msi_cap + PCI_MSI_FLAGS,
+				     in_slot[3]->msix_cap + PCI_MSIX_FLAGS};
+	const uint16_t on[] = {PCI_MSI_FLAGS_ENABLE, PCI_MSIX_FLAGS_ENABLE};
+
+	(void)state;
+	dev = in_slot[3];
+	pci_intx_set(dev, true);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_true(fake_hsm.line[gsi]);
+		wr(3, caps[i], 2, on[i]);
+		assert_false(fake_hsm.line[gsi]);
+		/* It is the device's level all the same. */
+		assert_true(rd(3, PCI_STATUS, 2) & PCI_STATUS_INTERRUPT);
+		wr(3, caps[i], 2, 0);
+		assert_true(fake_hsm.line[gsi]);
+	}
+	pci_intx_set(dev, false);
+	assert_false(fake_hsm.line[gsi]);
+}
+
 /* Does a reset restore what the guest found at first, and tell the devices? */
 static void test_reset(void **state)
 {
@@ -494,6 +519,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_msix_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_msi, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_intx, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_intx_or_messages, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_init_limits, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_init_fails, setup, teardown),
