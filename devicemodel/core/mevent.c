@@ -233,6 +233,11 @@ int mevent_set(struct mevent *ev, unsigned int events)
 	return epoll_ctl(ev->loop->epoll_fd, EPOLL_CTL_MOD, ev->fd, &what) < 0 ? -errno : 0;
 }
 
+void mevent_mute(struct mevent *ev)
+{
+	epoll_ctl(ev->loop->epoll_fd, EPOLL_CTL_DEL, ev->fd, NULL);
+}
+
 struct mevent *mevent_add_timer(struct mevent_loop *loop, mevent_fn fn, void *arg)
 {
 	int fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);

@@ -36,6 +36,8 @@ void mevent_loop_stop(struct mevent_loop *loop);
 struct mevent *mevent_add(struct mevent_loop *loop, int fd, unsigned int events, mevent_fn fn,
 			  void *arg);
 int mevent_set(struct mevent *ev, unsigned int events);
+/* Nothing more is heard of a descriptor that hung up, which else is told again and again. */
+void mevent_mute(struct mevent *ev);
 
 /* A timer on CLOCK_MONOTONIC, disarmed. */
 struct mevent *mevent_add_timer(struct mevent_loop *loop, mevent_fn fn, void *arg);

@@ -31,13 +31,15 @@
 #define CLASS_CODE 0x020000U
 /* Packets taken from the tap in one go, so that the event loop's other work is not starved. */
 #define RX_BURST 256U
+/* The longest packet to send: 64 KB of IP, to be cut by the tap, in a frame with a VLAN tag. */
+#define TX_MAX (TAP_HEADER + ETH_HLEN + 4U + UINT16_MAX)
 /* Without large receive offload a packet is a frame, with a VLAN tag at most. */
 #define RX_MIN (TAP_HEADER + ETH_FRAME_LEN)
 
 struct net {
 	struct virtio_dev *dev;
 	int fd;
-	struct mevent *event; /* NULL: the tap is gone */
+	struct mevent *event;
 	struct virtio_net_config config;
 
 	pthread_mutex_t lock;
@@ -76,8 +78,7 @@ static void watch(struct net *net, bool on)
 	if (net->watching == on)
 		return;
 	net->watching = on;
-	if (net->event)
-		mevent_set(net->event, on ? MEVENT_READ : 0);
+	mevent_set(net->event, on ? MEVENT_READ : 0);
 }
 
 /* net->lock held. What comes while the driver has no buffers waits in the tap. */
@@ -115,9 +116,8 @@ static void on_packet(void *arg, unsigned int events)
 		/* The event would be reported for ever. What the guest sends is lost. */
 		log_warn("%s: the tap was deleted, the VM has no network here any more",
 			 net->dev->name);
-		mevent_delete(net->event, false);
-		net->event = NULL;
-	} else {
+		mevent_mute(net->event);
+	} else if (net->running) {
 		receive(net);
 	}
 	pthread_mutex_unlock(&net->lock);
@@ -134,9 +134,9 @@ static void send_all(struct net *net, struct queue *q)
 		while (queue_pop(q, &c, net->tx_iov, CHAIN_MAX) > 0) {
 			ssize_t n;
 
-			/* Like a wire: what the tap does not take is lost. */
+			/* Like a wire: what is no packet, or the tap does not take, is lost. */
 			do {
-				n = writev(net->fd, c.iov, c.readable);
+				n = c.read_len <= TX_MAX ? writev(net->fd, c.iov, c.readable) : 0;
 			} while (n < 0 && errno == EINTR);
 			queue_push(q, c.head, 0);
 		}
@@ -158,7 +158,7 @@ static void net_kick(struct virtio_dev *dev, struct queue *q)
 
 		net->running = true;
 		if (tap_partial_checksum(net->fd, csum) < 0)
-			log_warn("%s: the tap takes no offload settings", dev->name);
+			log_guest("%s: the tap takes no offload settings", dev->name);
 	}
 	receive(net);
 	pthread_mutex_unlock(&net->lock);
@@ -301,10 +301,7 @@ static void net_destroy(struct virtio_dev *dev)
 {
 	struct net *net = dev->priv;
 
-	if (net->event)
-		mevent_delete(net->event, true);
-	else
-		close(net->fd);
+	mevent_delete(net->event, true);
 	pthread_mutex_destroy(&net->lock);
 	free(net);
 }

@@ -309,6 +309,28 @@ static void test_bad_packets(void **state)
 			 0);
 }
 
+/* What if a packet is longer than any can be? It is not even offered to the tap. */
+static void test_giant(void **state)
+{
+	struct driver *d = &drivers[0];
+	static char packet[0x20000];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++)
+		ring_desc(&d->ring[TX], i, 0x300000, i == 0 ? HEADER : 0xFFFF + 14 + 4,
+			  i == 0 ? N : 0, 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		ring_offer(&d->ring[TX], 0);
+		driver_ring_bell(d, TX);
+		assert_int_equal(driver_wait(d, TX), 0);
+		if (i == 0)
+			assert_int_equal(read(taps[0]->peer, packet, sizeof(packet)),
+					 HEADER + 0xFFFF + 14 + 4);
+		ring_desc(&d->ring[TX], 1, 0x300000, 0xFFFF + 14 + 4 + 1, 0, 0);
+	}
+	assert_true(read(taps[0]->peer, packet, sizeof(packet)) < 0);
+}
+
 /* Does the tap hand over unfinished checksums only to a driver that can complete them? */
 static void test_checksum(void **state)
 {
@@ -385,6 +407,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_buffers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_buffers, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_bad_packets, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_giant, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_checksum, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_tap_deleted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reset_in_traffic, set_up, tear_down),
