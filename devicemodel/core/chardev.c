@@ -50,6 +50,14 @@ struct chardev {
 /* stdio is one terminal: only one device can have it. */
 static atomic_bool stdio_taken;
 
+static bool pollable(int fd)
+{
+	struct stat st;
+
+	return isatty(fd) ||
+	       (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
+}
+
 static bool parse_port(const char *spec, uint16_t *port)
 {
 	unsigned long value;
@@ -116,7 +124,8 @@ static void flush(struct chardev *dev)
 		dev->tx_head = (dev->tx_head + (size_t)n) % TX_ROOM;
 		dev->tx_len -= (size_t)n;
 	}
-	dev->tx_waits = dev->tx_len > 0;
+	if (dev->tx_len == 0)
+		dev->tx_waits = false;
 }
 
 static void on_out(void *arg, unsigned int events)
@@ -172,8 +181,12 @@ static void on_in(void *arg, unsigned int events)
 		receive(dev, events);
 }
 
+/* Have on_out() or on_in() called when there is room. A plain file, on a full disk, never tells. */
 static void watch_room(struct chardev *dev)
 {
+	if (dev->is_stdio && !pollable(dev->out_fd))
+		return;
+	dev->tx_waits = true;
 	if (dev->in_fd == dev->out_fd)
 		update_in(dev);
 	else if (dev->out_ev)
@@ -187,6 +200,8 @@ void chardev_write(struct chardev *dev, const uint8_t *data, size_t len)
 	pthread_mutex_lock(&dev->lock);
 	if (dev->out_fd < 0)
 		goto out;
+	if (!dev->tx_waits)
+		flush(dev);
 	if (dev->tx_len == 0) {
 		ssize_t n = write(dev->out_fd, data, len);
 
@@ -197,10 +212,8 @@ void chardev_write(struct chardev *dev, const uint8_t *data, size_t len)
 	}
 	for (; len > 0 && dev->tx_len < TX_ROOM; len--)
 		dev->tx[(dev->tx_head + dev->tx_len++) % TX_ROOM] = *data++;
-	if (dev->tx_len > 0 && !dev->tx_waits) {
-		dev->tx_waits = true;
+	if (dev->tx_len > 0 && !dev->tx_waits)
 		watch_room(dev);
-	}
 out:
 	pthread_mutex_unlock(&dev->lock);
 }
@@ -236,14 +249,6 @@ static bool make_raw(int fd, struct termios *saved)
 	raw = *saved;
 	cfmakeraw(&raw);
 	return tcsetattr(fd, TCSANOW, &raw) == 0;
-}
-
-static bool pollable(int fd)
-{
-	struct stat st;
-
-	return isatty(fd) ||
-	       (fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode)));
 }
 
 static int open_stdio(struct chardev *dev)

@@ -19,6 +19,7 @@
 #include <termios.h>
 #include <unistd.h>
 #include <cmocka.h>
+#include <sys/resource.h>
 
 #include "chardev.h"
 #include "free_port.h"
@@ -168,6 +169,34 @@ static void test_stdio_files(void **state)
 	close(file);
 }
 
+/* What if the disk is full under standard output? What fits the buffer comes when there is room. */
+static void test_stdio_disk_full(void **state)
+{
+	int null = open("/dev/null", O_RDONLY);
+	int file = open("/tmp", O_TMPFILE | O_RDWR, 0600);
+	struct rlimit old, limit;
+	struct chardev *dev;
+	char text[32] = "";
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &old);
+	limit = (struct rlimit) {.rlim_cur = 3, .rlim_max = old.rlim_max};
+	replace_stdio(null, file);
+	dev = chardev_open(loop, "com1", "stdio", &ops, NULL);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	chardev_write(dev, (const uint8_t *)"hello ", 6);
+	chardev_write(dev, (const uint8_t *)"from ", 5);
+	setrlimit(RLIMIT_FSIZE, &old);
+	chardev_write(dev, (const uint8_t *)"here", 4);
+	assert_int_equal(pread(file, text, sizeof(text), 0), 15);
+	chardev_close(dev);
+	restore_stdio();
+	assert_string_equal(text, "hello from here");
+	close(null);
+	close(file);
+}
+
 /* A pipe as input ends, and a full pipe as output: nothing blocks, nothing spins? */
 static void test_stdio_pipes(void **state)
 {
@@ -286,6 +315,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_stdio_terminal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stdio_files, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_stdio_disk_full, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_stdio_pipes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_flow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
