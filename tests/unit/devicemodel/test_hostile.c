@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Can a guest that means harm hurt the device model as a whole? The real devices over fakes of HSM
- * and tap; what the guest does is in tests/target/guest/pour.c.
+ * and tap; what the guest does is in tests/target/guest/hostile_pour.c.
  */
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
-// links: tests/target/guest/pour.c tests/unit/devicemodel/pour_dm.c
+// links: tests/target/guest/hostile_pour.c tests/unit/devicemodel/pour_dm.c
 // links: tests/unit/devicemodel/fake_tap.c
 #include <fcntl.h>
 #include <pthread.h>
