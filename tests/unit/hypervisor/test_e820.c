@@ -293,6 +293,69 @@ static void test_find_top_full(void **state)
 	assert_int_equal(e820_find_top(0x1000, 0x1000, GB(4)), 0);
 }
 
+#define PAGES 24U
+#define WORLD (2U * PAGES) /* half pages */
+#define HALF  (PAGE_SIZE / 2U)
+
+/* What a half page is that two entries claim: the later in this row. */
+static uint8_t worse(uint8_t a, uint8_t b)
+{
+	static const uint8_t order[] = {0, MEM_RAM, MEM_ACPI, MEM_NVS, MEM_RESERVED, MEM_BAD};
+
+	for (uint32_t i = ARRAY_SIZE(order); i-- > 0;) {
+		if (order[i] == a || order[i] == b)
+			return order[i];
+	}
+	return 0;
+}
+
+/* Compares host_e820 with what each half page is, and demands order and no touching twins. */
+static void expect_world(const uint8_t *world)
+{
+	uint8_t seen[WORLD] = {0};
+	uint64_t end = 0;
+
+	for (uint32_t i = 0; i < host_e820.count; i++) {
+		const struct mem_range *r = &host_e820.r[i];
+
+		assert_true(r->size != 0 && r->base >= end && r->base + r->size > r->base);
+		assert_false(i != 0 && r->base == end && r->type == r[-1].type);
+		end = r->base + r->size;
+		memset(&seen[r->base / HALF], (int)r->type, r->size / HALF);
+	}
+	for (uint32_t i = 0; i < WORLD; i++) {
+		bool half = world[i] == MEM_RAM && world[i ^ 1U] != MEM_RAM;
+
+		assert_int_equal(seen[i], half ? 0 : world[i]);
+	}
+}
+
+/* What if up to ten entries lie anywhere: over each other, empty, in any order? */
+static void test_any_map(void **state)
+{
+	uint32_t random = 1;
+
+	for (uint32_t round = 0; round < 3000; round++) {
+		uint8_t world[WORLD] = {0};
+
+		(void)setup(state);
+		for (uint32_t n = round % 11; n > 0; n--) {
+			uint32_t at, size, type;
+
+			random = random * 1664525U + 1013904223U;
+			at = (random >> 8) % WORLD;
+			size = (random >> 16) % (WORLD - at + 1);
+			type = (random >> 24) % 8;
+			e820_add_raw(at * HALF, size * HALF, type);
+			type = type >= MEM_RAM && type <= MEM_BAD ? type : MEM_RESERVED;
+			for (uint32_t i = at; i < at + size; i++)
+				world[i] = worse(world[i], (uint8_t)type);
+		}
+		(void)e820_init();
+		expect_world(world);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +373,7 @@ int main(void)
 		cmocka_unit_test_setup(test_reserve, setup),
 		cmocka_unit_test_setup(test_find_top, setup),
 		cmocka_unit_test_setup(test_find_top_full, setup),
+		cmocka_unit_test_setup(test_any_map, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
