@@ -92,3 +92,4 @@ class Devices(TargetTest):
                      "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
                      "^com1 heard walnut$"):
             session.expect(line, 100, failed)
+        session.wait_end(60)
