@@ -115,7 +115,7 @@ class Users(unittest.TestCase):
             self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
             self.assertIn(part, result.stderr)
             self.assertTrue(result.stderr.startswith("acrn-dm: error: "), result.stderr)
-            self.assertEqual(result.returncode, status, result.stderr)
+            self.assertEqual((result.returncode, result.stdout), (status, ""), result.stderr)
             self.assertNotIn("S", self.log)
 
     def with_device(self, device: str) -> list[object]:
@@ -123,10 +123,18 @@ class Users(unittest.TestCase):
         return ["-k", self.kernel, "-s", "0,hostbridge", "-s", f"3,{device}", "vm1"]
 
     def test_right(self) -> None:
-        """Does the command line that the others are broken forms of run, and end with 0?"""
-        result = self.run_dm(*self.with_device(f"virtio-blk,{self.path}/disk"))
-        self.assertEqual((result.returncode, result.stderr), (0, ""))
-        self.assertIn("SPD", self.log)
+        """Do the command lines that the others are broken forms of run, and end with 0?"""
+        for device in (f"virtio-blk,{self.path}/disk", "virtio-rnd", "lpc", "amd_hostbridge"):
+            result = self.run_dm(*self.with_device(device))
+            self.assertEqual((result.returncode, result.stderr), (0, ""))
+            self.assertIn("SPD", self.log)
+
+    def test_help_and_version(self) -> None:
+        """Do they go to standard output, with status 0?"""
+        for word in ("-h", "--help", "-v", "--version"):
+            result = self.run_dm(word)
+            self.assertEqual((result.returncode, result.stderr, self.log), (0, "", ""))
+            self.assertIn("acrn-dm", result.stdout)
 
     def test_wrong_words(self) -> None:
         """What if an option lacks its argument, or has garbage, too much, or the same again?"""
