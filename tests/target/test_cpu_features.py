@@ -44,10 +44,12 @@ class CpuFeatures(TargetTest):
 
     LIMIT = 240
 
-    def run_features(self, hide: str = "", **machine_options: object) -> set[str]:
+    def run_features(self, hide: str = "", line: str = "^features start",
+                     **machine_options: object) -> set[str]:
         """Boots the features guest to its end; the features that the boot report misses."""
         session = self.boot_guest("features", f"quirks=off hide={hide}",
                                   **machine_options)  # type: ignore
+        session.expect(line, 60, BROKEN)
         session.expect("^features done, 0 wrong", 60, BROKEN)
         session.close_machine()
         for name in SHOWN & set(hide.split(",")):
@@ -73,6 +75,12 @@ class CpuFeatures(TargetTest):
                 names = set(hide.split(","))
                 expected = names.union(*(DEPENDENT.get(name, set()) for name in names))
                 self.assertEqual(self.run_features(hide), expected)
+
+    def test_two_cpus(self) -> None:
+        # Do interrupts reach another processor: posted, by the kick, and through the xAPIC?
+        for hide in ("", "posted", "x2apic,vid"):
+            with self.subTest(hide):
+                self.run_features(hide, "^features: two processors", cpus=2)
 
     def test_quirks(self) -> None:
         # And with the ways round Bochs's defects, as a user has it there?

@@ -22,6 +22,15 @@
 #define TICKS		20000U
 #define PATIENCE	1000000U /* loops */
 
+#define AP_CODE	    0x8000UL /* below 1 MB, where nothing is once a loader has gone */
+#define AP_ONLINE   0x8ff0UL
+#define AP_TAKEN    0x8ff4UL
+#define AP_ROUNDS   100U
+#define AP_PATIENCE 10000U /* loops, each of which may be a VM exit */
+#define ICR_INIT    0x4500U
+#define ICR_STARTUP 0x4600U
+#define ICR_ASSERT  0x4000U
+
 #define MSR_EFER   0xc0000080U
 #define EFER_NXE   (1UL << 11)
 #define CR4_PCIDE  (1UL << 17)
@@ -142,6 +151,59 @@ static void check_x2apic(void)
 	}
 }
 
+/*
+ * What the second processor runs, in real mode: it takes vectors 0x42 and 0xff, counts them, and
+ * spins in between. 0xff comes from Bochs where posted interrupts are used (doc/CAVEATS.md).
+ */
+__asm__(".pushsection .rodata\n.code16\n"
+	"ap_start: cli\n xorw %ax, %ax\n movw %ax, %ds\n movw %ax, %ss\n movw $0x7000, %sp\n"
+	"movw $(ap_interrupt - ap_start), 0x42 * 4\n movw $0x800, 0x42 * 4 + 2\n"
+	"movw $(ap_spurious - ap_start), 0xff * 4\n movw $0x800, 0xff * 4 + 2\n"
+	"movl $0x1b, %ecx\n rdmsr\n orl $0xc00, %eax\n wrmsr\n"
+	"movl $0x80f, %ecx\n movl $0x1ff, %eax\n xorl %edx, %edx\n wrmsr\n"
+	"incl 0x8ff0\n sti\n"
+	"1: pause\n jmp 1b\n"
+	"ap_interrupt: pushal\n incl 0x8ff4\n"
+	"movl $0x80b, %ecx\n xorl %eax, %eax\n xorl %edx, %edx\n wrmsr\n popal\n iretw\n"
+	"ap_spurious: iretw\n"
+	"ap_end:\n.code64\n.popsection\n");
+extern const uint8_t ap_start[], ap_end[];
+
+/* False if `*count` does not become `wanted`. */
+static bool wait_count(volatile uint32_t *count, uint32_t wanted)
+{
+	for (uint32_t i = 0U; i < AP_PATIENCE && *count != wanted; i++)
+		__asm__ volatile("pause");
+	return *count == wanted;
+}
+
+/* Interrupts from this processor into another that runs. Needs x2APIC mode here. */
+static void check_other_cpu(void)
+{
+	volatile uint32_t *online = (volatile uint32_t *)AP_ONLINE;
+	volatile uint32_t *taken = (volatile uint32_t *)AP_TAKEN;
+	volatile uint8_t *code = (volatile uint8_t *)AP_CODE;
+
+	for (uint32_t i = 0U; i < (uint32_t)(ap_end - ap_start); i++)
+		code[i] = ap_start[i];
+	*online = 0U;
+	*taken = 0U;
+	wrmsr(X2APIC(APIC_ICR), 1UL << 32 | ICR_INIT);
+	wrmsr(X2APIC(APIC_ICR), 1UL << 32 | ICR_STARTUP | AP_CODE >> 12);
+	if (!wait_count(online, 1U)) {
+		print("features: one processor\n");
+		return;
+	}
+	for (uint32_t n = 1U; n <= AP_ROUNDS; n++) {
+		wrmsr(X2APIC(APIC_ICR), 1UL << 32 | ICR_ASSERT | IPI_VECTOR);
+		if (!wait_count(taken, n)) {
+			check("an IPI to another processor", false);
+			return;
+		}
+	}
+	print("features: two processors\n");
+}
+
 /* A bit of CR4 can be set if CPUID shows its feature, and is #GP if not. */
 static void check_cr4(const char *what, uint64_t bit, bool there)
 {
@@ -230,5 +292,6 @@ void guest_main(const void *boot_params)
 	check_memory(boot_params);
 	check_xapic();
 	check_x2apic();
+	check_other_cpu();
 	print("features done, %u wrong\n", wrong);
 }
