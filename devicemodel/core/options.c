@@ -152,10 +152,8 @@ static void make_getopt_tables(const struct option_def *const table[], size_t co
 
 static const struct option_def *find(const struct option_def *const table[], size_t count, int c)
 {
-	if (c >= FIRST_LONG)
-		return table[c - FIRST_LONG];
 	for (size_t i = 0; i < count; i++) {
-		if (table[i]->short_name == c)
+		if (table[i]->short_name == c || c == FIRST_LONG + (int)i)
 			return table[i];
 	}
 	return NULL;
@@ -251,11 +249,11 @@ enum options_result options_parse(int argc, char **argv, struct vm_config *cfg)
 
 		if (c == -1)
 			return parse_name(argc, argv, cfg);
-		if (c == '?' || c == ':') {
+		opt = find(table, count, c);
+		if (!opt) { /* '?' or ':' */
 			report_bad_option(table, count, c, argv[optind - 1]);
 			return OPTIONS_ERROR;
 		}
-		opt = find(table, count, c);
 		if (opt == &help_option) {
 			print_help(table, ours);
 			return OPTIONS_DONE;

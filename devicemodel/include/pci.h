@@ -84,7 +84,7 @@ struct pci_device {
 	struct msix *msix;
 	bool intx_level;    /* what the device drives */
 	bool intx_line;	    /* what reached the line: not with INTX_DISABLE */
-	uint8_t *reset_cfg; /* cfg as init left it */
+	uint8_t reset_cfg[PCI_CFG_SIZE];	  /* cfg as init left it */
 };
 
 /* --- for init: identity, BARs, capabilities --- */

@@ -171,7 +171,6 @@ static void free_device(struct pci_device *dev)
 {
 	pci_msix_free(dev);
 	pthread_mutex_destroy(&dev->irq_lock);
-	free(dev->reset_cfg);
 	free(dev);
 }
 
@@ -200,7 +199,7 @@ static int add_device(struct vm *vm, const struct pci_slot *slot)
 }
 
 /* What the guest sees first: a slot with more functions says so in function 0. */
-static int finish_slot(struct pci_bus *bus, unsigned int slot)
+static void finish_slot(struct pci_bus *bus, unsigned int slot)
 {
 	unsigned int functions = 0;
 
@@ -214,14 +213,9 @@ static int finish_slot(struct pci_bus *bus, unsigned int slot)
 	for (unsigned int func = 0; func < PCI_FUNCS; func++) {
 		struct pci_device *dev = bus->dev[slot][func];
 
-		if (!dev)
-			continue;
-		dev->reset_cfg = malloc(PCI_CFG_SIZE);
-		if (!dev->reset_cfg)
-			return -ENOMEM;
-		memcpy(dev->reset_cfg, dev->cfg, PCI_CFG_SIZE);
+		if (dev)
+			memcpy(dev->reset_cfg, dev->cfg, PCI_CFG_SIZE);
 	}
-	return 0;
 }
 
 int pci_bus_create(struct vm *vm)
@@ -238,7 +232,7 @@ int pci_bus_create(struct vm *vm)
 	for (unsigned int i = 0; !err && i < vm->cfg.slot_count; i++)
 		err = add_device(vm, &vm->cfg.slots[i]);
 	for (unsigned int slot = 0; !err && slot < PCI_SLOTS; slot++)
-		err = finish_slot(bus, slot);
+		finish_slot(bus, slot);
 	if (err)
 		pci_bus_destroy(vm);
 	return err;

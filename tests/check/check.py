@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import deep_checks  # noqa: E402
 import layer_checks  # noqa: E402
 import text_checks  # noqa: E402
 import tool_checks  # noqa: E402
@@ -43,7 +44,9 @@ CHECKS: tuple[Check, ...] = (
     tool_checks.headers_alone,
     tool_checks.headers_behind,
     tool_checks.cppcheck,
-    tool_checks.clang_tidy,
+    deep_checks.clang_tidy,
+    deep_checks.analyzer,
+    deep_checks.misra,
     tool_checks.shell,
     tool_checks.python,
 )

@@ -3,8 +3,6 @@
 
 import concurrent.futures
 import functools
-import hashlib
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +19,7 @@ MAX_HEADERS = 25
 
 
 @functools.lru_cache
-def _generated() -> tempfile.TemporaryDirectory[str]:
+def generated() -> tempfile.TemporaryDirectory[str]:
     """The configuration of the default build, made for these checks; gone with the process."""
     folder = tempfile.TemporaryDirectory()
     subprocess.run(
@@ -34,19 +32,19 @@ def _generated() -> tempfile.TemporaryDirectory[str]:
 
 def flags_for(path: Path) -> list[str]:
     """How the part of the tree that a file is in gets compiled."""
-    generated = f"-I{_generated().name}"
+    config = f"-I{generated().name}"
     if path.parts[0] == "hypervisor":
         return ["-std=gnu11", "-ffreestanding", "-mgeneral-regs-only", "-mno-red-zone",
-                f"-I{ROOT}/hypervisor/include", generated]
-    return ["-std=c11", "-pthread", "-D_GNU_SOURCE", f"-I{ROOT}/devicemodel/include", generated]
+                f"-I{ROOT}/hypervisor/include", config]
+    return ["-std=c11", "-pthread", "-D_GNU_SOURCE", f"-I{ROOT}/devicemodel/include", config]
 
 
-def _run(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
+def run_nice(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(["nice", "-n", "10", *command], input=text, cwd=ROOT,
                           capture_output=True, text=True, check=False)
 
 
-def _on_each(paths: list[Path], judge: Callable[[Path], list[str]]) -> Iterator[str]:
+def on_each(paths: list[Path], judge: Callable[[Path], list[str]]) -> Iterator[str]:
     with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
         for found in pool.map(judge, paths):
             yield from found
@@ -61,35 +59,35 @@ def headers_alone() -> Iterator[str]:
     def judge(path: Path) -> list[str]:
         inside = "/".join(path.parts[2:])
         command = ["gcc", "-fsyntax-only", *WARNINGS, "-Werror", *flags_for(path), "-xc", "-"]
-        result = _run(command, f'#include "{inside}"\n')
+        result = run_nice(command, f'#include "{inside}"\n')
         return [f"{path}:1: {result.stderr.strip()}"] if result.returncode else []
 
-    yield from _on_each(_headers(), judge)
+    yield from on_each(_headers(), judge)
 
 
 def headers_behind() -> Iterator[str]:
     """Few headers stand behind one .c of the hypervisor."""
     def judge(path: Path) -> list[str]:
-        result = _run(["gcc", "-MM", *flags_for(path), str(path)])
+        result = run_nice(["gcc", "-MM", *flags_for(path), str(path)])
         if result.returncode:
             return [f"{path}:1: {result.stderr.strip()}"]
         headers = {w for w in result.stdout.split()
-                   if w.endswith(".h") and not w.startswith(_generated().name)}
+                   if w.endswith(".h") and not w.startswith(generated().name)}
         if len(headers) <= MAX_HEADERS:
             return []
         return [f"{path}:1: {len(headers)} headers stand behind it, more than {MAX_HEADERS}"]
 
-    yield from _on_each(sources("hypervisor/**/*.c"), judge)
+    yield from on_each(sources("hypervisor/**/*.c"), judge)
 
 
 def layout() -> Iterator[str]:
     """clang-format would change nothing."""
     def judge(path: Path) -> list[str]:
-        result = _run(["clang-format", "--dry-run", "-Werror", str(path)])
+        result = run_nice(["clang-format", "--dry-run", "-Werror", str(path)])
         found = re.findall(r"^([^:\n]+:\d+):.*clang-format-violations", result.stderr, re.MULTILINE)
         return [f"{found[0]}: clang-format -i {path}"] if found else []
 
-    yield from _on_each(sources("hypervisor/**/*.c", "hypervisor/**/*.h", "devicemodel/**/*.c",
+    yield from on_each(sources("hypervisor/**/*.c", "hypervisor/**/*.h", "devicemodel/**/*.c",
                                 "devicemodel/**/*.h"), judge)
 
 
@@ -102,7 +100,7 @@ def cppcheck() -> Iterator[str]:
         files = [str(p) for p in sources(f"{part}/**/*.c")]
         if not files:
             continue
-        result = _run(["cppcheck", "-q", "-j", "2", "--std=c11", "--enable=warning,portability",
+        result = run_nice(["cppcheck", "-q", "-j", "2", "--std=c11", "--enable=warning,portability",
                        "--inline-suppr", "--template={file}:{line}: {message} [{id}]",
                        f"--suppressions-list={HERE}/cppcheck.txt", "--platform=unix64",
                        "--template-location=", "--error-exitcode=1", *flags, *files])
@@ -111,44 +109,8 @@ def cppcheck() -> Iterator[str]:
 
 
 def _header_path(name: str) -> str:
-    listing = _run(["gcc", "-M", "-xc", "-"], f"#include <{name}>\n").stdout
+    listing = run_nice(["gcc", "-M", "-xc", "-"], f"#include <{name}>\n").stdout
     return next(word for word in listing.split() if word.endswith(name))
-
-
-def _known_clean(path: Path) -> Path:
-    """A file in the cache whose name is a hash of all that clang-tidy would look at."""
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    preprocessed = _run(["clang", "-E", "-C", *flags_for(path), str(path)]).stdout
-    seen = preprocessed.replace(_generated().name, "") + " ".join(WARNINGS) + _tidy_version()
-    seen += (HERE.parents[1] / ".clang-tidy").read_text(encoding="utf-8")
-    digest = hashlib.sha256(seen.encode()).hexdigest()
-    return Path(os.environ.get("ACRN_CACHE") or f"{cache}/acrn", "clang-tidy", digest)
-
-
-@functools.lru_cache
-def _tidy_version() -> str:
-    return _run(["clang-tidy", "--version"]).stdout
-
-
-def clang_tidy() -> Iterator[str]:
-    """clang-tidy finds nothing; .clang-tidy says what it looks for."""
-    def judge(path: Path) -> list[str]:
-        command = ["clang-tidy", "--quiet", f"--config-file={HERE.parents[1]}/.clang-tidy",
-                   str(path), "--", *WARNINGS, *flags_for(path)]
-        known = _known_clean(path)
-        if known.exists():
-            return []
-        result = _run(command)
-        if result.returncode == 0 and not result.stdout.strip():
-            known.parent.mkdir(parents=True, exist_ok=True)
-            known.touch()
-        found = re.findall(r"^(\S+?:\d+):\d+: (?:warning|error): (.*)$", result.stdout,
-                           re.MULTILINE)
-        if result.returncode and not found:
-            return [f"{path}:1: {result.stderr.strip()}"]
-        return [f"{where.removeprefix(str(ROOT) + '/')}: {what}" for where, what in found]
-
-    yield from _on_each(sources("hypervisor/**/*.c", "devicemodel/**/*.c"), judge)
 
 
 def shell() -> Iterator[str]:
@@ -156,7 +118,7 @@ def shell() -> Iterator[str]:
     scripts = [p for p in sources("**/*.sh", ".ci/*")
                if text_of(p).startswith(("#!/bin/sh", "#!/bin/bash"))]
     if scripts:
-        result = _run(["shellcheck", "-f", "gcc", *map(str, scripts)])
+        result = run_nice(["shellcheck", "-f", "gcc", *map(str, scripts)])
         yield from result.stdout.splitlines()
 
 
