@@ -36,6 +36,11 @@ struct vio_table {
 	uint32_t count;
 	/* Last hit; any CPU writes it, a stale one only costs a search. Never NULL. */
 	const struct vio_region *volatile hint;
+	/*
+	 * Ports that nobody claims, which the device model has: the first, the last << 16, and the
+	 * count << 32 for which that holds.
+	 */
+	volatile uint64_t gap;
 	struct vio_region r[VIO_REGIONS];
 };
 
@@ -74,22 +79,43 @@ static bool region_has(const struct vio_region *r, uint64_t addr)
 	return addr - r->base < r->size;
 }
 
+/* What lies in front of region i, as far as 16 bits reach. */
+static uint64_t gap_at(const struct vio_table *t, uint32_t i, uint32_t seq)
+{
+	uint64_t from = (i != 0U) ? t->r[i - 1U].base + t->r[i - 1U].size : 0U;
+	uint64_t to = (i < MIN(t->count, VIO_REGIONS)) ? t->r[i].base : UINT64_MAX;
+
+	if (from > UINT16_MAX) {
+		return 1U; /* empty: the last is below the first */
+	}
+	return from | MIN(to - 1U, (uint64_t)UINT16_MAX) << 16 | (uint64_t)seq << 32;
+}
+
+static inline bool gap_has(uint64_t gap, uint32_t seq, uint64_t addr)
+{
+	return (uint32_t)(gap >> 32) == seq && addr >= (uint16_t)gap && addr <= (uint16_t)(gap >> 16);
+}
+
 /* The search, when the last region hit was another one or the table is being changed. */
 static struct vio_claim table_find_slow(struct vio_table *t, uint64_t addr)
 {
 	struct vio_claim claim;
+	uint64_t gap;
 	uint32_t seq, i;
 
 	do {
 		seq = atomic_read32(&t->seq) & ~1U;
 		i = table_search(t, addr);
 		claim = (struct vio_claim){0};
+		gap = gap_at(t, i, seq);
 		if (i < VIO_REGIONS && region_has(&t->r[i], addr)) {
 			claim = (struct vio_claim){.fn = t->r[i].fn, .arg = t->r[i].arg};
 		}
 	} while (atomic_read32(&t->seq) != seq);
 	if (claim.fn) {
 		t->hint = &t->r[i];
+	} else {
+		t->gap = gap;
 	}
 	return claim;
 }
@@ -103,6 +129,9 @@ static inline struct vio_claim table_find(struct vio_table *t, uint64_t addr)
 
 	if (likely(region_has(r, addr) && atomic_read32(&t->seq) == seq)) {
 		return claim;
+	}
+	if (gap_has(t->gap, seq, addr)) {
+		return (struct vio_claim){0};
 	}
 	return table_find_slow(t, addr);
 }
@@ -343,6 +372,8 @@ static int vio_vm_init(struct vm *vm)
 	(void)memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
 	vm->vio->pio.hint = vm->vio->pio.r;
 	vm->vio->mmio.hint = vm->vio->mmio.r;
+	vm->vio->pio.gap = 1U;
+	vm->vio->mmio.gap = 1U;
 	if (!vm->io_fallback) {
 		vm->io_fallback = vio_all_ones;
 	}

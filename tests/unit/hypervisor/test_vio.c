@@ -136,6 +136,39 @@ static void test_remove(void **state)
 	assert_int_equal(test_fallbacks, 2);
 }
 
+/* Ports that nobody claims, asked for again and again: where do they end, and when a claim comes? */
+static void test_unclaimed(void **state)
+{
+	struct vcpu *c = test_vcpu(1, 0);
+	struct vm *vm = test_vm(1);
+	struct io_access io = {.kind = IO_PIO, .width = 1};
+	static const uint64_t around[] = {PORT - 1U, PORT + 4U, 0xFFFF, 0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(around); i++) {
+		uint32_t before = calls;
+
+		io.addr = around[i];
+		vio_dispatch(c, &io);
+		vio_dispatch(c, &io);
+		assert_int_equal(calls, before);
+		io.addr = PORT;
+		vio_dispatch(c, &io);
+		io.addr = PORT + 3U;
+		vio_dispatch(c, &io);
+		assert_int_equal(calls, before + 2U);
+	}
+	io.addr = 0x700;
+	vio_dispatch(c, &io);
+	assert_int_equal(vio_add_pio(vm, 0x700, 1, port_io, (void *)9UL), 0);
+	vio_dispatch(c, &io);
+	assert_int_equal(last_arg, 9);
+	io.addr = 0x701;
+	last_arg = 0;
+	vio_dispatch(c, &io);
+	assert_int_equal(last_arg, 0);
+}
+
 /* The bitmap: all ports of a VM exit, until some are opened; the machine's owner has the reverse. */
 static void test_bitmap(void **state)
 {
@@ -304,6 +337,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, guest_teardown)
 	const struct CMUnitTest tests[] = {
 		T(test_in_out),	 T(test_region_edges), T(test_claims),	       T(test_remove),
+		T(test_unclaimed),
 		T(test_bitmap),	 T(test_all_ones),     T(test_string),	       T(test_string_fault),
 		T(test_string_address_sizes),	       T(test_string_segment), T(test_no_memory),
 	};
