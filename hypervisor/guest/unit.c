@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The registered units (hv/unit.h): sorted once by level at boot, then their hooks are run for VMs
- * and vCPUs as these are made, reset, switched and destroyed. Called by vm.c and vcpu.c; takes no
+ * and vCPUs as these are made, reset and destroyed. Called by vm.c and vcpu.c; takes no
  * lock: the sorted table does not change after boot.
  */
 #include "hv/unit.h"
@@ -17,13 +17,6 @@ extern const struct unit __stop_hv_units[] __attribute__((visibility("hidden")))
 static const struct unit *sorted[MAX_UNITS];
 static uint32_t unit_count;
 
-/*
- * The hooks of the switch between vCPUs, which is part of every trip to the device model: only
- * those there are, in the order they run, NULL at the end.
- */
-static void (*outs[MAX_UNITS + 1U])(struct vcpu *vcpu);
-static void (*ins[MAX_UNITS + 1U])(struct vcpu *vcpu);
-
 static void sort_units(void)
 {
 	unit_count = 0U;
@@ -38,26 +31,9 @@ static void sort_units(void)
 	}
 }
 
-static void collect_switch_hooks(void)
-{
-	uint32_t in = 0U, out = 0U;
-
-	for (uint32_t i = 0U; i < unit_count; i++) {
-		if (sorted[i]->switch_in != NULL) {
-			ins[in++] = sorted[i]->switch_in;
-		}
-		if (sorted[unit_count - 1U - i]->switch_out != NULL) {
-			outs[out++] = sorted[unit_count - 1U - i]->switch_out;
-		}
-	}
-	ins[in] = NULL;
-	outs[out] = NULL;
-}
-
 int unit_boot(void)
 {
 	sort_units();
-	collect_switch_hooks();
 	for (uint32_t i = 0U; i < unit_count; i++) {
 		int ret = (sorted[i]->boot != NULL) ? sorted[i]->boot() : 0;
 
@@ -140,18 +116,4 @@ void unit_vcpu_reset(struct vcpu *vcpu)
 void unit_vcpu_deinit(struct vcpu *vcpu)
 {
 	vcpu_undo(vcpu, unit_count);
-}
-
-void unit_switch_out(struct vcpu *vcpu)
-{
-	for (uint32_t i = 0U; outs[i] != NULL; i++) {
-		outs[i](vcpu);
-	}
-}
-
-void unit_switch_in(struct vcpu *vcpu)
-{
-	for (uint32_t i = 0U; ins[i] != NULL; i++) {
-		ins[i](vcpu);
-	}
 }

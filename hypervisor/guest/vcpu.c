@@ -11,7 +11,9 @@
 #include "hv/pcpu.h"
 #include "hv/unit.h"
 #include "hv/vcpu_loop.h"
+#include "hv/vintr.h"
 #include "hv/vm.h"
+#include "hv/vmsr.h"
 #include "hv/vmcs.h"
 #include "lib/errno.h"
 #include "lib/kconfig.h"
@@ -39,13 +41,13 @@ static void switch_in(struct thread *t)
 	if (p->loaded == vcpu) {
 		return;
 	}
-	if (p->loaded != NULL) {
-		unit_switch_out(p->loaded);
-	}
+	vcpu_fpu_switch(p->loaded, vcpu);
+	vmsr_switch(p->loaded, vcpu);
 	vmcs_load(vcpu);
 	p->loaded = vcpu;
-	(void)atomic_set_bit(&vcpu->vm->ept.cpus, p->id);
-	unit_switch_in(vcpu);
+	if (vcpu->vm->vintr->switched_in != NULL) {
+		vcpu->vm->vintr->switched_in(vcpu);
+	}
 }
 
 static void preempt(struct thread *t)
@@ -56,6 +58,7 @@ static void preempt(struct thread *t)
 void vcpu_prepare_thread(struct vcpu *vcpu)
 {
 	vcpu->requests = 0U;
+	vcpu->halted = 0U;
 	vcpu->state = (vcpu->id == 0U) ? VCPU_OFFLINE : VCPU_WAIT_SIPI;
 	vcpu->from_sipi = false;
 	vcpu->thread.switch_in = switch_in;
@@ -88,6 +91,7 @@ int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu)
 		goto out_free;
 	}
 	vcpu_prepare_thread(vcpu);
+	(void)atomic_set_bit(&vm->ept.cpus, pcpu->id); /* for good: a vCPU never moves */
 	vm->vcpus[id] = vcpu;
 	vm->vcpu_count = (uint16_t)(id + 1U);
 	return 0;
@@ -134,7 +138,10 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 	if (p == this_pcpu() && p->rq.current == &vcpu->thread) {
 		return; /* looks before its next entry */
 	}
-	sched_wake(&vcpu->thread);
+	/* Blocked for another reason, as for the device model's answer, it looks when it goes on. */
+	if (atomic_read32(&vcpu->halted) != 0U) {
+		sched_wake(&vcpu->thread);
+	}
 	if (p != this_pcpu() && vcpu->thread.state == THREAD_RUNNING) {
 		pcpu_kick(p);
 	}

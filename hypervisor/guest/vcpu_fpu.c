@@ -31,20 +31,26 @@ static struct pool fpu_pool;
 static uint64_t xcr0_full;
 static size_t area_size;
 
-static void fpu_load(struct vcpu *vcpu)
+/* XCR0 holds them all. */
+static void fpu_load(const struct vcpu *vcpu)
 {
 	if (xcr0_full == 0U) {
 		fpu_fxrstor(vcpu->fpu);
-		return;
+	} else {
+		fpu_xrstor(vcpu->fpu, xcr0_full);
+		if (vcpu->xcr0 != xcr0_full) {
+			xcr0_write(vcpu->xcr0);
+		}
 	}
-	xcr0_write(xcr0_full);
-	fpu_xrstor(vcpu->fpu, xcr0_full);
-	if (vcpu->xcr0 != xcr0_full) {
-		xcr0_write(vcpu->xcr0);
-	}
+	write_cr2(vcpu->cr2);
+	dr_write(0, vcpu->dr[0]);
+	dr_write(1, vcpu->dr[1]);
+	dr_write(2, vcpu->dr[2]);
+	dr_write(3, vcpu->dr[3]);
+	dr_write(6, vcpu->dr6);
 }
 
-static void fpu_switch_out(struct vcpu *vcpu)
+static void fpu_save(struct vcpu *vcpu)
 {
 	if (xcr0_full == 0U) {
 		fpu_fxsave(vcpu->fpu);
@@ -62,15 +68,14 @@ static void fpu_switch_out(struct vcpu *vcpu)
 	vcpu->dr6 = dr_read(6);
 }
 
-static void fpu_switch_in(struct vcpu *vcpu)
+void vcpu_fpu_switch(struct vcpu *from, const struct vcpu *to)
 {
-	fpu_load(vcpu);
-	write_cr2(vcpu->cr2);
-	dr_write(0, vcpu->dr[0]);
-	dr_write(1, vcpu->dr[1]);
-	dr_write(2, vcpu->dr[2]);
-	dr_write(3, vcpu->dr[3]);
-	dr_write(6, vcpu->dr6);
+	if (likely(from != NULL)) {
+		fpu_save(from);
+	} else if (xcr0_full != 0U) {
+		xcr0_write(xcr0_full);
+	}
+	fpu_load(to);
 }
 
 static void fpu_vcpu_reset(struct vcpu *vcpu)
@@ -86,7 +91,7 @@ static void fpu_vcpu_reset(struct vcpu *vcpu)
 	vcpu->cr2 = 0;
 	(void)memset(vcpu->dr, 0, sizeof(vcpu->dr));
 	vcpu->dr6 = DR6_POWER_ON;
-	fpu_switch_in(vcpu);
+	vcpu_fpu_switch(NULL, vcpu);
 }
 
 static int fpu_boot(void)
@@ -136,6 +141,4 @@ UNIT(vcpu_fpu) = {
 	.vcpu_init = fpu_vcpu_init,
 	.vcpu_reset = fpu_vcpu_reset,
 	.vcpu_deinit = fpu_vcpu_deinit,
-	.switch_out = fpu_switch_out,
-	.switch_in = fpu_switch_in,
 };

@@ -55,14 +55,17 @@ void vcpu_loop_serve(struct vcpu *vcpu)
 {
 	uint64_t reqs;
 
-	while ((reqs = atomic_xchg64(&vcpu->requests, 0U)) != 0U) {
+	while (vcpu->requests != 0U) {
+		reqs = atomic_xchg64(&vcpu->requests, 0U);
 		if ((reqs & REQ_RESET) != 0U) {
 			wait_for_sipi(vcpu);
 			reqs &= REQ_RESCHED;
 		}
 		if ((reqs & REQ_RESCHED) != 0U) {
 			/* Others may ask for more while we are away: look again afterwards. */
-			(void)atomic_or64(&vcpu->requests, reqs & ~REQ_RESCHED);
+			if (reqs != REQ_RESCHED) {
+				(void)atomic_or64(&vcpu->requests, reqs & ~REQ_RESCHED);
+			}
 			schedule();
 			continue;
 		}
@@ -83,6 +86,7 @@ void vcpu_loop_start(void *arg)
 	struct vcpu *vcpu = arg;
 
 	vmcs_init(vcpu);
+	vcpu->thread.slice_armed = false; /* the VMCS is new */
 	wait_for_sipi(vcpu);
 	vcpu_loop_serve(vcpu);
 	bool started = vcpu->started;
@@ -102,6 +106,7 @@ void vcpu_halt(struct vcpu *vcpu)
 {
 	bool interruptible = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0U;
 
+	atomic_set32(&vcpu->halted, 1U);
 	for (;;) {
 		/* Cleared before the look, so that what comes after it wakes us. */
 		(void)atomic_and64(&vcpu->requests, ~(REQ_EVENT | REQ_EXTINT | REQ_RESCHED));
@@ -113,6 +118,7 @@ void vcpu_halt(struct vcpu *vcpu)
 		}
 		sched_block();
 	}
+	atomic_set32(&vcpu->halted, 0U);
 	vcpu_request_self(vcpu, REQ_EVENT | (sched_need_resched(vcpu->pcpu) ? REQ_RESCHED : 0U));
 }
 

@@ -6,6 +6,8 @@
  */
 #include "lib/errno.h"
 #include "lib/kconfig.h"
+#include "lib/string.h"
+#include "config.h"
 #include "asm/insn.h"
 #include "asm/msr.h"
 #include "hv/caps.h"
@@ -57,35 +59,57 @@ static bool has_rdtscp(void)
 	return cap_has(CAP_RDTSCP);
 }
 
-static void msrs_switch_out(struct vcpu *vcpu)
-{
-	struct vcpu_msrs *m = vcpu->msrs;
+/* What this CPU's registers hold of those a guest cannot write without an exit. */
+static struct quiet_msrs held[CONFIG_MAX_PCPU_NUM];
 
-	m->star = msr_read(MSR_STAR);
-	m->lstar = msr_read(MSR_LSTAR);
-	m->cstar = msr_read(MSR_CSTAR);
-	m->fmask = msr_read(MSR_FMASK);
-	m->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
-	if (has_rdtscp()) {
-		m->tsc_aux = msr_read(MSR_TSC_AUX);
-	}
-	if (spec_ctrl) {
-		m->spec_ctrl = msr_read(MSR_SPEC_CTRL);
+static inline void load(uint32_t msr, uint64_t *now, uint64_t val)
+{
+	if (*now != val) {
+		*now = val;
+		msr_write(msr, val);
 	}
 }
 
-static void msrs_switch_in(struct vcpu *vcpu)
+static void quiet_load(const struct quiet_msrs *m)
 {
-	const struct vcpu_msrs *m = vcpu->msrs;
+	struct quiet_msrs *now = &held[this_pcpu()->id];
 
-	msr_write(MSR_STAR, m->star);
-	msr_write(MSR_LSTAR, m->lstar);
-	msr_write(MSR_CSTAR, m->cstar);
-	msr_write(MSR_FMASK, m->fmask);
-	msr_write(MSR_KERNEL_GS_BASE, m->kernel_gs_base);
-	if (has_rdtscp()) {
-		msr_write(MSR_TSC_AUX, m->tsc_aux);
+	load(MSR_STAR, &now->syscall[0], m->syscall[0]);
+	load(MSR_LSTAR, &now->syscall[1], m->syscall[1]);
+	load(MSR_CSTAR, &now->syscall[2], m->syscall[2]);
+	load(MSR_FMASK, &now->syscall[3], m->syscall[3]);
+	load(MSR_TSC_AUX, &now->tsc_aux, m->tsc_aux); /* where there is none both are 0 */
+}
+
+/* Kernels write these once, as they start; so a switch need neither read nor often write them. */
+static int quiet_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	struct quiet_msrs *m = &vcpu->msrs->quiet;
+	bool is_address = msr == MSR_LSTAR || msr == MSR_CSTAR;
+
+	if (is_address && (uint64_t)((int64_t)(val << 16) >> 16) != val) {
+		return -EINVAL;
 	}
+	if ((msr == MSR_FMASK || msr == MSR_TSC_AUX) && val > UINT32_MAX) {
+		return -EINVAL;
+	}
+	*(msr == MSR_TSC_AUX ? &m->tsc_aux : &m->syscall[msr - MSR_STAR]) = val;
+	quiet_load(m);
+	return 0;
+}
+
+void vmsr_switch(struct vcpu *from, const struct vcpu *to)
+{
+	const struct vcpu_msrs *m = to->msrs;
+
+	if (likely(from != NULL)) {
+		from->msrs->kernel_gs_base = msr_read(MSR_KERNEL_GS_BASE);
+		if (spec_ctrl) {
+			from->msrs->spec_ctrl = msr_read(MSR_SPEC_CTRL);
+		}
+	}
+	quiet_load(&m->quiet);
+	msr_write(MSR_KERNEL_GS_BASE, m->kernel_gs_base);
 	if (spec_ctrl) {
 		msr_write(MSR_SPEC_CTRL, m->spec_ctrl);
 	}
@@ -111,15 +135,22 @@ static void msrs_vcpu_deinit(struct vcpu *vcpu)
 	vcpu->msrs = NULL;
 }
 
-/* The vCPU's state is in the processor by now, so its reset goes there. */
+/*
+ * The vCPU's state is in the processor by now, so its reset goes there. It comes before the first
+ * entry: what the loader or firmware left in the registers is gone then.
+ */
 static void msrs_vcpu_reset(struct vcpu *vcpu)
 {
+	struct quiet_msrs *now = &held[this_pcpu()->id];
+
+	memset(now->syscall, 0xFF, sizeof(now->syscall));
+	now->tsc_aux = has_rdtscp() ? UINT64_MAX : 0U;
 	*vcpu->msrs = (struct vcpu_msrs){
 		.pat = PAT_POWER_ON,
 		.misc_enable = 1U,
 		.tsc_adjust = vcpu->msrs->tsc_adjust, /* outlives an INIT */
 	};
-	msrs_switch_in(vcpu);
+	vmsr_switch(NULL, vcpu);
 }
 
 UNIT(vmsr_switch) = {
@@ -129,14 +160,13 @@ UNIT(vmsr_switch) = {
 	.vcpu_init = msrs_vcpu_init,
 	.vcpu_reset = msrs_vcpu_reset,
 	.vcpu_deinit = msrs_vcpu_deinit,
-	.switch_out = msrs_switch_out,
-	.switch_in = msrs_switch_in,
 };
 
 VMSR(sysenter) = {.first = MSR_SYSENTER_CS, .last = MSR_SYSENTER_EIP, .pass_read = true, .pass_write = true};
-VMSR(syscall) = {.first = MSR_STAR, .last = MSR_FMASK, .pass_read = true, .pass_write = true};
+VMSR(syscall) = {
+	.first = MSR_STAR, .last = MSR_FMASK, .pass_read = true, .write = quiet_write};
 VMSR(fs_gs) = {.first = MSR_FS_BASE, .last = MSR_KERNEL_GS_BASE, .pass_read = true, .pass_write = true};
-VMSR(tsc_aux) = {.first = MSR_TSC_AUX, .last = MSR_TSC_AUX, .pass_read = true, .pass_write = true,
+VMSR(tsc_aux) = {.first = MSR_TSC_AUX, .last = MSR_TSC_AUX, .pass_read = true, .write = quiet_write,
 		 .present = has_rdtscp};
 VMSR(spec_ctrl) = {.first = MSR_SPEC_CTRL, .last = MSR_SPEC_CTRL, .pass_read = true,
 		   .pass_write = true, .present = has_spec_ctrl};

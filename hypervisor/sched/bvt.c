@@ -7,8 +7,6 @@
  */
 #include "hv/schedule.h"
 
-#define MAX_WEIGHT 128U
-
 /*
  * The context-switch allowance: how long a thread may run ahead of the others before it loses the
  * processor. One that slept is put at most this far behind, so that a device's interrupt is served
@@ -19,7 +17,7 @@
 /* Virtual time that t spends when it runs for so many TSC ticks. */
 static int64_t virtual_time(const struct thread *t, uint64_t ticks)
 {
-	return (int64_t)(ticks * MAX_WEIGHT / MIN(MAX(t->weight, 1U), MAX_WEIGHT));
+	return (int64_t)(ticks * THREAD_WEIGHT_MAX / t->weight);
 }
 
 static void bvt_account(struct runqueue *rq, struct thread *t, uint64_t ticks)
@@ -64,9 +62,11 @@ static struct thread *bvt_pick(struct runqueue *rq)
 	return container_of(rq->runnable.next, struct thread, node);
 }
 
-static bool bvt_should_preempt(struct runqueue *rq, const struct thread *woken)
+static bool bvt_should_preempt(struct runqueue *rq, const struct thread *woken, uint64_t ticks)
 {
-	return woken->avt + virtual_time(rq->current, rq->slice / 2U) < rq->current->avt;
+	const struct thread *cur = rq->current;
+
+	return woken->avt + virtual_time(cur, rq->slice / 2U) < cur->avt + virtual_time(cur, ticks);
 }
 
 const struct sched_policy sched_policy = {

@@ -38,8 +38,9 @@ static void noop_account(struct runqueue *rq, struct thread *t, uint64_t ticks)
 	(void)ticks;
 }
 
-static bool noop_should_preempt(struct runqueue *rq, const struct thread *woken)
+static bool noop_should_preempt(struct runqueue *rq, const struct thread *woken, uint64_t ticks)
 {
+	(void)ticks;
 	(void)rq;
 	(void)woken;
 	return false;

@@ -21,16 +21,6 @@ void (*sched_arm_slice)(uint64_t ticks);
 /* Rounds of waiting for another CPU to leave a thread before it is kicked once more. */
 #define KICK_AGAIN 0x10000U
 
-static void charge(struct runqueue *rq, struct thread *t, uint64_t now)
-{
-	uint64_t ticks = now - t->run_start;
-
-	t->run_start = now;
-	t->run_total += ticks;
-	if (t != rq->idle) {
-		sched_policy.account(rq, t, ticks);
-	}
-}
 
 static void enqueue(struct runqueue *rq, struct thread *t)
 {
@@ -44,13 +34,19 @@ static void dequeue(struct runqueue *rq, struct thread *t)
 	rq->nr_runnable--;
 }
 
-/* The slice of t, which runs on this CPU with its VMCS loaded, begins anew or is called off. */
+/*
+ * The slice of t, which runs on this CPU with its VMCS loaded, begins or is called off. A VMCS
+ * keeps what is left of a slice while others run.
+ */
 static void slice_set(struct runqueue *rq, struct thread *t, bool on)
 {
 	if (rq->slice == 0U || t == rq->idle || (!on && !t->slice_armed)) {
 		return;
 	}
 	if (sched_arm_slice != NULL) {
+		if (on == t->slice_armed) {
+			return;
+		}
 		sched_arm_slice(on ? rq->slice : 0U);
 	} else if (on) {
 		timer_arm(&rq->slice_timer, rdtsc() + rq->slice);
@@ -85,9 +81,6 @@ void sched_switched(void)
 
 static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next)
 {
-	if (prev->switch_out != NULL) {
-		prev->switch_out(prev);
-	}
 	if (sched_arm_slice == NULL) {
 		slice_set(rq, prev, false);
 	}
@@ -104,7 +97,9 @@ static void reschedule(struct runqueue *rq, bool yield)
 	struct thread *prev = rq->current, *next = NULL;
 	uint64_t now = rdtsc();
 
-	charge(rq, prev, now);
+	if (prev != rq->idle) {
+		sched_policy.account(rq, prev, now - prev->run_start);
+	}
 	if (prev->state == THREAD_RUNNING) {
 		prev->state = THREAD_RUNNABLE;
 		if (yield) {
@@ -180,26 +175,41 @@ static void preempt_current(struct runqueue *rq)
 	}
 }
 
-/* t has just become runnable; releases rq->lock, then makes its pCPU notice. */
-static void notice_runnable(struct runqueue *rq, struct thread *t)
+/* t has just become runnable on another CPU; releases rq->lock, then makes that notice. */
+static void notice_remote(struct runqueue *rq, const struct thread *t)
 {
 	struct thread *cur = rq->current;
-	bool local = t->pcpu == this_pcpu();
-	bool first = rq->nr_runnable == 1U;
-	bool preempt = cur == rq->idle || (first && !local);
+	bool preempt = cur == rq->idle || rq->nr_runnable == 1U ||
+		       sched_policy.should_preempt(rq, t, rdtsc() - cur->run_start);
 
-	if (cur != rq->idle) {
-		charge(rq, cur, rdtsc());
-		preempt = sched_policy.should_preempt(rq, t) || preempt;
-	}
 	if (preempt) {
 		preempt_current(rq);
 	}
 	spin_unlock(&rq->lock);
-
-	if (preempt && !local) {
+	if (preempt) {
 		pcpu_kick(t->pcpu);
-	} else if (!preempt && local && first) {
+	}
+}
+
+/* t has just become runnable; releases rq->lock, then makes its pCPU notice. */
+static void notice_runnable(struct runqueue *rq, const struct thread *t)
+{
+	struct thread *cur = rq->current;
+	bool first;
+
+	if (t->pcpu != this_pcpu()) {
+		notice_remote(rq, t);
+		return;
+	}
+	if (cur == rq->idle ||
+	    sched_policy.should_preempt(rq, t, rdtsc() - cur->run_start)) {
+		preempt_current(rq);
+		spin_unlock(&rq->lock);
+		return;
+	}
+	first = rq->nr_runnable == 1U;
+	spin_unlock(&rq->lock);
+	if (first) {
 		slice_set(rq, cur, true);
 	}
 }
@@ -290,6 +300,9 @@ void sched_slice_end(void)
 		preempt_current(rq);
 	}
 	spin_unlock(&rq->lock);
+	if (sched_arm_slice != NULL) {
+		slice_set(rq, cur, false); /* used up: a new one begins, now or when it runs again */
+	}
 	if (!others) {
 		slice_set(rq, cur, slice_wanted(rq));
 	}
@@ -347,6 +360,7 @@ void thread_init(struct thread *t, struct pcpu *p, void *stack_top, void (*entry
 	}
 	t->sp = (uint64_t)(uintptr_t)sp;
 	t->pcpu = p;
+	t->weight = MIN(MAX(t->weight, 1U), THREAD_WEIGHT_MAX);
 	t->state = THREAD_BLOCKED;
 	t->wake_pending = false;
 	t->frozen = false;

@@ -7,7 +7,6 @@
  * writes there can only give this one User VM wrong values, or leave it waiting.
  */
 #include "acrn/ioreq.h"
-#include "asm/apic.h"
 #include "asm/insn.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
@@ -65,15 +64,9 @@ static void fill(struct acrn_io_request *s, const struct io_access *io, bool pol
 	atomic_set32(&s->processed, ACRN_IOREQ_PENDING);
 }
 
-static void upcall(struct vm *service)
+static void upcall(const struct vm *service)
 {
-	struct vintr_msg msg = {
-		.dest = service->vcpus[0]->apic_id,
-		.mode = APIC_DM_FIXED,
-		.vector = upcall_vector,
-	};
-
-	service->vintr->deliver(service, &msg);
+	service->vintr->post(service->vcpus[0], upcall_vector);
 }
 
 /*

@@ -221,7 +221,7 @@ void apicv_set_svi(int vector)
  * A running guest takes what is posted without an exit. It may leave the guest before the IPI
  * comes: to sleep, from which the wake here keeps it; to root mode with nobody else on the CPU,
  * where posted_in_root() sees what is posted; or for another vCPU, which eats the IPI, but then
- * what is posted is seen when this one is switched in (apicv_switch_in).
+ * what is posted is seen when this one is switched in (apicv_switched_in).
  */
 void apicv_notify(struct vcpu *vcpu)
 {
@@ -233,7 +233,7 @@ void apicv_notify(struct vcpu *vcpu)
 	}
 }
 
-void apicv_switch_in(struct vcpu *vcpu)
+void apicv_switched_in(struct vcpu *vcpu)
 {
 	if (vcpu->vlapic && atomic_test_bit(&vcpu->vlapic->pi.ctrl, PI_ON)) {
 		vcpu_request_self(vcpu, REQ_EVENT);

@@ -77,13 +77,11 @@ static bool inject_one(struct vlapic *v, bool extint, int vector)
 	return false;
 }
 
-void vapic_inject(struct vcpu *vcpu)
+static __noinline void inject_by_event(struct vlapic *v, bool extint)
 {
-	struct vlapic *v = vcpu->vlapic;
-	bool extint = extint_pending(v), more = false;
+	bool more = false;
 	int vector = -1;
 
-	vlapic_irr_sync(v);
 	if (apicv.vid) {
 		apicv_write_vmcs(v);
 	} else {
@@ -97,7 +95,21 @@ void vapic_inject(struct vcpu *vcpu)
 	if (extint || vector >= 0) {
 		more = inject_one(v, extint, vector);
 	}
-	vmcs_proc_ctrl(vcpu, more ? PROC_INTR_WINDOW : 0U, more ? 0U : PROC_INTR_WINDOW);
+	vmcs_proc_ctrl(v->vcpu, more ? PROC_INTR_WINDOW : 0U, more ? 0U : PROC_INTR_WINDOW);
+}
+
+void vapic_inject(struct vcpu *vcpu)
+{
+	struct vlapic *v = vcpu->vlapic;
+	bool extint = extint_pending(v);
+
+	vlapic_irr_sync(v);
+	if (likely(apicv.vid && !extint)) {
+		apicv_write_vmcs(v);
+		vmcs_proc_ctrl(vcpu, 0U, PROC_INTR_WINDOW);
+	} else {
+		inject_by_event(v, extint);
+	}
 }
 
 bool vapic_pending(struct vcpu *vcpu)

@@ -27,10 +27,19 @@ static void write_cr8(struct vcpu *vcpu, uint64_t val)
 	vcpu_request_self(vcpu, REQ_EVENT);
 }
 
+static void post(struct vcpu *vcpu, uint8_t vector)
+{
+	if (vcpu->vlapic->enabled) {
+		vlapic_post(vcpu, vector, false);
+	}
+}
+
 const struct vintr_ops vlapic_vintr_ops = {
 	.inject = vapic_inject,
+	.switched_in = apicv_switched_in,
 	.pending = vapic_pending,
 	.deliver = vlapic_icr_deliver,
+	.post = post,
 	.pic_line = vpic_line,
 	.cr8 = read_cr8,
 	.set_cr8 = write_cr8,
@@ -251,7 +260,6 @@ UNIT(vapic) = {
 	.vcpu_init = vapic_vcpu_init,
 	.vcpu_reset = vapic_vcpu_reset,
 	.vcpu_deinit = vapic_vcpu_deinit,
-	.switch_in = apicv_switch_in,
 };
 VMSR(apic_base) = {
 	.first = MSR_APIC_BASE, .last = MSR_APIC_BASE, .read = base_read, .write = base_write};

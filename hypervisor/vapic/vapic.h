@@ -174,7 +174,7 @@ void apicv_mode_changed(struct vlapic *v);
 void apicv_write_rvi(struct vlapic *v);
 void apicv_write_vmcs(struct vlapic *v); /* RVI and EOI exit bitmap, where they changed */
 void apicv_set_svi(int vector);		 /* VMCS loaded */
-void apicv_switch_in(struct vcpu *vcpu);
+void apicv_switched_in(struct vcpu *vcpu);
 void apicv_notify(struct vcpu *vcpu); /* any CPU */
 
 /* inject.c */

@@ -9,6 +9,8 @@
 struct pcpu;
 struct runqueue;
 
+#define THREAD_WEIGHT_MAX 128U
+
 enum thread_state {
 	THREAD_BLOCKED,	 /* waits for sched_wake() */
 	THREAD_RUNNABLE, /* in its pCPU's run queue */
@@ -28,14 +30,12 @@ struct thread {
 	volatile bool on_cpu; /* its stack is in use: still true while it is being switched out */
 	bool slice_armed;     /* its VMCS (or the CPU's timer) holds a time slice; own CPU */
 	struct list node;
-	void (*switch_out)(struct thread *t); /* on its CPU, interrupts off, no lock held */
-	void (*switch_in)(struct thread *t);
+	void (*switch_in)(struct thread *t); /* on its CPU, interrupts off, no lock held */
 	/* Any CPU, run queue locked: t runs and should call schedule() before its next VM entry. */
 	void (*preempt)(struct thread *t);
-	uint64_t weight;
+	uint64_t weight; /* 1 to THREAD_WEIGHT_MAX, made so by thread_init() */
 	int64_t avt; /* BVT: actual virtual time */
 	uint64_t run_start; /* host TSC when it was last switched in */
-	uint64_t run_total; /* TSC ticks it has run */
 };
 
 /* A scheduling policy; every pCPU of a build uses the same. Called with the rq lock held. */
@@ -46,7 +46,8 @@ struct sched_policy {
 	void (*dequeue)(struct runqueue *rq, struct thread *t);
 	struct thread *(*pick)(struct runqueue *rq); /* NULL: idle */
 	void (*account)(struct runqueue *rq, struct thread *t, uint64_t ticks);
-	bool (*should_preempt)(struct runqueue *rq, const struct thread *woken);
+	/* `ticks`: for how long the running thread has run since it was accounted. */
+	bool (*should_preempt)(struct runqueue *rq, const struct thread *woken, uint64_t ticks);
 	uint32_t slice_us; /* how long a thread runs while another is runnable; 0: for ever */
 };
 

@@ -22,8 +22,6 @@ struct unit {
 	int (*vcpu_init)(struct vcpu *vcpu);
 	void (*vcpu_reset)(struct vcpu *vcpu);	/* on its own pCPU, VMCS loaded, before first entry */
 	void (*vcpu_deinit)(struct vcpu *vcpu); /* on its own pCPU; it runs no more */
-	void (*switch_out)(struct vcpu *vcpu); /* on its pCPU, VMCS still loaded */
-	void (*switch_in)(struct vcpu *vcpu);  /* on its pCPU, VMCS loaded */
 };
 
 /* Levels: a unit may use what lower ones set up. */
@@ -46,7 +44,5 @@ void unit_vm_deinit(struct vm *vm);
 int unit_vcpu_init(struct vcpu *vcpu);
 void unit_vcpu_reset(struct vcpu *vcpu);
 void unit_vcpu_deinit(struct vcpu *vcpu);
-void unit_switch_out(struct vcpu *vcpu);
-void unit_switch_in(struct vcpu *vcpu);
 
 #endif

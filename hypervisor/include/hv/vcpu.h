@@ -79,6 +79,7 @@ struct vcpu {
 	uint16_t vpid;
 	uint32_t apic_id; /* virtual; equals the physical one in the Service VM */
 	volatile enum vcpu_state state;
+	volatile uint32_t halted; /* waits for requests: they wake its thread */
 	uint8_t sipi_vector; /* written by the sender before it wakes us */
 	bool from_sipi;	     /* registers as a start-up IPI sets them, else as in `start` */
 	bool started;	     /* VMCS has been launched since it was cleared */
@@ -138,6 +139,9 @@ void vcpu_start_power_on(struct vcpu_start *s);
 
 /* A stopped vCPU begins anew: thread, requests, state (vCPU 0 waits for vm_start). */
 void vcpu_prepare_thread(struct vcpu *vcpu);
+
+/* vcpu_fpu.c: registers of `from` leave the processor (NULL: nobody's), those of `to` come. */
+void vcpu_fpu_switch(struct vcpu *from, const struct vcpu *to);
 
 int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu);
 void vcpu_destroy(struct vcpu *vcpu);

@@ -26,11 +26,15 @@ struct vintr_msg {
 struct vintr_ops {
 	/* On the vCPU's CPU before VM entry, when REQ_EVENT was set: make the best one arrive. */
 	void (*inject)(struct vcpu *vcpu);
+	/* It is on its CPU again, where another one was; may be NULL. */
+	void (*switched_in)(struct vcpu *vcpu);
 	/* A HLT would end: an interrupt the guest would take is waiting (RFLAGS.IF not looked at).
 	 */
 	bool (*pending)(struct vcpu *vcpu);
 	/* Deliver to all who match; any CPU. Reserved modes and nobody there are dropped. */
 	void (*deliver)(struct vm *vm, const struct vintr_msg *msg);
+	/* A fixed edge-triggered interrupt, vector 16 or above, for one vCPU; any CPU. */
+	void (*post)(struct vcpu *vcpu, uint8_t vector);
 	/* A legacy line (8259 numbering, 0-15) changed; any CPU. */
 	void (*pic_line)(struct vm *vm, uint32_t pin, bool high);
 	/* MOV from and to CR8 where they exit (no TPR shadow): bits 7:4 of the TPR. Own CPU. */

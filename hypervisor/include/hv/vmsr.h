@@ -25,12 +25,21 @@ struct msr_range {
 /* Change what exits for this VM: used by vapic/ for the x2APIC registers APICv serves itself. */
 void vmsr_intercept(struct vm *vm, uint32_t msr, bool read, bool write);
 
+/* Registers of `from` leave the processor (NULL: nobody's), those of `to` come; on their CPU. */
+void vmsr_switch(struct vcpu *from, const struct vcpu *to);
+
 /* As RDMSR and WRMSR of the guest, for the emulated ones. -EINVAL: #GP(0). Own CPU. */
 int vmsr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val);
 int vmsr_write(struct vcpu *vcpu, uint32_t msr, uint64_t val);
 
+/* Live in the processor while the vCPU does; the guest's writes exit, so they are known. */
+struct quiet_msrs {
+	uint64_t syscall[4]; /* STAR, LSTAR, CSTAR, FMASK: numbered one after the other */
+	uint64_t tsc_aux;
+};
+
 /*
- * What a vCPU's MSRs hold. The second group lives in the processor while the vCPU does, and is
+ * What a vCPU's MSRs hold. The last group lives in the processor while the vCPU does, and is
  * right here only while another one runs.
  */
 struct vcpu_msrs {
@@ -38,9 +47,9 @@ struct vcpu_msrs {
 	uint64_t tsc_adjust;
 	uint64_t misc_enable;
 
-	uint64_t star, lstar, cstar, fmask;
+	struct quiet_msrs quiet;
+
 	uint64_t kernel_gs_base;
-	uint64_t tsc_aux;
 	uint64_t spec_ctrl;
 };
 

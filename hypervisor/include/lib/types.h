@@ -55,6 +55,7 @@ typedef struct {
 #define __section(s)	  __attribute__((section(s)))
 #define __used		  __attribute__((used))
 #define __noreturn	  __attribute__((noreturn))
+#define __noinline	  __attribute__((noinline))
 #define __printf_fmt(a, b) __attribute__((format(printf, a, b)))
 #define __must_check	  __attribute__((warn_unused_result))
 

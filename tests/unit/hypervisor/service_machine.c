@@ -31,6 +31,8 @@ uint64_t test_msi_addr;
 const uint8_t *test_spoil;
 struct vintr_msg test_msg;
 struct vm *test_msg_vm;
+struct vcpu *test_posted_to;
+uint8_t test_posted;
 struct thread *test_woken;
 void (*test_on_block)(void);
 
@@ -176,7 +178,14 @@ static void deliver(struct vm *vm, const struct vintr_msg *msg)
 	test_msgs++;
 }
 
-static const struct vintr_ops ops = {.deliver = deliver};
+static void post(struct vcpu *vcpu, uint8_t vector)
+{
+	test_posted_to = vcpu;
+	test_posted = vector;
+	test_msgs++;
+}
+
+static const struct vintr_ops ops = {.deliver = deliver, .post = post};
 
 int vm_create(uint16_t id, const struct vm_create_args *args)
 {
@@ -444,6 +453,8 @@ int service_setup(void **state)
 	test_yields = test_frozen = test_msgs = 0;
 	test_woken = NULL;
 	test_msg_vm = NULL;
+	test_posted_to = NULL;
+	test_posted = 0;
 	test_on_block = NULL;
 	test_spoil = NULL;
 	fake_vmcs[VMCS_GUEST_SS_AR] = 0xC093;

@@ -75,6 +75,8 @@ extern struct thread *test_woken;
 /* The last message to local APICs, GSI operation, and MSI. */
 extern struct vintr_msg test_msg;
 extern struct vm *test_msg_vm;
+extern struct vcpu *test_posted_to;
+extern uint8_t test_posted;
 extern uint32_t test_msgs, test_gsi, test_gsi_op;
 extern uint64_t test_msi_addr;
 extern uint32_t test_msi_data;

@@ -344,7 +344,7 @@ static void test_posted(void **state)
 	test_cpu(2);
 	phys_interrupt(VECTOR_POSTED);
 	assert_int_equal(c->requests, 0);
-	unit_switch_in(c);
+	c->vm->vintr->switched_in(c);
 	assert_true((c->requests & REQ_EVENT) != 0);
 	(void)vm_enter(c);
 	assert_int_equal(rvi(), 0xD1);

@@ -21,7 +21,7 @@ void sched_thread_start(void);
 
 static struct thread idle[2], t[4];
 static uint64_t stacks[4][64];
-static uint32_t switches, kicks, serves, preempts, outs, ins;
+static uint32_t switches, kicks, serves, preempts, ins;
 static struct pcpu *kicked;
 static uint64_t armed_at;
 static uint64_t slice;
@@ -79,12 +79,6 @@ static void count_preempt(struct thread *th)
 	preempts++;
 }
 
-static void count_out(struct thread *th)
-{
-	(void)th;
-	outs++;
-}
-
 static void count_in(struct thread *th)
 {
 	(void)th;
@@ -97,7 +91,7 @@ static int setup(void **state)
 	fake_machine_reset();
 	memset(idle, 0, sizeof(idle));
 	memset(t, 0, sizeof(t));
-	switches = kicks = serves = preempts = outs = ins = 0;
+	switches = kicks = serves = preempts = ins = 0;
 	kicked = NULL;
 	armed_at = 0;
 	slice = 0;
@@ -108,7 +102,6 @@ static int setup(void **state)
 	for (uint32_t i = 0; i < 4; i++) {
 		t[i].weight = 1;
 		t[i].preempt = count_preempt;
-		t[i].switch_out = count_out;
 		t[i].switch_in = count_in;
 		/* t[3] lives on the other CPU */
 		thread_init(&t[i], &pcpus[i / 3], &stacks[i][64], NULL, NULL);
@@ -144,7 +137,6 @@ static void test_wake_and_run(void **state)
 	sched_block();
 	assert_ptr_equal(current(), &idle[0]);
 	assert_int_equal(t[0].state, THREAD_BLOCKED);
-	assert_int_equal(outs, 1);
 	assert_false(t[0].on_cpu);
 }
 

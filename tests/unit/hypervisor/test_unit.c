@@ -59,16 +59,6 @@ static void note(char hook, char unit)
 		(void)vcpu;                                                                        \
 		note('D', #name[0]);                                                               \
 	}                                                                                          \
-	static void name##_switch_out(struct vcpu *vcpu)                                           \
-	{                                                                                          \
-		(void)vcpu;                                                                        \
-		note('-', #name[0]);                                                               \
-	}                                                                                          \
-	static void name##_switch_in(struct vcpu *vcpu)                                            \
-	{                                                                                          \
-		(void)vcpu;                                                                        \
-		note('+', #name[0]);                                                               \
-	}                                                                                          \
 	static void name##_vm_reset(struct vm *vm)                                                 \
 	{                                                                                          \
 		(void)vm;                                                                          \
@@ -89,9 +79,7 @@ static void note(char hook, char unit)
 		       .vm_deinit = name_##_vm_deinit,                                             \
 		       .vcpu_init = name_##_vcpu_init,                                             \
 		       .vcpu_reset = name_##_vcpu_reset,                                           \
-		       .vcpu_deinit = name_##_vcpu_deinit,                                         \
-		       .switch_out = name_##_switch_out,                                           \
-		       .switch_in = name_##_switch_in}
+		       .vcpu_deinit = name_##_vcpu_deinit}
 
 HOOKS(zero)
 HOOKS(alpha)
@@ -131,10 +119,6 @@ static void test_order(void **state)
 	unit_vm_reset(&vm);
 	unit_vcpu_reset(&vcpu);
 	assert_string_equal(seen, "rzrarmrlRzRaRmRl");
-	seen[0] = '\0';
-	unit_switch_in(&vcpu);
-	unit_switch_out(&vcpu);
-	assert_string_equal(seen, "+z+a+m+l-l-m-a-z");
 	seen[0] = '\0';
 	unit_vcpu_deinit(&vcpu);
 	unit_vm_deinit(&vm);

@@ -17,6 +17,7 @@
 #include "hv/pcpu.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
+#include "hv/vintr.h"
 #include "hv/vm.h"
 #include "lib/errno.h"
 #include "fake_machine.h"
@@ -26,7 +27,7 @@ static struct vm vm;
 static struct vcpu *vcpu;
 static int init_result;
 static int32_t inits;
-static struct vcpu *switched_out, *switched_in;
+static uint32_t told;
 
 static int test_vcpu_init(struct vcpu *v)
 {
@@ -41,22 +42,18 @@ static void test_vcpu_deinit(struct vcpu *v)
 	inits--;
 }
 
-static void test_switch_out(struct vcpu *v)
+static void note_switched_in(struct vcpu *v)
 {
-	switched_out = v;
+	assert_ptr_equal(v, vm_switched_in);
+	told++;
 }
 
-static void test_switch_in(struct vcpu *v)
-{
-	switched_in = v;
-}
+static const struct vintr_ops vintr = {.switched_in = note_switched_in};
 
 UNIT(test) = {.name = "test",
 	      .level = UNIT_CPU,
 	      .vcpu_init = test_vcpu_init,
-	      .vcpu_deinit = test_vcpu_deinit,
-	      .switch_out = test_switch_out,
-	      .switch_in = test_switch_in};
+	      .vcpu_deinit = test_vcpu_deinit};
 
 static int setup(void **state)
 {
@@ -65,8 +62,9 @@ static int setup(void **state)
 	memset(&vm, 0, sizeof(vm));
 	vm.id = 2;
 	vm.load_order = POST_LAUNCHED_VM;
+	vm.vintr = &vintr;
+	told = 0;
 	init_result = 0;
-	switched_out = switched_in = NULL;
 	assert_int_equal(unit_boot(), 0);
 	assert_int_equal(vcpu_create(&vm, 0, &pcpus[0]), 0);
 	assert_int_equal(vcpu_create(&vm, 1, &pcpus[1]), 0);
@@ -160,12 +158,18 @@ static void test_request(void **state)
 {
 	(void)state;
 	vcpu->thread.state = THREAD_BLOCKED;
+	vcpu_request(vcpu, REQ_EOI_MAP); /* it waits for the device model: nothing else wakes it */
+	assert_int_equal(vm_wakes, 0);
+	assert_int_equal(vcpu->thread.state, THREAD_BLOCKED);
+	vcpu->requests = 0;
+	vcpu->halted = 1;
 	vcpu_request(vcpu, REQ_EVENT);
 	assert_int_equal(vcpu->requests, REQ_EVENT);
 	assert_int_equal(vcpu->thread.state, THREAD_RUNNABLE);
 	assert_int_equal(vm_kicks[1], 0);
 	vcpu_request(vcpu, REQ_EVENT); /* not seen yet: nothing to add */
 	assert_int_equal(vm_wakes, 1);
+	vcpu->halted = 0;
 	vcpu->thread.state = THREAD_RUNNING;
 	pcpus[1].rq.current = &vcpu->thread;
 	vcpu_request(vcpu, REQ_EVENT | REQ_NMI);
@@ -178,6 +182,7 @@ static void test_request(void **state)
 	assert_int_equal(vm_wakes, 0);
 	pcpus[1].rq.current = NULL; /* another thread of this CPU asks */
 	vcpu->thread.state = THREAD_BLOCKED;
+	vcpu->halted = 1;
 	vcpu_request(vcpu, REQ_EOI_MAP);
 	assert_int_equal(vm_wakes, 1);
 	assert_int_equal(vm_kicks[1], 1);
@@ -281,14 +286,15 @@ static void test_switch(void **state)
 	fake_cpu = 1;
 	vcpu->thread.switch_in(&vcpu->thread);
 	assert_ptr_equal(pcpus[1].loaded, vcpu);
-	assert_ptr_equal(switched_in, vcpu);
-	assert_null(switched_out);
-	assert_int_equal(vm.ept.cpus, BIT(1));
+	assert_ptr_equal(vm_switched_in, vcpu);
+	assert_null(vm_switched_out);
+	assert_int_equal(vm.ept.cpus, BIT(0) | BIT(1)); /* where vCPUs of it are */
 	vcpu->thread.switch_in(&vcpu->thread);
 	assert_int_equal(vm_loads, 1);
+	assert_int_equal(told, 1);
 	other->thread.switch_in(&other->thread);
-	assert_ptr_equal(switched_out, vcpu);
-	assert_ptr_equal(switched_in, other);
+	assert_ptr_equal(vm_switched_out, vcpu);
+	assert_ptr_equal(vm_switched_in, other);
 	assert_int_equal(vm_loads, 2);
 	fake_cpu = 0;
 	vcpu_destroy(other); /* its CPU still holds its state */

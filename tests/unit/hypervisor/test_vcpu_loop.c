@@ -29,6 +29,7 @@ static char seen[64];
 /* What comes from elsewhere at the next block, schedule or injection, and is then spent. */
 static void (*meanwhile)(void);
 static uint64_t prepared;
+static uint32_t halting;
 static bool pending_intr, resched;
 static struct vcpu_start entered_with;
 static struct vm vm;
@@ -57,6 +58,7 @@ static void note(char c)
 void sched_block(void)
 {
 	note('B');
+	assert_int_equal(vcpu.halted, halting); /* requests wake it only then */
 	assert_true(strlen(seen) < 20); /* nobody wakes it */
 }
 
@@ -332,7 +334,10 @@ static void test_halt(void **state)
 		fake_vmcs[VMCS_GUEST_RFLAGS] = cases[i].interruptible ? RFLAGS_IF : 0;
 		pending_intr = cases[i].before;
 		meanwhile = cases[i].meanwhile;
+		halting = 1;
 		vcpu_halt(&vcpu);
+		halting = 0;
+		assert_int_equal(vcpu.halted, 0);
 		assert_string_equal(seen, cases[i].seen);
 		assert_int_equal(vcpu.requests, cases[i].left);
 	}
@@ -352,7 +357,9 @@ static void test_halt_resched(void **state)
 	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_IF;
 	vcpu.requests = REQ_RESCHED; /* blocking is giving the CPU away, too */
 	meanwhile = interrupt;
+	halting = 1;
 	vcpu_halt(&vcpu);
+	halting = 0;
 	assert_int_equal(vcpu.requests, REQ_EVENT);
 }
 

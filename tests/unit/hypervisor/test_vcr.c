@@ -304,21 +304,19 @@ static void test_fpu_switch(void **state)
 	struct vcpu *a = test_vcpu(0, 0), *b = test_vcpu(1, 0);
 
 	(void)state;
-	unit_switch_in(a);
+	vcpu_fpu_switch(NULL, a);
 	xsetbv(a, 0, 3);
 	fake_cr[2] = 0xAAAA;
 	fake_dr[0] = 1;
 	fake_dr[6] = 0xFFFF0FF1;
-	unit_switch_out(a);
+	vcpu_fpu_switch(a, b);
 	assert_int_equal(fake_xsave_mask, 0x2E7); /* also what the guest has switched off */
-	unit_switch_in(b);
 	assert_int_equal(fake_xrstor_mask, 0x2E7);
 	assert_int_equal(fake_xcr0, 1);
 	assert_int_equal(fake_cr[2], 0);
 	assert_int_equal(fake_dr[0], 0);
 	assert_int_equal(fake_dr[6], 0xFFFF0FF0);
-	unit_switch_out(b);
-	unit_switch_in(a);
+	vcpu_fpu_switch(b, a);
 	assert_int_equal(fake_xcr0, 3);
 	assert_int_equal(fake_cr[2], 0xAAAA);
 	assert_int_equal(fake_dr[0], 1);
@@ -334,8 +332,7 @@ static void test_fpu_without_xsave(void **state)
 	(void)state;
 	guest_start(without);
 	before = fake_xcr0;
-	unit_switch_out(test_vcpu(0, 0));
-	unit_switch_in(test_vcpu(1, 0));
+	vcpu_fpu_switch(test_vcpu(0, 0), test_vcpu(1, 0));
 	assert_int_equal(fake_fpu_saves, 1);
 	assert_int_equal(fake_xsave_mask, 0);
 	assert_int_equal(fake_xcr0, before);

@@ -22,9 +22,9 @@ static uint64_t value(struct vcpu *c, uint32_t msr)
 /* Registers the guest uses without an exit, both ways; and some that must exit. */
 static void test_bitmap(void **state)
 {
-	static const uint32_t open[] = {MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_STAR, MSR_LSTAR,
-					MSR_CSTAR, MSR_FMASK, MSR_FS_BASE, MSR_GS_BASE,
-					MSR_KERNEL_GS_BASE, MSR_TSC_AUX, MSR_SPEC_CTRL};
+	static const uint32_t open[] = {MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_FS_BASE,
+					MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SPEC_CTRL};
+	static const uint32_t readable[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_TSC_AUX};
 	static const uint32_t closed[] = {0, MSR_APIC_BASE, MSR_FEATURE_CONTROL, MSR_EFER, MSR_PAT,
 					  MSR_VMX_BASIC, 0x1FFF, 0xC0000105, 0xC0001FFF, MSR_XSS,
 					  MSR_MISC_ENABLE, MSR_DEBUGCTL, MSR_TSC_ADJUST};
@@ -34,6 +34,10 @@ static void test_bitmap(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(open); i++) {
 		assert_false(msr_exits(vm, open[i], false));
 		assert_false(msr_exits(vm, open[i], true));
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(readable); i++) {
+		assert_false(msr_exits(vm, readable[i], false));
+		assert_true(msr_exits(vm, readable[i], true));
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(closed); i++) {
 		assert_true(msr_exits(vm, closed[i], false));
@@ -212,8 +216,8 @@ static void test_absent_registers(void **state)
 	assert_int_equal(unit_vm_init(test_vm(1)), 0);
 	assert_int_equal(unit_vcpu_init(c), 0);
 	unit_vcpu_reset(c);
-	unit_switch_in(c);
-	unit_switch_out(c);
+	vmsr_switch(NULL, c);
+	vmsr_switch(c, c);
 	assert_true(msr_exits(test_vm(1), MSR_SPEC_CTRL, true));
 	assert_true(msr_exits(test_vm(1), MSR_TSC_AUX, false));
 	assert_int_equal(get(c, MSR_ARCH_CAPABILITIES, &v), -EINVAL);
@@ -229,21 +233,74 @@ static void test_switch(void **state)
 	struct vcpu *a = test_vcpu(0, 0), *b = test_vcpu(1, 0);
 
 	(void)state;
-	unit_switch_in(a);
-	msr_write(MSR_LSTAR, 0x1111);
+	vmsr_switch(NULL, a);
+	assert_int_equal(vmsr_write(a, MSR_LSTAR, 0x1111), 0);
+	assert_int_equal(vmsr_write(a, MSR_TSC_AUX, 7), 0);
 	msr_write(MSR_KERNEL_GS_BASE, 0x2222);
 	msr_write(MSR_SPEC_CTRL, 1);
-	unit_switch_out(a);
-	unit_switch_in(b);
+	vmsr_switch(a, b);
 	assert_int_equal(msr_read(MSR_LSTAR), 0);
+	assert_int_equal(msr_read(MSR_TSC_AUX), 0);
 	assert_int_equal(msr_read(MSR_KERNEL_GS_BASE), 0);
 	assert_int_equal(msr_read(MSR_SPEC_CTRL), 0);
-	msr_write(MSR_LSTAR, 0x3333);
-	unit_switch_out(b);
-	unit_switch_in(a);
+	assert_int_equal(vmsr_write(b, MSR_LSTAR, 0x3333), 0);
+	vmsr_switch(b, a);
 	assert_int_equal(msr_read(MSR_LSTAR), 0x1111);
+	assert_int_equal(msr_read(MSR_TSC_AUX), 7);
 	assert_int_equal(msr_read(MSR_KERNEL_GS_BASE), 0x2222);
 	assert_int_equal(msr_read(MSR_SPEC_CTRL), 1);
+}
+
+/* What of the system call's registers does a switch write? Only what differs. */
+static void test_switch_writes(void **state)
+{
+	struct vcpu *a = test_vcpu(0, 0), *b = test_vcpu(1, 0);
+	uint32_t writes;
+
+	(void)state;
+	for (uint32_t msr = MSR_STAR; msr <= MSR_FMASK; msr++) {
+		assert_int_equal(vmsr_write(b, msr, 0x1000), 0);
+		assert_int_equal(vmsr_write(a, msr, 0x1000), 0);
+		assert_int_equal(msr_read(msr), 0x1000);
+	}
+	writes = fake_msr_writes;
+	vmsr_switch(a, b);
+	assert_int_equal(fake_msr_writes, writes + 2); /* KERNEL_GS_BASE, SPEC_CTRL */
+	vmsr_switch(b, a);
+	assert_int_equal(vmsr_write(a, MSR_STAR, 0x2000), 0);
+	writes = fake_msr_writes;
+	vmsr_switch(a, b);
+	assert_int_equal(fake_msr_writes, writes + 3);
+	assert_int_equal(msr_read(MSR_STAR), 0x1000);
+}
+
+/* What a processor refuses would be a fault of the hypervisor's own: the guest gets #GP. */
+static void test_syscall_values(void **state)
+{
+	struct vcpu *c = test_vcpu(1, 0);
+
+	(void)state;
+	assert_int_equal(vmsr_write(c, MSR_LSTAR, 0x800000000000UL), -EINVAL);
+	assert_int_equal(vmsr_write(c, MSR_LSTAR, 0xFFFF800000000000UL), 0);
+	assert_int_equal(vmsr_write(c, MSR_CSTAR, 0x7FFF800000000000UL), -EINVAL);
+	assert_int_equal(vmsr_write(c, MSR_FMASK, BIT(32)), -EINVAL);
+	assert_int_equal(vmsr_write(c, MSR_FMASK, UINT32_MAX), 0);
+	assert_int_equal(vmsr_write(c, MSR_TSC_AUX, BIT(63)), -EINVAL);
+	assert_int_equal(vmsr_write(c, MSR_STAR, UINT64_MAX), 0);
+	assert_int_equal(msr_read(MSR_LSTAR), 0xFFFF800000000000UL);
+}
+
+/* A vCPU starts on a CPU whose registers hold what firmware left there: it sees none of it. */
+static void test_left_by_firmware(void **state)
+{
+	struct vcpu *c = test_vcpu(1, 0);
+
+	(void)state;
+	fake_msr_set(MSR_LSTAR, 0x6666);
+	fake_msr_set(MSR_TSC_AUX, 0x77);
+	unit_vcpu_reset(c);
+	assert_int_equal(msr_read(MSR_LSTAR), 0);
+	assert_int_equal(msr_read(MSR_TSC_AUX), 0);
 }
 
 int main(void)
@@ -253,6 +310,7 @@ int main(void)
 		T(test_bitmap), T(test_intercept), T(test_exits),	   T(test_unknown),
 		T(test_small),	T(test_tsc),	   T(test_tsc_over_reset), T(test_arch_capabilities),
 		T(test_switch), cmocka_unit_test(test_absent_registers),
+		T(test_switch_writes), T(test_syscall_values), T(test_left_by_firmware),
 	};
 
 	return cmocka_run_group_tests_name("vmsr", tests, NULL, NULL);

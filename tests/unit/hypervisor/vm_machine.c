@@ -14,12 +14,14 @@
 #include "hv/vcpu_loop.h"
 #include "hv/vm.h"
 #include "hv/vmcs.h"
+#include "hv/vmsr.h"
 #include "fake_machine.h"
 #include "vm_machine.h"
 
 jmp_buf vm_switched;
 uint32_t vm_kicks[VM_MACHINE_CPUS];
 uint32_t vm_threads;
+const struct vcpu *vm_switched_out, *vm_switched_in;
 uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
 
 void vm_machine_reset(void)
@@ -27,6 +29,7 @@ void vm_machine_reset(void)
 	fake_machine_reset();
 	memset(vm_kicks, 0, sizeof(vm_kicks));
 	vm_threads = vm_wakes = vm_invvpids = vm_loads = vm_clears = 0;
+	vm_switched_out = vm_switched_in = NULL;
 	for (uint32_t i = 0; i < VM_MACHINE_CPUS; i++)
 		pcpus[i].apic_id = 2 * i;
 }
@@ -95,6 +98,18 @@ void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg)
 void pcpu_kick(struct pcpu *p)
 {
 	vm_kicks[p->id]++;
+}
+
+void vcpu_fpu_switch(struct vcpu *from, const struct vcpu *to)
+{
+	vm_switched_out = from;
+	vm_switched_in = to;
+}
+
+void vmsr_switch(struct vcpu *from, const struct vcpu *to)
+{
+	assert_ptr_equal(from, vm_switched_out);
+	assert_ptr_equal(to, vm_switched_in);
 }
 
 void vcpu_loop_start(void *arg)

@@ -10,6 +10,8 @@
 
 #include "lib/types.h"
 
+struct vcpu;
+
 #define VM_MACHINE_CPUS 4U
 
 void vm_machine_reset(void);
@@ -18,6 +20,7 @@ extern jmp_buf vm_switched; /* where schedule() goes: it never returns to a stop
 
 extern uint32_t vm_kicks[VM_MACHINE_CPUS];
 extern uint32_t vm_threads;	/* bound by thread_init(), less those of thread_deinit() */
+extern const struct vcpu *vm_switched_out, *vm_switched_in; /* whose registers, last */
 extern uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
 
 #endif
