@@ -55,10 +55,16 @@ fuzz:
 	+@$(MAKE) $(QUIET) $(PARALLEL) tests-fuzz
 	@$(PYTHON) tests/fuzz/fuzz.py -O $(O) --seconds $(SECONDS) $(K)
 
-bench: setup
-	+@$(MAKE) $(QUIET) tests-guest
-	+@$(MAKE) $(QUIET) $(PARALLEL) hypervisor O=$(O)/release RELEASE=y
+bench: release-and-guests
 	@$(PYTHON) tests/bench/bench.py -O $(O)
+
+# make profile OP=cpuid, or any other row of make bench
+profile: release-and-guests
+	@$(PYTHON) tests/bench/bench.py -O $(O) --profile $(or $(OP),cpuid)
+
+release-and-guests: setup
+	+@$(MAKE) $(QUIET) tests-guest
+	+@$(MAKE) $(QUIET) $(PARALLEL) all O=$(O)/release RELEASE=y
 
 footprint:
 	@$(PYTHON) misc/footprint/footprint.py -O $(O)
@@ -73,4 +79,4 @@ help:
 	@cat misc/setup/help.txt
 
 .PHONY: all hypervisor devicemodel tests-unit tests-guest tests-fuzz setup run test check fuzz bench \
-	footprint menuconfig clean help
+	profile release-and-guests footprint menuconfig clean help

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Bochs: the software emulator of Intel VMX."""
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 from misc.run.machine import Machine, MachineSpec, find_bochs
@@ -61,16 +63,27 @@ class Bochs(Machine):
         if spec.cdrom:
             lines += f'ata1-master: type=cdrom, path="{spec.cdrom}", status=inserted\n'
         lines += f"boot: {'cdrom' if spec.cdrom else 'disk'}\n"
+        if spec.debugger:
+            lines += "magic_break: enabled=1\n"
         lines += "".join(f"{line}\n" for line in spec.extra)
         bochsrc = folder / "bochsrc"
         bochsrc.write_text(lines, encoding="ascii")
         command = [str(self.program), "-q", "-f", str(bochsrc)]
-        if not self._unpacked:
+        if spec.debugger:
+            command += self._debugger_option()
+        elif not self._unpacked:
             # Debian 12's build starts in its debugger: tell that to continue.
             script = folder / "debugger"
             script.write_text("c\n", encoding="ascii")
             command += ["-rc", str(script)]
         return command
+
+    def _debugger_option(self) -> list[str]:
+        """Debian 12's build knows no such option and always starts there."""
+        help_text = subprocess.run([str(self.program), "--help"], capture_output=True, text=True,
+                                   env=os.environ | self.environment(), check=False)
+        known = "-debugger" in help_text.stdout + help_text.stderr
+        return ["-debugger"] if known else []
 
     def failure(self, folder: Path) -> str:
         """The panic, or the VM-entry check that failed last: Bochs names it exactly."""

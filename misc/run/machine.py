@@ -33,6 +33,8 @@ class MachineSpec:
     # Bochs only: instructions per emulated second. Slow time makes timed waits
     # and serial characters cheap.
     ips: int = 20_000_000
+    # Bochs only: it starts in its debugger, which reads commands from the terminal.
+    debugger: bool = False
     # Lines added to the bochsrc, arguments added to QEMU's command line.
     extra: list[str] = field(default_factory=list)
 

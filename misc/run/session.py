@@ -39,7 +39,8 @@ class Session:
     """Runs `spec` on `machine` from construction to close(); a context manager."""
 
     def __init__(self, machine: Machine, spec: MachineSpec, log: Path | None = None,
-                 echo: BinaryIO | None = None) -> None:
+                 echo: BinaryIO | None = None, terminal: int | None = None) -> None:
+        """`terminal` is a descriptor for what the machine itself reads and prints."""
         self.machine = machine
         self.text = ""
         self._echo = echo
@@ -53,7 +54,8 @@ class Session:
         listener = socket.create_server(("127.0.0.1", 0))
         command = machine.command(spec, listener.getsockname()[1], self.folder)
         self._output = open(self.folder / "output", "wb")
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self._output,
+        self.process = subprocess.Popen(command, stdin=terminal or subprocess.DEVNULL,
+                                        stdout=terminal or self._output,
                                         stderr=subprocess.STDOUT, start_new_session=True,
                                         preexec_fn=die_with_parent,
                                         env=os.environ | machine.environment())
