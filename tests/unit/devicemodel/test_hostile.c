@@ -156,6 +156,83 @@ static void test_two_vcpus(void **state)
 	assert_null(pour_broken());
 }
 
+static const uint32_t values[] = {0, UINT32_MAX, 0x55555555, 0xAAAAAAAA};
+
+#define VALUES (sizeof(values) / sizeof(values[0]))
+
+static void sweep_ports(void)
+{
+	for (uint32_t port = 0; port <= UINT16_MAX; port++) {
+		for (unsigned int size = 1; size <= 4; size *= 2) {
+			(void)pour_in((uint16_t)port, size);
+			for (unsigned int i = 0; i < VALUES; i++)
+				pour_out((uint16_t)port, size, values[i]);
+		}
+	}
+}
+
+/* Ports that stand for more than themselves. */
+static void sweep_clocks(void)
+{
+	for (uint32_t i = 0; i < 256 * VALUES; i++) {
+		pour_out(0x70, 1, i / VALUES);
+		(void)pour_in(0x71, 1);
+		pour_out(0x71, 1, values[i % VALUES]);
+	}
+	for (uint32_t control = 0; control < 256; control++) {
+		for (uint16_t channel = 0; channel < 3; channel++) {
+			pour_out(0x43, 1, control);
+			for (unsigned int i = 0; i < VALUES; i++) {
+				pour_out(0x40 + channel, 1, values[i]);
+				pour_out(0x61, 1, values[i]);
+				(void)pour_in(0x40 + channel, 1);
+				(void)pour_in(0x61, 1);
+			}
+		}
+	}
+}
+
+static void sweep_config(void)
+{
+	for (uint32_t slot = 0; slot < 8; slot++) {
+		for (uint32_t i = 0; i < 4096 * 3 * VALUES; i++) {
+			uint32_t size = 1U << i / 4096 % 3, reg = i % 4096 & ~(size - 1);
+
+			(void)pour_cfg_read(slot, reg, size);
+			pour_cfg_write(slot, reg, size, values[i / (4096 * 3)]);
+		}
+	}
+}
+
+/* Where pour_restore() puts them: BAR 1 with MSI-X, BAR 4 with the registers. */
+static void sweep_bars(void)
+{
+	for (uint64_t gpa = 0xC0000000; gpa < 0xC0030000; gpa++) {
+		for (uint32_t size = 1; size <= 8; size *= 2) {
+			(void)pour_load(gpa, size);
+			for (unsigned int i = 0; i < VALUES; i++)
+				pour_store(gpa, size, (uint64_t)values[i] << 32 | values[i]);
+		}
+	}
+}
+
+/* What if a guest tries every port, register and BAR with every size, one after the other? */
+static void test_sweep(void **state)
+{
+	void (*const sweeps[])(void) = {sweep_ports, sweep_clocks, sweep_config, sweep_bars};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(sweeps) / sizeof(sweeps[0]); i++) {
+		const char *broken;
+
+		sweeps[i]();
+		pour_restore();
+		broken = pour_broken();
+		if (broken != NULL)
+			fail_msg("%s is broken after sweep %u", broken, i);
+	}
+}
+
 static unsigned int asked;
 static bool endless;
 
@@ -195,6 +272,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_garbage, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_two_vcpus, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sweep, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_endless, set_up, tear_down),
 	};
 
