@@ -45,7 +45,7 @@ struct block {
 	int fd;
 	int cached_fd; /* with nocache: for buffers that O_DIRECT cannot take; else -1 */
 	struct block_info info;
-	atomic_uint failures; /* each disk tells of its own first LOG_GUEST_LIMIT */
+	atomic_uint failures; /* each disk tells of its own */
 	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
 
 	pthread_mutex_t lock;
@@ -138,9 +138,9 @@ static int perform(struct block *b, struct block_req *req)
 	}
 	if (err == 0 && req->op == BLOCK_FLUSH)
 		err = sync_file(b);
-	if (err != 0 && atomic_fetch_add(&b->failures, 1U) < LOG_GUEST_LIMIT)
-		log_warn("%s: %s at byte %" PRIu64 " failed: %s", b->name, op_name(req->op),
-			 req->offset, strerror(-err));
+	if (err != 0)
+		log_guest_line(&b->failures, "%s: %s at byte %" PRIu64 " failed: %s", b->name,
+			       op_name(req->op), req->offset, strerror(-err));
 	return err;
 }
 
