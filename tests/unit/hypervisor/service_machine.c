@@ -62,6 +62,12 @@ static struct page *page_of(struct ept *ept, uint64_t gpa)
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 {
 	assert_int_equal((gpa.v | hpa.v | size) % PAGE_SIZE, 0);
+	/* there is no other memory of the Service VM's, and no VM gets any else */
+	assert_true(size != 0U &&
+		    ((hpa.v - (uintptr_t)ram < TEST_RAM &&
+		      size <= TEST_RAM - (hpa.v - (uintptr_t)ram)) ||
+		     (hpa.v - TEST_DEVICE < 4U * PAGE_SIZE &&
+		      size <= 4U * PAGE_SIZE - (hpa.v - TEST_DEVICE))));
 	if (test_maps_left == 0U)
 		return -ENOMEM;
 	test_maps_left--;

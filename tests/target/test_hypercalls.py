@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A Service VM that means harm, as a kernel of its own and as a program in Linux."""
+
+import subprocess
+
+from tests.run.target import BROKEN, ServiceVm, TargetTest
+from misc.run.machine import TOP
+
+
+class Hypercalls(TargetTest):
+    """Nothing a Service VM asks for harms the hypervisor."""
+
+    LIMIT = 240
+
+    def test_hostile_kernel(self) -> None:
+        # Does a proper VM still run after thousands of made-up hypercalls?
+        session = self.boot_guest("badcalls", "loglevel=0", cpus=2)
+        session.expect(r"badcalls: 30000 calls", 200, BROKEN)
+        session.expect(r"badcalls: proper VM \d+ with 1 vCPU, started: yes", 60, BROKEN)
+        # And is a User VM's own VMCALL an invalid opcode?
+        session.expect(r"badcalls: its VMCALL gave 6 at port 99", 60, BROKEN)
+        session.expect(r"badcalls: answered, paused, destroyed: yes", 60, BROKEN)
+        session.expect(r"badcalls: and again: 22\s+badcalls: done", 60, BROKEN)
+
+    def test_hsm_orders(self) -> None:
+        # What if a program uses the HSM in every wrong order?
+        program = self.folder / "orders"
+        subprocess.run(["gcc", "-static", "-O1", "-o", str(program),
+                        str(TOP / "tests/target/service/hsm_orders.c")], check=True)
+        script = self.script("launch", "dmesg -n 1\nhsm-orders")
+        vm = ServiceVm(self.hypervisor, self.kernel, launch=None,
+                       service_files=[(program, "/bin/hsm-orders")],
+                       disk_files=[(script, "/launch.sh")])
+        session = self.boot_service_vm(vm, cpus=2)
+        session.expect("orders: done", 200, BROKEN)
+        self.assertNotIn("WRONG", session.text)
+        self.assertEqual(session.text.count("orders: ok"), 32)
