@@ -399,7 +399,9 @@ void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 		vcpu_skip_by(vcpu, e.inst->len);
 	} else if (ret == -EFAULT) {
 		gmem_inject(vcpu, &e.fault);
-	} else if (ret != -EAGAIN) {
+	} else if (ret == -EAGAIN) {
+		vcpu_skip_by(vcpu, 0U);
+	} else {
 		refuse(&e, rip);
 	}
 }

@@ -6,6 +6,7 @@
  */
 #include "hv/vcpu.h"
 #include "asm/cpuregs.h"
+#include "asm/msr.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
@@ -147,24 +148,53 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 	}
 }
 
+/*
+ * Past the end of the 4 GB, which wrap around outside 64-bit mode, or of the lower half of the
+ * canonical addresses: the next fetch is a #GP there, and VM entry refuses such a RIP even where it
+ * injects that, so that the guest sees the address sign-extended.
+ */
+static uint64_t beyond_end(struct vcpu *vcpu, uint64_t next)
+{
+	uint64_t canonical = (uint64_t)((int64_t)(next << 16) >> 16);
+
+	if ((vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U) {
+		return next & UINT32_MAX;
+	}
+	if (canonical != next) {
+		vcpu_inject_gp(vcpu);
+	}
+	return canonical;
+}
+
+/* What RFLAGS say about the instruction that is done: the debug exceptions after it, and in it. */
+static void debug_flags(uint32_t len, uint64_t rflags)
+{
+	/* RF lasts for one instruction, all elements of a repeated one included. */
+	if ((rflags & RFLAGS_RF) != 0U && len != 0U) {
+		vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	}
+	if ((rflags & RFLAGS_TF) != 0U && (vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0U) {
+		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
+			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	}
+}
+
 void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 {
-	uint64_t next = vmcs_read(VMCS_GUEST_RIP) + len;
+	uint64_t next = vmcs_read(VMCS_GUEST_RIP) + len, rflags;
 	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
 
-	(void)vcpu;
-	/* Outside 64-bit mode an instruction at the end of the 4 GB wraps around. */
-	if (unlikely((uint32_t)next < len) && (vmcs_read32(VMCS_GUEST_CS_AR) & BIT32(13)) == 0U) {
-		next &= UINT32_MAX;
+	if (unlikely((uint32_t)next < len)) {
+		next = beyond_end(vcpu, next);
 	}
 	vmcs_write(VMCS_GUEST_RIP, next);
 	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   blocking & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
 	}
-	if (unlikely((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_TF) != 0U)) {
-		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
-			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
+	rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	if (unlikely((rflags & (RFLAGS_TF | RFLAGS_RF)) != 0U)) {
+		debug_flags(len, rflags);
 	}
 }
 

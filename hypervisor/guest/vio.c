@@ -326,6 +326,11 @@ static void ept_violation_exit(struct vcpu *vcpu)
 		vcpu_inject_gp(vcpu);
 	} else if (unlikely((qual & (EPTV_LINEAR | EPTV_FINAL)) == EPTV_LINEAR)) {
 		walk_violation(vcpu);
+	} else if (unlikely((vcpu->requests & REQ_REINJECT) != 0U)) {
+		/* Not the instruction at RIP: an IDT, a TSS or a stack where no memory is. */
+		pr_warn("VM%u vCPU%u: an event needs memory at %lx, where none is", vcpu->vm->id,
+			vcpu->id, gpa.v);
+		vcpu->vm->on_triple_fault(vcpu);
 	} else {
 		inst_emulate(vcpu, gpa, (qual & EPTV_WRITE) != 0U);
 	}

@@ -80,6 +80,7 @@ void vio_string(struct vcpu *vcpu, struct io_access *io, uint64_t qual)
 	if (rep) {
 		inst_advance(vcpu, GPR_RCX, UINT64_MAX, mask);
 		if ((vcpu->gpr[GPR_RCX] & mask) != 0U) {
+			vcpu_skip_by(vcpu, 0U);
 			return;
 		}
 	}

@@ -17,7 +17,6 @@
 #include "hv/vmsr.h"
 
 #define CPUID_7_EDX_ARCH_CAP BIT32(29)
-#define DEBUGCTL_BTF	     BIT(1)
 
 /*
  * ARCH_CAPABILITIES bits that only tell; those that promise a control register (TSX_CTRL,

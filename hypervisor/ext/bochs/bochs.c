@@ -24,7 +24,6 @@
 #include "hv/vmexit.h"
 #include "lib/string.h"
 
-#define RFLAGS_RF     BIT(16)
 #define RFLAGS_KNOWN  0x3F7FD7UL /* bits 3, 5, 15 and 22 on are reserved */
 #define SEL_TABLE_LDT BIT(2)
 #define AR_LONG	      BIT32(13)

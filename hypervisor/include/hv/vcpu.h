@@ -110,7 +110,10 @@ static inline void vcpu_request_self(struct vcpu *vcpu, uint64_t reqs)
  */
 void vcpu_skip(struct vcpu *vcpu);
 
-/* The same for exits that do not give the instruction's length: the decoder knows it. */
+/*
+ * The same for exits that do not give the instruction's length: the decoder knows it. A length of 0
+ * is one element of a repeated string instruction.
+ */
 void vcpu_skip_by(struct vcpu *vcpu, uint32_t len);
 
 /* A fault or abort for the guest at the coming entry (vevent.c merges into #DF, triple fault). */

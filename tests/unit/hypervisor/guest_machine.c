@@ -26,6 +26,7 @@ static uint64_t ram_attr[TEST_VMS][RAM_PAGES];
 static bool caps[CAP_COUNT];
 static uint64_t rip_seen;
 
+uint32_t test_elements;
 uint32_t test_ept_flushes, test_ept_unmaps, test_ept_maps;
 uint64_t test_ept_last;
 uint64_t test_device;
@@ -149,6 +150,7 @@ void guest_start(const enum cpu_cap *without)
 		caps[i] = true;
 	for (; without && *without != CAP_COUNT; without++)
 		caps[*without] = false;
+	test_elements = 0;
 	test_ept_flushes = test_ept_unmaps = test_ept_maps = 0;
 	test_fallbacks = test_triple_faults = 0;
 	test_fallback_value = UINT64_MAX;
@@ -265,6 +267,7 @@ void mode_real(void)
 		fake_vmcs[VMCS_GUEST_ES_AR + 2U * i] = 0x93;
 	}
 	fake_vmcs[VMCS_GUEST_CS_AR] = 0x9B;
+	fake_vmcs[VMCS_GUEST_TR_AR] = 0x8B;
 	fake_vmcs[VMCS_GUEST_RIP] = 0x7C00;
 }
 
@@ -416,6 +419,7 @@ void vcpu_request(struct vcpu *vcpu, uint64_t reqs)
 void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
 {
 	(void)vcpu;
+	test_elements += len == 0U;
 	vmcs_write(VMCS_GUEST_RIP, vmcs_read(VMCS_GUEST_RIP) + len);
 }
 

@@ -40,6 +40,8 @@
 void test_ept_attr(struct vm *vm, uint64_t gpa, uint64_t attr);
 uint8_t *test_ram(struct vm *vm, uint64_t gpa);
 extern uint32_t test_ept_flushes;
+/* Elements of repeated string instructions that were announced as done, but the last. */
+extern uint32_t test_elements;
 /* Pages taken out of and put into the EPT above RAM by the code under test. */
 extern uint32_t test_ept_unmaps, test_ept_maps;
 extern uint64_t test_ept_last;

@@ -242,6 +242,7 @@ static void test_rep_stos(void **state)
 	c->gpr[GPR_RDI] = DEVICE;
 	run("\xf3\xab", 2, true);
 	expect_stay(c);
+	assert_int_equal(test_elements, 1);
 	assert_int_equal(c->gpr[GPR_RCX], 1);
 	assert_int_equal(c->gpr[GPR_RDI], DEVICE + 4U);
 	run("\xf3\xab", 2, true);
@@ -448,6 +449,22 @@ static void test_no_memory(void **state)
 }
 
 /*
+ * What if an event cannot be delivered because its IDT or stack is a device's? The instruction at
+ * RIP has nothing to do with it, and is not emulated; there is no way on.
+ */
+static void test_event_in_device(void **state)
+{
+	struct vcpu *c = test_vcpu(1, 0);
+
+	(void)state;
+	vcpu_request_self(c, REQ_REINJECT);
+	run("\x89\x03", 2, true); /* mov [rbx], eax */
+	assert_int_equal(test_triple_faults, 1);
+	assert_int_equal(device_reads + device_writes, 0);
+	assert_int_equal(vmcs_read(VMCS_GUEST_RIP), CODE);
+}
+
+/*
  * The same place again: what is remembered of it must not outlive a change of the code, of the
  * tables that lead there, of CR3, of the EPT, or of the right to run it.
  */
@@ -517,7 +534,7 @@ int main(void)
 		T(test_mapped_meanwhile), T(test_fetch_over_page_end), T(test_rep_stos),
 		T(test_movs),	     T(test_movs_fault),	   T(test_movs_device_to_device),
 		T(test_push_pop),    T(test_unknown),		   T(test_real_mode),
-		T(test_segment_checks), T(test_two_vms),	   T(test_no_memory),
+		T(test_segment_checks), T(test_two_vms),	   T(test_no_memory), T(test_event_in_device),
 		T(test_same_place_again),
 	};
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "asm/cpuregs.h"
+#include "asm/msr.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/unit.h"
@@ -114,6 +115,24 @@ static void test_skip_rip(void **state)
 	}
 }
 
+/*
+ * What if the last instruction of the lower half exits? VM entry takes no RIP that is not canonical:
+ * the guest gets the #GP of its next fetch.
+ */
+static void test_skip_to_noncanonical(void **state)
+{
+	(void)state;
+	fake_vmcs[VMCS_GUEST_CS_AR] = 0xA09B;
+	fake_vmcs[VMCS_GUEST_RIP] = 0x7FFFFFFFFFFE;
+	vcpu_skip_by(vcpu, 2);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_RIP], 0xFFFF800000000000);
+	assert_int_equal(vm_gps, 1);
+	fake_vmcs[VMCS_GUEST_RIP] = 0xFFFFFFFFFFFFFFFE; /* from the top to 0 is canonical */
+	vcpu_skip_by(vcpu, 2);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_RIP], 0);
+	assert_int_equal(vm_gps, 1);
+}
+
 /* What ends with the instruction: the shadows of STI and MOV SS, and no other blocking. */
 static void test_skip_blocking(void **state)
 {
@@ -139,6 +158,21 @@ static void test_skip_trap_flag(void **state)
 	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_TF | RFLAGS_FIXED;
 	vcpu_skip_by(vcpu, 2);
 	assert_int_equal(fake_vmcs[VMCS_GUEST_PENDING_DEBUG], BIT(14) | 5);
+	fake_vmcs[VMCS_GUEST_PENDING_DEBUG] = 0;
+	fake_vmcs[VMCS_GUEST_DEBUGCTL] = DEBUGCTL_BTF; /* traps after branches only */
+	vcpu_skip_by(vcpu, 2);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_PENDING_DEBUG], 0);
+}
+
+/* For how long does RF hold breakpoints back? For the instruction, all its elements if repeated. */
+static void test_skip_resume_flag(void **state)
+{
+	(void)state;
+	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_RF | RFLAGS_FIXED;
+	vcpu_skip_by(vcpu, 0);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_RF | RFLAGS_FIXED);
+	vcpu_skip_by(vcpu, 2);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_FIXED);
 }
 
 /* Where does each register live? */
@@ -327,6 +361,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_skip_rip, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_skip_to_noncanonical, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_skip_resume_flag, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip_blocking, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_skip_trap_flag, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_gpr, setup, teardown),

@@ -22,16 +22,22 @@ jmp_buf vm_switched;
 uint32_t vm_kicks[VM_MACHINE_CPUS];
 uint32_t vm_threads;
 const struct vcpu *vm_switched_out, *vm_switched_in;
-uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
+uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears, vm_gps;
 
 void vm_machine_reset(void)
 {
 	fake_machine_reset();
 	memset(vm_kicks, 0, sizeof(vm_kicks));
-	vm_threads = vm_wakes = vm_invvpids = vm_loads = vm_clears = 0;
+	vm_threads = vm_wakes = vm_invvpids = vm_loads = vm_clears = vm_gps = 0;
 	vm_switched_out = vm_switched_in = NULL;
 	for (uint32_t i = 0; i < VM_MACHINE_CPUS; i++)
 		pcpus[i].apic_id = 2 * i;
+}
+
+void vcpu_inject_gp(struct vcpu *vcpu)
+{
+	(void)vcpu;
+	vm_gps++;
 }
 
 void thread_init(struct thread *t, struct pcpu *p, void *stack_top, void (*entry)(void *arg), void *arg)

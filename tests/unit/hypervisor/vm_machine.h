@@ -21,6 +21,6 @@ extern jmp_buf vm_switched; /* where schedule() goes: it never returns to a stop
 extern uint32_t vm_kicks[VM_MACHINE_CPUS];
 extern uint32_t vm_threads;	/* bound by thread_init(), less those of thread_deinit() */
 extern const struct vcpu *vm_switched_out, *vm_switched_in; /* whose registers, last */
-extern uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears;
+extern uint32_t vm_wakes, vm_invvpids, vm_loads, vm_clears, vm_gps;
 
 #endif
