@@ -104,8 +104,13 @@ void vmx_entry_failed(struct vcpu *vcpu)
 /* Sleeps until something the guest would take is there; RFLAGS.IF decides whether interrupts do. */
 void vcpu_halt(struct vcpu *vcpu)
 {
-	bool interruptible = (vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0U;
+	uint64_t rflags = vmcs_read(VMCS_GUEST_RFLAGS);
+	bool interruptible = (rflags & RFLAGS_IF) != 0U;
 
+	/* The trap after a HLT that is single-stepped ends it at once (SDM 2A, HLT). */
+	if (unlikely((rflags & RFLAGS_TF) != 0U) && vmcs_read(VMCS_GUEST_PENDING_DEBUG) != 0U) {
+		return;
+	}
 	atomic_set32(&vcpu->halted, 1U);
 	for (;;) {
 		/* Cleared before the look, so that what comes after it wakes us. */

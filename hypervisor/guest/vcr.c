@@ -32,6 +32,7 @@
 #define PAT_ALL_UC	  0UL
 #define PDPTE_RESERVED	  0x1E6UL /* bits 2:1 and 8:5 (SDM 3A table 4-8) */
 #define CS_AR_L		  BIT32(13)
+#define TR_AR_32BIT	  BIT32(3) /* of the descriptor's type */
 
 uint64_t vcr_cr0(void)
 {
@@ -117,6 +118,12 @@ static bool cr0_valid(uint64_t val)
 	       !((val & CR0_NW) != 0U && (val & CR0_CD) == 0U);
 }
 
+/* A task register that IA-32e mode does not take, so that VM entry refuses it too. */
+static bool tr_is_16bit(void)
+{
+	return (vmcs_read32(VMCS_GUEST_TR_AR) & TR_AR_32BIT) == 0U;
+}
+
 /* Turning paging on or off, as SDM 3A 4.1.2 and 10.8.5 allow it. */
 static int switch_paging(struct vcpu *vcpu, uint64_t val)
 {
@@ -125,7 +132,7 @@ static int switch_paging(struct vcpu *vcpu, uint64_t val)
 
 	if ((val & CR0_PG) != 0U) {
 		if ((efer & EFER_LME) != 0U) {
-			if ((cr4 & CR4_PAE) == 0U || cs_l) {
+			if ((cr4 & CR4_PAE) == 0U || cs_l || tr_is_16bit()) {
 				return -EINVAL;
 			}
 			store_efer(efer | EFER_LMA);

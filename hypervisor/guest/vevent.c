@@ -23,6 +23,9 @@
 #define CONTRIBUTORY                                                                               \
 	(BIT32(EXC_DE) | BIT32(EXC_TS) | BIT32(EXC_NP) | BIT32(EXC_SS) | BIT32(EXC_GP))
 
+/* Traps and aborts, and #DB, whose RF the exit has set as it should be. */
+#define NOT_FAULTS (BIT32(EXC_DB) | BIT32(EXC_BP) | BIT32(EXC_OF) | BIT32(EXC_DF) | BIT32(EXC_MC))
+
 #define DR6_WRITABLE 0xE00FUL /* B0-B3, BD, BS, BT; the exit qualification has them in place */
 #define DR7_GD	     BIT(13)
 
@@ -147,6 +150,17 @@ static void entry_event(uint32_t info, uint32_t error, uint32_t len)
 static void prepare_exception(const struct vcpu_event *e)
 {
 	uint32_t info = INTR_INFO_VALID | INTR_TYPE(HW_EXC) | e->exception;
+	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	/* The delivery ends these; with them and TF set, VM entry asks for a pending trap besides. */
+	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
+			   blocking & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
+	}
+	/* So that the handler's IRET does not meet a breakpoint on the instruction once more. */
+	if ((BIT32(e->exception) & NOT_FAULTS) == 0U) {
+		vmcs_write(VMCS_GUEST_RFLAGS, vmcs_read(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
+	}
 
 	/* Real mode pushes no error codes, and VM entry insists (SDM 3C 27.2.1.3). */
 	if (e->has_error && (vmcs_read(VMCS_GUEST_CR0) & CR0_PE) != 0U) {
@@ -200,7 +214,11 @@ static void forward_exception(struct vcpu *vcpu, uint32_t info)
 	if ((info & INTR_INFO_ERROR_CODE) != 0U) {
 		error = vmcs_read32(VMCS_EXIT_ERROR_CODE);
 	}
-	if (vector == EXC_DB) {
+	if (INTR_INFO_TYPE(info) == INTR_TYPE_PRIV_SW_EXC) {
+		/* INT1 is a trap: the guest goes on behind it. */
+		vmcs_write(VMCS_GUEST_RIP,
+			   vmcs_read(VMCS_GUEST_RIP) + vmcs_read32(VMCS_EXIT_INSN_LEN));
+	} else if (vector == EXC_DB) {
 		dr_write(6, (dr_read(6) & ~0xFUL) |
 				    (vmcs_read(VMCS_EXIT_QUALIFICATION) & DR6_WRITABLE));
 		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);

@@ -343,6 +343,17 @@ static void test_halt(void **state)
 	}
 }
 
+/* Does a HLT that is single-stepped sleep? No: the trap after it ends it. */
+static void test_halt_stepped(void **state)
+{
+	(void)state;
+	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_TF;
+	fake_vmcs[VMCS_GUEST_PENDING_DEBUG] = BIT(14);
+	vcpu_halt(&vcpu);
+	assert_string_equal(seen, "");
+	assert_int_equal(vcpu.requests, 0);
+}
+
 /* What if another thread waits for the CPU when the HLT ends? It is not forgotten. */
 static void test_halt_resched(void **state)
 {
@@ -372,6 +383,7 @@ int main(void)
 		cmocka_unit_test_setup(test_fast_sipi, setup),
 		cmocka_unit_test_setup(test_start, setup),
 		cmocka_unit_test_setup(test_halt, setup),
+		cmocka_unit_test_setup(test_halt_stepped, setup),
 		cmocka_unit_test_setup(test_halt_resched, setup),
 	};
 

@@ -105,7 +105,7 @@ static void test_to_long_mode_and_back(void **state)
 	assert_int_equal(vmcs_read32(VMCS_ENTRY_CTRL) & VMENTRY_IA32E, 0);
 }
 
-/* LME without PAE, and with a 64-bit code segment left over: #GP. */
+/* LME without PAE, with a 64-bit code segment left over, with a 16-bit task register: #GP. */
 static void test_long_mode_bad(void **state)
 {
 	struct vcpu *c = test_vcpu(1, 0);
@@ -118,6 +118,11 @@ static void test_long_mode_bad(void **state)
 	expect_exception(c, EXC_GP, 0);
 	mov_to_cr(c, 4, CR4_PAE);
 	fake_vmcs[VMCS_GUEST_CS_AR] = 0xA09B;
+	mov_to_cr(c, 0, CR0_PE | CR0_PG);
+	expect_exception(c, EXC_GP, 0);
+	assert_int_equal(vcr_efer(), EFER_LME);
+	fake_vmcs[VMCS_GUEST_CS_AR] = 0xC09B;
+	fake_vmcs[VMCS_GUEST_TR_AR] = 0x83; /* busy, 16 bits */
 	mov_to_cr(c, 0, CR0_PE | CR0_PG);
 	expect_exception(c, EXC_GP, 0);
 	assert_int_equal(vcr_efer(), EFER_LME);

@@ -221,6 +221,52 @@ static void test_forwarded(void **state)
 	assert_int_equal(enter(), EXCEPTION(EXC_AC) | INTR_INFO_ERROR_CODE);
 }
 
+/* Is INT1 over when the guest gets its #DB? It is a trap, and changes no debug register. */
+static void test_int1(void **state)
+{
+	(void)state;
+	fake_vmcs[VMCS_EXIT_INTR_INFO] = VALID | INTR_TYPE_PRIV_SW_EXC << 8 | EXC_DB;
+	fake_vmcs[VMCS_EXIT_QUALIFICATION] = 0;
+	fake_vmcs[VMCS_EXIT_INSN_LEN] = 1;
+	fake_vmcs[VMCS_GUEST_RIP] = 0x1000;
+	fake_dr[6] = 0xFFFF0FF1;
+	test_exit(cpu, EXIT_EXCEPTION_NMI);
+	assert_int_equal(enter(), EXCEPTION(EXC_DB));
+	assert_int_equal(vmcs_read(VMCS_GUEST_RIP), 0x1001);
+	assert_int_equal(fake_dr[6], 0xFFFF0FF1);
+}
+
+/*
+ * What if the guest single-steps over STI or MOV SS? VM entry refuses their shadow beside TF
+ * without a pending trap; the delivery of the exception ends the shadow anyway.
+ */
+static void test_shadow_ends(void **state)
+{
+	(void)state;
+	for (uint32_t block = BLOCK_BY_STI; block <= BLOCK_BY_MOV_SS; block <<= 1) {
+		fake_vmcs[VMCS_GUEST_INTERRUPTIBILITY] = block | BLOCK_BY_NMI;
+		fake_vmcs[VMCS_EXIT_INTR_INFO] = EXCEPTION(EXC_DB);
+		test_exit(cpu, EXIT_EXCEPTION_NMI);
+		assert_int_equal(enter(), EXCEPTION(EXC_DB));
+		assert_int_equal(vmcs_read(VMCS_GUEST_INTERRUPTIBILITY), BLOCK_BY_NMI);
+	}
+}
+
+/* Which exceptions come with RF set in the frame? Faults, and none that is a trap. */
+static void test_resume_flag(void **state)
+{
+	static const uint32_t traps = BIT32(EXC_DB) | BIT32(EXC_BP) | BIT32(EXC_OF) | BIT32(EXC_DF);
+
+	(void)state;
+	for (uint8_t v = 0; v < EXC_MC; v++) {
+		fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_FIXED;
+		vcpu_inject(cpu, v, 0);
+		(void)enter();
+		assert_int_equal((vmcs_read(VMCS_GUEST_RFLAGS) & RFLAGS_RF) != 0U,
+				 (traps & BIT32(v)) == 0U);
+	}
+}
+
 /* The machine's NMI goes to the hypervisor's own handler; a machine check stops everything. */
 static void test_machine_events(void **state)
 {
@@ -263,6 +309,7 @@ int main(void)
 		T(test_error_codes), T(test_double_faults),	   T(test_triple_fault),
 		T(test_reinject),    T(test_reinject_meets_fault), T(test_nmi),
 		T(test_nmi_reinject), T(test_nmi_unblocked_by_iret), T(test_forwarded),
+		T(test_int1), T(test_shadow_ends), T(test_resume_flag),
 		T(test_machine_events), T(test_instruction_exits),
 	};
 
