@@ -32,11 +32,17 @@ static void task_switch_exit(struct vcpu *vcpu)
 	vcpu_inject_gp(vcpu);
 }
 
+/* The instruction is older than CPUID; there is no counter that it could name. */
+static void rdpmc_exit(struct vcpu *vcpu)
+{
+	vcpu_inject_gp(vcpu);
+}
+
 VMEXIT(EXIT_INVD, cache_exit);
 VMEXIT(EXIT_WBINVD, cache_exit);
 VMEXIT(EXIT_TASK_SWITCH, task_switch_exit);
+VMEXIT(EXIT_RDPMC, rdpmc_exit);
 VMEXIT(EXIT_GETSEC, hidden_exit);
-VMEXIT(EXIT_RDPMC, hidden_exit);
 VMEXIT(EXIT_MONITOR, hidden_exit);
 VMEXIT(EXIT_MWAIT, hidden_exit);
 VMEXIT(EXIT_VMCLEAR, hidden_exit);

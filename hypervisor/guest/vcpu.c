@@ -174,6 +174,9 @@ static void debug_flags(uint32_t len, uint64_t rflags)
 		vmcs_write(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
 	}
 	if ((rflags & RFLAGS_TF) != 0U && (vmcs_read(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF) == 0U) {
+		if (len == 0U) {
+			vmcs_write(VMCS_GUEST_RFLAGS, rflags | RFLAGS_RF);
+		}
 		vmcs_write(VMCS_GUEST_PENDING_DEBUG,
 			   vmcs_read(VMCS_GUEST_PENDING_DEBUG) | PENDING_DEBUG_BS);
 	}

@@ -89,7 +89,9 @@ static void xsetbv_exit(struct vcpu *vcpu)
 {
 	uint64_t val = (vcpu->gpr[GPR_RDX] << 32) | (uint32_t)vcpu->gpr[GPR_RAX];
 
-	if ((uint32_t)vcpu->gpr[GPR_RCX] != 0U || !xcr0_valid(val, vcpuid_xcr0_allowed(vcpu))) {
+	/* A user program's comes here as well, in Bochs at least. */
+	if (((vmcs_read32(VMCS_GUEST_SS_AR) >> 5) & 3U) != 0U ||
+	    (uint32_t)vcpu->gpr[GPR_RCX] != 0U || !xcr0_valid(val, vcpuid_xcr0_allowed(vcpu))) {
 		vcpu_inject_gp(vcpu);
 		return;
 	}

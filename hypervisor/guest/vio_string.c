@@ -29,10 +29,12 @@ static uint64_t address_mask(uint32_t info)
 /* INS: check that the element can be stored before the device is read, which may not be undone. */
 static int string_in(struct vcpu *vcpu, struct io_access *io, gva_t gva, struct gmem_fault *fault)
 {
+	gva_t next = GVA((gva.v | ~PAGE_MASK) + 1U); /* page */
 	gpa_t gpa;
 
 	if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, fault) != 0 ||
-	    gmem_translate(vcpu, GVA(gva.v + io->width - 1U), GMEM_WRITE, &gpa, fault) != 0) {
+	    (next.v - gva.v < io->width &&
+	     gmem_translate(vcpu, next, GMEM_WRITE, &gpa, fault) != 0)) {
 		return -EFAULT;
 	}
 	vio_dispatch(vcpu, io);

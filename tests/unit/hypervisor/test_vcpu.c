@@ -173,6 +173,9 @@ static void test_skip_resume_flag(void **state)
 	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_RF | RFLAGS_FIXED);
 	vcpu_skip_by(vcpu, 2);
 	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_FIXED);
+	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_TF | RFLAGS_FIXED; /* the trap between two elements */
+	vcpu_skip_by(vcpu, 0);
+	assert_int_equal(fake_vmcs[VMCS_GUEST_RFLAGS], RFLAGS_TF | RFLAGS_RF | RFLAGS_FIXED);
 }
 
 /* Where does each register live? */

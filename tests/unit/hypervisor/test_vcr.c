@@ -275,6 +275,9 @@ static void test_xsetbv(void **state)
 	}
 	xsetbv(c, 1, 3);
 	expect_exception(c, EXC_GP, 0);
+	fake_vmcs[VMCS_GUEST_SS_AR] |= 3U << 5; /* a user program */
+	xsetbv(c, 0, 1);
+	expect_exception(c, EXC_GP, 0);
 	assert_int_equal(fake_xcr0, 0x2E7);
 }
 

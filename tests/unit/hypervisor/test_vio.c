@@ -266,9 +266,10 @@ static void test_string_fault(void **state)
 	assert_int_equal(c->gpr[GPR_RCX], 4);
 	assert_int_equal(c->gpr[GPR_RDI], 0x200000);
 	assert_int_equal(calls, 1);
-	c->gpr[GPR_RDI] = 0x1FFFFF; /* half of the element is */
-	port_exit(c, PORT, 2, true, STRING | REP);
+	c->gpr[GPR_RDI] = 0x1FFFFE; /* half of the element is; the address is where the fault is */
+	port_exit(c, PORT, 4, true, STRING | REP);
 	expect_exception(c, EXC_PF, PFEC_W);
+	assert_int_equal(fake_cr[2], 0x200000);
 	assert_int_equal(calls, 1);
 	c->gpr[GPR_RSI] = 0x200000;
 	fake_vmcs[VMCS_EXIT_INSN_INFO] = INFO_ADDR64 | INFO_SEG(GMEM_SEG_DS);
