@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""A guest that means harm: does it find what it would on a processor, and do others live on?"""
+
+import re
+
+from tests.run.target import BROKEN, Session, TargetTest
+
+# Bochs's bare processor must fault where a real one does.
+FAULTS = ["cpu: ignore_bad_msrs=0"]
+
+# What a VM may see otherwise than the bare machine, and why.
+NO_MONITOR = "op monitor:" + " 6+0r" * 11 + " 6+0"
+SERVICE_VM = {
+    "monitor": NO_MONITOR,  # hidden in CPUID
+    # A hypercall, by ring 0 alone.
+    "vmcall": "op vmcall: 6+3r 13+0r 6+3r 13+0r 6+3r 6+3r 6+3r 6+3r 13+0r 6+3r 13+0r 6+3",
+}
+USER_VM = {"monitor": NO_MONITOR}
+
+ATTACKS = ["cpuid", "msrs", "control registers", "memory", "ports", "apic", "timer", "decoder"]
+
+DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/wild vm1"
+# Dots of the Service VM between the start and the end of the User VM.
+BESIDE = f"""\
+{DM} </dev/null >/data/wild.log 2>&1 &
+dots=0
+until grep -q 'wild done' /data/wild.log || [ $dots = {{dots}} ]; do
+	sleep 1
+	dots=$((dots + 1))
+	echo "dot $dots"
+done
+kill $!
+wait $!
+cat /data/wild.log
+echo "shown"
+"""
+
+
+class Wild(TargetTest):
+    """The wild guest in a VM, beside itself on the bare machine."""
+
+    LIMIT = 400
+
+    def bare(self) -> dict[str, str]:
+        """What the bare machine answers, by the name of the operation."""
+        session = self.boot_bare_guest("wild", extra=FAULTS)
+        session.expect("^ops done", 60, r"exception \d+ error")
+        session.close()
+        return self.answers(session.text)
+
+    def answers(self, text: str) -> dict[str, str]:
+        """Lines "op NAME: ..." by their names."""
+        lines = re.findall(r"^(op (.*?):.*?)\r?$", text, re.MULTILINE)
+        self.assertGreater(len(lines), 150)
+        return {name: line for line, name in lines}
+
+    def judge(self, text: str, differences: dict[str, str]) -> None:
+        """Fails over any answer that is neither the processor's nor listed."""
+        expected = self.bare() | differences
+        found = self.answers(text)
+        self.assertEqual(expected.keys(), found.keys())
+        wrong = [f"{found[name]}\n  not: {line}" for name, line in expected.items()
+                 if found[name] != line]
+        self.assertFalse(wrong, "\n".join(wrong))
+        for attack in ATTACKS:
+            self.assertRegex(text, rf"(?m)^alive after {attack}\r?$")
+        self.assertRegex(text, r"(?m)^task switch: 13\r?$")
+
+    def beside(self, cpus: int, dots: int) -> Session:
+        """The guest as a User VM while the Service VM counts seconds, `dots` at most."""
+        vm = self.service_vm(BESIDE.format(dots=dots))
+        vm.disk_files.append((self.guest("wild"), "/wild"))
+        session = self.boot_service_vm(vm, cpus=cpus, extra=FAULTS)
+        session.expect("^dot 3", 120, BROKEN)
+        session.expect("^shown", 240, BROKEN)
+        session.expect("launch ended with status 0", 60, BROKEN)
+        return session
+
+    def test_service_vm(self) -> None:
+        # Does the Service VM's guest get the processor's answers, and the hypervisor live?
+        session = self.boot_guest("wild", extra=FAULTS)
+        session.expect("^wild done", 120, r"halted|exception \d+ error")
+        self.judge(session.text, SERVICE_VM)
+
+    def test_user_vm(self) -> None:
+        # Does a User VM get them, while the Service VM goes on on the same processor?
+        self.judge(self.beside(1, 300).text, USER_VM)
+
+    def test_two_cpus(self) -> None:
+        # Does the Service VM go on with two processors? Bochs loses faults of such guests, so
+        # that this one may not get far: only who lives beside it is judged.
+        self.assertRegex(self.beside(2, 30).text, "(?m)^op nop: 6")
