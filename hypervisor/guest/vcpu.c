@@ -6,7 +6,6 @@
  */
 #include "hv/vcpu.h"
 #include "asm/cpuregs.h"
-#include "asm/msr.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"

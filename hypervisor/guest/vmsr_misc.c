@@ -5,6 +5,7 @@
  * well; none touches an MSR of the processor but ARCH_CAPABILITIES.  Own CPU, no lock.
  */
 #include "lib/errno.h"
+#include "asm/cpuregs.h"
 #include "asm/insn.h"
 #include "asm/msr.h"
 #include "asm/vmx_insn.h"

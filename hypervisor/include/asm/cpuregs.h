@@ -55,6 +55,9 @@
 #define RFLAGS_VM    BIT(17)
 #define RFLAGS_AC    BIT(18)
 
+/* In IA32_DEBUGCTL: single-stepping stops after branches only. */
+#define DEBUGCTL_BTF BIT(1)
+
 #define EFER_SCE BIT(0)
 #define EFER_LME BIT(8)
 #define EFER_LMA BIT(10)

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "asm/cpuregs.h"
-#include "asm/msr.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/unit.h"
