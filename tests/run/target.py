@@ -28,7 +28,7 @@ from misc.run.session import Session
 
 __all__ = ["Boot", "MachineSpec", "Module", "ServiceVm", "Session", "TargetTest"]
 
-BROKEN = r"Kernel panic|\bBUG: |\bWARNING: |^error: |^ACRN: .*halted"
+BROKEN = r"invariant broken|Kernel panic|\bBUG: |\bWARNING: |^error: |^ACRN: .*halted"
 IPS = MachineSpec.ips
 
 

@@ -95,11 +95,14 @@ class UserVm(TargetTest):
         self.assertNotRegex(session.text[split:], r"ACPI.*(Error|Warning|BIOS bug)")
 
     def test_two_cpus(self) -> None:
-        # Do two processors serve the Service VM and the User VM?
-        session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1', cpus=2,
-                            hello="echo hello from $(nproc) CPUs\n")
+        # Do two processors serve the Service VM and the User VM, and is all well when it ends?
+        vm = self.service_vm(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1', "quiet",
+                             hello="echo hello from $(nproc) CPUs\n")
+        vm.hv_args = "loglevel=5"
+        session = self.boot_service_vm(vm, cpus=2)
         session.expect(r"service-vm: up, \S+, 2 CPUs", 100, BROKEN)
         session.expect(r"^hello from \d CPUs", 100, BROKEN)
+        session.expect("invariants hold", 60, BROKEN)
         session.expect("launch ended with status 0", 60, BROKEN)
 
     def test_killed_acrn_dm(self) -> None:
