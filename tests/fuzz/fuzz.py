@@ -121,8 +121,10 @@ def run(target: Target, seconds: int, keep: bool) -> Result:
 def merge(target: Target) -> None:
     """Smallest inputs that reach what the corpus does not."""
     if target.found.is_dir():
-        subprocess.run([str(target.program), "-merge=1", str(target.corpus), str(target.found)],
-                       check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([str(target.program), "-merge=1", "-use_counters=0",
+                        str(target.corpus), str(target.found)],
+                       check=True, stderr=subprocess.DEVNULL,
+                       env=os.environ | {"LLVM_PROFILE_FILE": os.devnull})
 
 
 def uncovered(target: Target) -> None:
