@@ -48,6 +48,7 @@ class Debugger:
             os.close(inner)
         self.ticks = 0
         self._breakpoints = 0
+        self._runs = False  # has been told to continue, and has not stopped since
         for _ in self._lines(60):
             pass
 
@@ -73,7 +74,9 @@ class Debugger:
                 yield from (line.rstrip(b"\r").decode("ascii", "replace") for line in whole)
 
     def _execute(self, command: str, seconds: float) -> Iterator[str]:
-        os.write(self._terminal, f"{command}\n".encode())
+        if not (command == "c" and self._runs):
+            os.write(self._terminal, f"{command}\n".encode())
+        self._runs = False
         for line in self._lines(seconds):
             stop = STOPPED.match(line)
             if stop:
@@ -109,6 +112,7 @@ class Debugger:
     def continue_to(self, pattern: str, fail: str, seconds: float = 900) -> None:
         """Continues until the console shows a line; the machine runs on then."""
         os.write(self._terminal, b"c\n")
+        self._runs = True
         self.session.expect(pattern, seconds, fail)
 
     def trace(self, seconds: float = 900) -> Iterator[Instruction]:

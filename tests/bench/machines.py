@@ -37,20 +37,17 @@ cat /data/bzImage /data/user.cpio >/dev/null # so that nobody waits for the disk
 mark {DM} -m 128M -s 3,virtio-blk,/data/user.img -k /data/bzImage -r /data/user.cpio \\
 	-B "console=ttyS0 quiet" linux </dev/null
 """
-LAUNCH_BENCH = f"""\
-idle=0
-for vms in {' '.join(map(str, VM_COUNTS))}; do
-	while [ $idle -lt $((vms - 1)) ]; do
-		idle=$((idle + 1))
-		{DM} -m 32M -k /data/dmbench -B idle idle$idle </dev/null >/run/idle$idle 2>&1 &
-	done
-	until [ "$(cat /run/idle* 2>/dev/null | grep -c 'bench idle')" = $idle ]; do
-		sleep 0.1
-	done
-	echo "bench vms $vms"
-	{DM} -m 32M -s 2,virtio-rnd --debugexit -k /data/dmbench bench </dev/null
-done
-"""
+
+
+def launch_bench(vms: int) -> str:
+    """The bench guest, with so many VMs less one that only halt."""
+    lines = [f"{DM} -m 32M -k /data/dmbench -B idle idle{n} </dev/null >/run/idle{n} 2>&1 &"
+             for n in range(1, vms)]
+    lines += [f"until grep -q 'bench idle' /run/idle{n}; do sleep 0.1; done"
+              for n in range(1, vms)]
+    lines.append(f"{DM} -m 32M -s 2,virtio-rnd --debugexit -k /data/dmbench bench </dev/null\n")
+    return "\n".join(lines)
+
 
 HALTED = "nobody: halted"  # time that passes while the machine waits
 REGISTERS = 16 * 8  # bytes at the beginning of struct vcpu, which entry.S fills
@@ -270,15 +267,17 @@ def user_linux(build: Build, debugger: Debugger, layers: Layers, step_to_init: i
 
 
 def user_vms(build: Build) -> UserVms:
-    """A Linux User VM to its init, then the bench guest with more and more VMs beside it."""
+    """A Linux User VM to its init, then the bench guest."""
     layers = build.layers()
-    with Debugger(service_linux(build, LAUNCH_LINUX + LAUNCH_BENCH)) as debugger:
+    with Debugger(service_linux(build, LAUNCH_LINUX + launch_bench(1))) as debugger:
         result = user_linux(build, debugger, layers)
-        for _ in VM_COUNTS:
+        result.traces.append({name: traced(debugger, layers) for name in USER_OPS})
+        debugger.continue_to("^bench done", BROKEN)
+        result.figures = figures(debugger.session.text)
+    for vms in VM_COUNTS[1:]:
+        with Debugger(service_linux(build, launch_bench(vms))) as debugger:
             result.traces.append({name: traced(debugger, layers) for name in USER_OPS})
-            debugger.continue_to("^bench done", BROKEN)
-            result.figures = result.figures or figures(debugger.session.text)
-        return result
+    return result
 
 
 def user_phase(build: Build, name: str) -> Phase:
@@ -292,7 +291,7 @@ def user_phase(build: Build, name: str) -> Phase:
 def user_op(build: Build, name: str) -> Traced:
     """One operation of a User VM, traced."""
     layers = build.layers()
-    with Debugger(service_linux(build, LAUNCH_BENCH)) as debugger:
+    with Debugger(service_linux(build, launch_bench(1))) as debugger:
         found = [traced(debugger, layers) for _ in USER_OPS[:USER_OPS.index(name) + 1]]
         return found[-1]
 
