@@ -16,7 +16,6 @@
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
-#define EPT_MT_MASK (7UL << EPT_MT_SHIFT)
 
 /*
  * Memory is mapped write-back and devices are not, which spares the search of the memory map; a

@@ -17,6 +17,7 @@
 #include "lib/string.h"
 
 struct vm *vms;
+void (*vm_check)(struct vm *held);
 
 void vm_slots_init(void)
 {

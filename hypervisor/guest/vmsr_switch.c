@@ -143,7 +143,7 @@ static void msrs_vcpu_reset(struct vcpu *vcpu)
 {
 	struct quiet_msrs *now = &held[this_pcpu()->id];
 
-	memset(now->syscall, 0xFF, sizeof(now->syscall));
+	(void)memset(now->syscall, 0xFF, sizeof(now->syscall));
 	now->tsc_aux = has_rdtscp() ? UINT64_MAX : 0U;
 	*vcpu->msrs = (struct vcpu_msrs){
 		.pat = PAT_POWER_ON,

@@ -87,6 +87,9 @@ static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
 /* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
 static __noreturn void reset_machine(struct vcpu *vcpu, struct io_access *how)
 {
+	if (vm_check != NULL) {
+		vm_check(NULL);
+	}
 	report("%s resets the machine", vcpu->vm->name);
 	vmx_disable_pcpu();
 	if (how != NULL) {

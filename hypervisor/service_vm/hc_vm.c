@@ -206,6 +206,9 @@ int64_t hc_destroy_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint6
 	(void)arg1;
 	(void)arg2;
 	vm_destroy(target);
+	if (vm_check != NULL) {
+		vm_check(target);
+	}
 	return 0;
 }
 

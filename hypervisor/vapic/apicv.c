@@ -134,7 +134,7 @@ static bool map_access_page(struct vm *vm)
 	hpa_t hpa;
 	bool mapped;
 
-	if (!apicv.apic_access || !vv->access_page) {
+	if (!apicv.apic_access || !vm->apic_page) {
 		/* Every access must be an EPT violation. */
 		if (ept_lookup(&vm->ept, GPA(APIC_DEFAULT_BASE), &hpa, NULL, NULL) == 0) {
 			(void)ept_unmap(&vm->ept, GPA(APIC_DEFAULT_BASE), PAGE_SIZE);
@@ -144,9 +144,9 @@ static bool map_access_page(struct vm *vm)
 	}
 	spin_lock(&vv->lock);
 	mapped = ept_lookup(&vm->ept, GPA(APIC_DEFAULT_BASE), &hpa, NULL, NULL) == 0 &&
-		 hpa.v == ptr_hpa(vv->access_page).v;
+		 hpa.v == ptr_hpa(vm->apic_page).v;
 	if (!mapped) {
-		mapped = ept_map(&vm->ept, GPA(APIC_DEFAULT_BASE), ptr_hpa(vv->access_page),
+		mapped = ept_map(&vm->ept, GPA(APIC_DEFAULT_BASE), ptr_hpa(vm->apic_page),
 				 PAGE_SIZE, EPT_READ | EPT_WRITE | EPT_MT_WB) == 0;
 	}
 	spin_unlock(&vv->lock);
@@ -169,7 +169,7 @@ void apicv_setup(struct vlapic *v)
 	vmcs_write(VMCS_VIRTUAL_APIC, ptr_hpa(v->regs).v);
 	vmcs_write(VMCS_TPR_THRESHOLD, 0U);
 	if (v->access_page) {
-		vmcs_write(VMCS_APIC_ACCESS, ptr_hpa(vapic_vm(vcpu->vm)->access_page).v);
+		vmcs_write(VMCS_APIC_ACCESS, ptr_hpa(vcpu->vm->apic_page).v);
 	}
 	if (apicv.vid) {
 		vmcs_write(VMCS_PROC_CTRL2, vmcs_read(VMCS_PROC_CTRL2) | PROC2_VINTR_DELIVERY);

@@ -138,16 +138,14 @@ static bool is_ours(const struct vm *vm)
 
 static void vapic_vm_deinit(struct vm *vm)
 {
-	struct vapic_vm *vv = vapic_vm(vm);
-
 	if (!is_ours(vm)) {
 		return;
 	}
 	vpic_destroy(vm);
-	if (vv->access_page) {
-		pool_put(&page_pool, vv->access_page);
+	if (vm->apic_page) {
+		pool_put(&page_pool, vm->apic_page);
 	}
-	vv->access_page = NULL;
+	vm->apic_page = NULL;
 }
 
 static int vapic_vm_init(struct vm *vm)
@@ -164,8 +162,8 @@ static int vapic_vm_init(struct vm *vm)
 	vv->others = 0U;
 	vv->open = false;
 	if (apicv.apic_access) {
-		vv->access_page = pool_get(&page_pool);
-		if (!vv->access_page) {
+		vm->apic_page = pool_get(&page_pool);
+		if (!vm->apic_page) {
 			return -ENOMEM;
 		}
 	}

@@ -92,7 +92,6 @@ struct vapic_vm {
 	spinlock_t lock;
 	uint32_t others;   /* vCPUs that have run in another mode than x2APIC */
 	bool open;	   /* x2APIC MSRs do not exit */
-	void *access_page; /* a page of its own: without APICv on a vCPU the guest can write it */
 };
 
 /* Which parts of APICv this machine has and uses; constant after boot. */

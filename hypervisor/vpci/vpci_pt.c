@@ -226,6 +226,11 @@ void vpci_pt_reset(struct vm *vm)
 	}
 }
 
+uint32_t vpci_device_count(const struct vm *vm)
+{
+	return vm->vpci->dev_count;
+}
+
 void vpci_pt_deinit(struct vm *vm)
 {
 	struct vpci *vpci = vm->vpci;

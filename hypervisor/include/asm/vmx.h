@@ -265,6 +265,7 @@
 #define EPT_EXEC     BIT(2)
 #define EPT_RWX	     (7UL)
 #define EPT_MT_SHIFT 3U
+#define EPT_MT_MASK  (7UL << 3)
 #define EPT_MT_UC    (0UL << 3)
 #define EPT_MT_WC    BIT(3)
 #define EPT_MT_WT    (4UL << 3)

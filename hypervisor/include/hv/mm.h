@@ -40,6 +40,7 @@ int boot_alloc_init(void);
 
 /* A fixed pool of equal objects carved from boot memory; exhaustion is NULL. */
 struct pool {
+	struct pool *next; /* of all pools */
 	const char *name;
 	spinlock_t lock;
 	void *free;
@@ -48,6 +49,10 @@ struct pool {
 	size_t size;
 };
 
+extern struct pool *pools;
+
+/* `p`, empty, joins the list of all pools; pool_init() fills it from boot memory as well. */
+void pool_start(struct pool *p, const char *name, size_t size);
 void pool_init(struct pool *p, const char *name, size_t size, size_t align, uint32_t count);
 void pool_add(struct pool *p, void *base, uint32_t count);
 void *pool_get(struct pool *p); /* zeroed */
@@ -60,6 +65,7 @@ extern struct pool page_pool;
 void hostmm_init(void);
 void hostmm_enable(void); /* this CPU */
 uint64_t hostmm_root(void); /* CR3 */
+void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg)); /* leaves */
 void hostmm_map_uc(hpa_t base, size_t size);
 
 /* Memory map after the hypervisor took its share. */

@@ -45,6 +45,10 @@ int pgtable_modify(struct pgtable *pt, uint64_t va, uint64_t size, uint64_t set,
 void *pgtable_take_freed(struct pgtable *pt);
 void pgtable_give_back(struct pgtable *pt, void *freed);
 
+/* fn for each leaf entry, in the order of addresses. */
+void pgtable_walk(const struct pgtable *pt,
+		  void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg), void *arg);
+
 /* The leaf entry of va (0 if none) and the size of its page. */
 uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_size);
 

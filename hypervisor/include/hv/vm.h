@@ -60,6 +60,8 @@ struct vm {
 	bool hypercalls; /* the Service VM's permission set */
 
 	struct vio *vio;
+	/* A page for the APIC's registers where the CPU virtualises them: without that a guest writes it. */
+	void *apic_page;
 	struct vioapic *vioapic;
 	struct vpic *vpic;
 	struct vpci *vpci;
@@ -78,6 +80,12 @@ void vm_slots_init(void);
 /* The slot by index; NULL out of range. Its state says whether it is in use. */
 struct vm *vm_by_id(uint16_t id);
 struct vm *vm_service(void); /* NULL when the scenario has none */
+
+/*
+ * The checker of a debug build; NULL in others. It looks at all that the hypervisor has, after a VM
+ * was destroyed and before the machine is reset. `held`: the VM whose lock the caller has, or NULL.
+ */
+extern void (*vm_check)(struct vm *held);
 
 struct vm_create_args {
 	const char *name;

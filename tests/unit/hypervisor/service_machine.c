@@ -25,6 +25,7 @@ static struct vm slots[CONFIG_MAX_VM_NUM];
 static struct vcpu vcpus[CONFIG_MAX_VM_NUM][VM_MAX_VCPUS];
 
 struct vm *vms = slots;
+void (*vm_check)(struct vm *held);
 uint32_t test_uds, test_gps, test_skips, test_flushes, test_maps, test_maps_left;
 uint32_t test_yields, test_frozen, test_msgs, test_gsi, test_gsi_op, test_msi_data;
 uint64_t test_msi_addr;

@@ -24,6 +24,7 @@
 
 #define PM1A 0xB004U
 
+void (*vm_check)(struct vm *held);
 struct acpi_facts acpi_facts;
 
 static struct vm vms_[CONFIG_MAX_VM_NUM];

@@ -74,7 +74,7 @@ int boot_alloc_init(void)
 	    e820_reserve(ptr_hpa(hv_start).v, image_size()) != 0) {
 		return -ENOMEM;
 	}
-	page_pool = (struct pool){.name = "pages", .size = PAGE_SIZE};
+	pool_start(&page_pool, "pages", PAGE_SIZE);
 	pool_add(&page_pool, boot_alloc_raw(ept_bytes(), PAGE_SIZE),
 		 (uint32_t)(ept_bytes() / PAGE_SIZE));
 	return 0;

@@ -81,6 +81,11 @@ void hostmm_map_uc(hpa_t base, size_t size)
 	cpu_invlpg(hpa_ptr(base));
 }
 
+void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg))
+{
+	pgtable_walk(&host, fn, NULL);
+}
+
 uint64_t hostmm_root(void)
 {
 	return ptr_hpa(host.root).v;

@@ -8,6 +8,7 @@
 #include "lib/string.h"
 
 struct pool page_pool;
+struct pool *pools;
 
 /* Free objects are chained through their first word. */
 static void push(struct pool *p, void *obj)
@@ -24,9 +25,15 @@ void pool_add(struct pool *p, void *base, uint32_t count)
 	p->total += count;
 }
 
+void pool_start(struct pool *p, const char *name, size_t size)
+{
+	*p = (struct pool){.next = pools, .name = name, .size = size};
+	pools = p;
+}
+
 void pool_init(struct pool *p, const char *name, size_t size, size_t align, uint32_t count)
 {
-	*p = (struct pool){.name = name, .size = ALIGN_UP(size, align)};
+	pool_start(p, name, ALIGN_UP(size, align));
 	pool_add(p, boot_alloc_raw(p->size * count, align), count);
 }
 
