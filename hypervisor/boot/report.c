@@ -68,10 +68,13 @@ static void uart_putc(char c)
 /* Others' text goes, and what is shown begins at the first cell: Linux scrolls by moving that. */
 static void vga_clear(volatile uint16_t *screen)
 {
+	uint8_t index = pio_read8(CRTC_INDEX);
+
 	for (uint8_t reg = 0x0CU; reg <= 0x0DU; reg++) {
 		pio_write8(CRTC_INDEX, reg);
 		pio_write8(CRTC_DATA, 0U);
 	}
+	pio_write8(CRTC_INDEX, index); /* the Service VM finds the adapter as firmware left it */
 	for (uint32_t i = 0U; i < VGA_COLS * VGA_ROWS; i++) {
 		screen[i] = VGA_BLANK;
 	}
