@@ -110,9 +110,9 @@ void nmi_ignore(void)
 	} __attribute__((packed)) idt;
 
 	__asm__ volatile("sidt %0" : "=m"(idt));
-	idt.base[4] = ((uint64_t)nmi_stub & 0xffffU) | 8UL << 16 | 0x8eUL << 40 |
-		      ((uint64_t)nmi_stub >> 16 & 0xffffU) << 48;
-	idt.base[5] = (uint64_t)nmi_stub >> 32;
+	idt.base[4] = ((uint64_t)nmi_entry & 0xffffU) | 8UL << 16 | 0x8eUL << 40 |
+		      ((uint64_t)nmi_entry >> 16 & 0xffffU) << 48;
+	idt.base[5] = (uint64_t)nmi_entry >> 32;
 }
 
 static bool is_16bit(uint32_t mode)
@@ -226,10 +226,10 @@ void guest_main(const void *boot_params)
 	idt_init();
 	print("wild start\n");
 	for (uint32_t i = 0U; i < 256U; i++) {
-		set_gate64(i, (uint64_t)stubs64 + 16U * i);
+		set_gate64(i, (uint64_t)entries64 + 16U * i);
 	}
 	for (uint32_t i = 0U; i < 32U; i++) {
-		set_gate32(i, (uint64_t)stubs32 + 16U * i);
+		set_gate32(i, (uint64_t)entries32 + 16U * i);
 	}
 	tables_init();
 	mode_init();

@@ -18,11 +18,11 @@ extern volatile uint64_t mode_in[8], mode_out[8];
 extern volatile uint64_t mode_vector, mode_error, mode_rip, mode_rflags, mode_cr2;
 extern volatile uint64_t mode_kind, mode_flags, mode_cr3, mode_cr4;
 extern uint64_t mode_idt64[512], mode_idt32[32];
-extern const char stubs64[], stubs32[];
+extern const char entries64[], entries32[];
 
 void mode_init(void);
 void mode_run(void);
-extern const char nmi_stub[];
+extern const char nmi_entry[];
 /* Copies the code to where each mode can run it, with a UD2 behind it, and runs it. */
 void run_code(uint32_t mode, const uint8_t *code, size_t len, uint64_t flags);
 

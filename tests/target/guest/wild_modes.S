@@ -35,7 +35,7 @@ mode_init:
 	cld
 	rep movsb
 	movl	$LOW, %edi		/* the vectors of real mode */
-	movl	$(LOW >> 4 << 16) + (real_stubs - low_start), %eax
+	movl	$(LOW >> 4 << 16) + (real_entries - low_start), %eax
 	movl	$32, %ecx
 1:	movl	%eax, (%rdi)
 	addl	$8, %eax
@@ -73,8 +73,8 @@ load_tss64:
 	ltr	%ax
 	ret
 
-	.globl	nmi_stub
-nmi_stub:
+	.globl	nmi_entry
+nmi_entry:
 	iretq
 
 	/* void mode_run(void) */
@@ -112,8 +112,8 @@ mode_run:
 
 	.balign	16
 	.set	vector, 0
-	.globl	stubs64
-stubs64:
+	.globl	entries64
+entries64:
 	.rept	256
 	.balign	16
 	.if	(vector > 31) || !((0x60227d00 >> (vector & 31)) & 1)
@@ -261,8 +261,8 @@ enter_real:
 
 	.balign	16
 	.set	vector, 0
-	.globl	stubs32
-stubs32:
+	.globl	entries32
+entries32:
 	.rept	32
 	.balign	16
 	.if	!((0x60227d00 >> vector) & 1)
@@ -378,7 +378,7 @@ enter16:
 
 	.balign	8
 	.set	vector, 0
-real_stubs:
+real_entries:
 	.rept	32
 	.balign	8
 	pushw	$vector
