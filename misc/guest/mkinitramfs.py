@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Writes an initramfs: busybox, an init script, and whatever files are asked for.
+"""Writes an initramfs: an init, busybox if that is a script, and whatever files are asked for.
 
 The archive is written directly in the newc format, so neither root nor device
 nodes are needed (the kernel mounts devtmpfs), and it is the same byte for byte
@@ -100,9 +100,11 @@ def build(init: Path, added: list[tuple[Path, str]]) -> bytes:
     for folder in FOLDERS:
         archive.folder(folder)
     archive.console()
-    archive.file("bin/busybox", BUSYBOX.read_bytes(), True)
-    archive.symlink("bin/sh", "busybox")
-    archive.file("init", init.read_bytes(), True)
+    body = init.read_bytes()
+    if body.startswith(b"#!"):
+        archive.file("bin/busybox", BUSYBOX.read_bytes(), True)
+        archive.symlink("bin/sh", "busybox")
+    archive.file("init", body, True)
     for source, target in added:
         executable = bool(source.stat().st_mode & 0o100)
         archive.file(target.lstrip("/"), source.read_bytes(), executable)
@@ -134,7 +136,7 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True)
-    parser.add_argument("--init", type=Path, required=True, help="script that becomes /init")
+    parser.add_argument("--init", type=Path, required=True, help="script or static program that becomes /init")
     parser.add_argument("--add", type=parse_added, action="append", default=[],
                         metavar="FILE[:PATH]", help="file to add, at PATH (default /bin/NAME)")
     args = parser.parse_args()

@@ -34,7 +34,7 @@ VM_COUNTS = (1, 4, 8)  # User VMs
 DM = "acrn-dm -s 0,hostbridge -s 1,lpc -l com1,stdio"
 LAUNCH_LINUX = f"""\
 cat /data/bzImage /data/user.cpio >/dev/null # so that nobody waits for the disk later
-mark {DM} -m 128M -s 3,virtio-blk,/data/user.img -k /data/bzImage -r /data/user.cpio \\
+mark /bin/{DM} -m 128M -s 3,virtio-blk,/data/user.img -k /data/bzImage -r /data/user.cpio \\
 	-B "console=ttyS0 quiet" linux </dev/null
 """
 
@@ -96,7 +96,7 @@ class Build:
     def mark(self) -> Path:
         """The program that stops the debugger, compiled."""
         program = self.folder / "mark"
-        subprocess.run(["gcc", "-O2", "-static", "-o", str(program),
+        subprocess.run(["gcc", "-O2", "-static", "-nostdlib", "-s", "-o", str(program),
                         str(TOP / "tests/bench/mark.c")], check=True)
         return program
 
@@ -308,8 +308,8 @@ def service_linux(build: Build, launch: str) -> MachineSpec:
                        model=build.model, ips=IPS)
 
 
-def bare_linux(build: Build) -> int:
-    """Ticks from the kernel's entry to its init, on the bare machine."""
+def bare_linux(build: Build, step: int = 0) -> Phase:
+    """From the kernel's entry to its init, on the bare machine; sampled if `step` is given."""
     ramdisk = mkinitramfs.make(build.folder / "bare.cpio", build.mark(), [])
     # Its CPU claims 3.5 GHz: without the true rate every delay is 175 times too long.
     line = f"console=ttyS0 quiet tsc_early_khz={IPS // 1000}"
@@ -317,4 +317,6 @@ def bare_linux(build: Build) -> int:
     spec = MachineSpec(cdrom=make_cd(build.folder / "bare.iso", boot), model=build.model, ips=IPS)
     with Debugger(spec) as debugger:
         start = debugger.run_to(KERNEL_START)
-        return debugger.run() - start
+        if step:
+            return sampled(debugger, build.layers(), 0, step)
+        return Phase(debugger.run() - start, Counter())
