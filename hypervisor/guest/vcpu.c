@@ -181,23 +181,32 @@ static void debug_flags(uint32_t len, uint64_t rflags)
 	}
 }
 
-void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
+/* Apart, so that the common case is without a stack frame and calls nothing. */
+static __noinline void skip_rare(struct vcpu *vcpu, uint32_t len, uint64_t next, uint32_t blocking)
 {
-	uint64_t next = vmcs_read(VMCS_GUEST_RIP) + len, rflags;
-	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
-
-	if (unlikely((uint32_t)next < len)) {
+	if ((uint32_t)next < len) {
 		next = beyond_end(vcpu, next);
 	}
 	vmcs_write(VMCS_GUEST_RIP, next);
-	if (unlikely((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U)) {
+	if ((blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U) {
 		vmcs_write(VMCS_GUEST_INTERRUPTIBILITY,
 			   blocking & ~(BLOCK_BY_STI | BLOCK_BY_MOV_SS));
 	}
-	rflags = vmcs_read(VMCS_GUEST_RFLAGS);
-	if (unlikely((rflags & (RFLAGS_TF | RFLAGS_RF)) != 0U)) {
-		debug_flags(len, rflags);
+	debug_flags(len, vmcs_read(VMCS_GUEST_RFLAGS));
+}
+
+void vcpu_skip_by(struct vcpu *vcpu, uint32_t len)
+{
+	uint64_t next = vmcs_read(VMCS_GUEST_RIP) + len;
+	uint32_t blocking = vmcs_read32(VMCS_GUEST_INTERRUPTIBILITY);
+
+	if (unlikely((uint32_t)next < len ||
+		     (blocking & (BLOCK_BY_STI | BLOCK_BY_MOV_SS)) != 0U ||
+		     (vmcs_read(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)) != 0U)) {
+		skip_rare(vcpu, len, next, blocking);
+		return;
 	}
+	vmcs_write(VMCS_GUEST_RIP, next);
 }
 
 void vcpu_skip(struct vcpu *vcpu)
