@@ -55,6 +55,11 @@ fuzz:
 	+@$(MAKE) $(QUIET) $(PARALLEL) tests-fuzz
 	@$(PYTHON) tests/fuzz/fuzz.py -O $(O) --seconds $(SECONDS) $(K)
 
+# make soak MINUTES=30 [SEED=n]
+soak: setup
+	+@$(MAKE) $(QUIET) $(PARALLEL) all
+	@$(PYTHON) tests/soak/soak.py -O $(O) --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
+
 bench: release-and-guests
 	@$(PYTHON) tests/bench/bench.py -O $(O)
 
@@ -78,5 +83,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel tests-unit tests-guest tests-fuzz setup run test check fuzz bench \
+.PHONY: all hypervisor devicemodel tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
 	profile release-and-guests footprint menuconfig clean help
