@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The life of the User VM: create, boot, run, reset, destroy. Main thread only;
+ * The life of the User VM: create, boot, run, reset, destroy, on the main thread;
  * the order of the steps is the contract with the hypervisor (a VM is reset and
  * destroyed only when paused, started only when its requests have somewhere to
- * go).
+ * go). Pausing and resuming may be asked for by another thread: `life` orders
+ * them with the start and the reset.
  */
 #include "vm.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <string.h>
 
 #include "acpi.h"
@@ -24,6 +26,9 @@
 
 #define PIO_LIMIT  0x10000ULL
 #define MMIO_LIMIT (1ULL << 52)
+
+/* Held while vCPUs are let go or stopped, and over `paused` and `started`. */
+static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
 
 static int create_in_hypervisor(struct vm *vm)
 {
@@ -94,6 +99,57 @@ out:
 	return err;
 }
 
+/* The VM may run from here on; it does unless the user wants it paused. */
+static int start(struct vm *vm)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&life);
+	vm->started = true;
+	if (!vm->paused)
+		err = hsm_start_vm(vm->hsm);
+	pthread_mutex_unlock(&life);
+	return err;
+}
+
+/* Not to be let go by vm_resume() from here on. */
+static int stop(struct vm *vm)
+{
+	int err;
+
+	pthread_mutex_lock(&life);
+	vm->started = false;
+	err = hsm_pause_vm(vm->hsm);
+	pthread_mutex_unlock(&life);
+	return err;
+}
+
+int vm_pause(struct vm *vm)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&life);
+	if (vm->started)
+		err = hsm_pause_vm(vm->hsm);
+	if (!err)
+		vm->paused = true;
+	pthread_mutex_unlock(&life);
+	return err;
+}
+
+int vm_resume(struct vm *vm)
+{
+	int err = 0;
+
+	pthread_mutex_lock(&life);
+	if (vm->started && vm->paused)
+		err = hsm_start_vm(vm->hsm);
+	if (!err)
+		vm->paused = false;
+	pthread_mutex_unlock(&life);
+	return err;
+}
+
 int vm_boot(struct vm *vm)
 {
 	struct acrn_vcpu_regs regs;
@@ -106,7 +162,7 @@ int vm_boot(struct vm *vm)
 		return err;
 	err = hsm_set_vcpu_regs(vm->hsm, &regs);
 	if (!err)
-		err = hsm_start_vm(vm->hsm);
+		err = start(vm);
 	if (err)
 		log_err("cannot start the VM: %s", strerror(-err));
 	return err;
@@ -115,7 +171,7 @@ int vm_boot(struct vm *vm)
 /* As the reset button: nothing of the guest's state survives but RAM and disks. */
 static int reset(struct vm *vm)
 {
-	int err = hsm_pause_vm(vm->hsm);
+	int err = stop(vm);
 
 	if (!err)
 		err = hsm_clear_ioreq(vm->hsm);
@@ -154,7 +210,7 @@ int vm_run(struct vm *vm)
 void vm_destroy(struct vm *vm)
 {
 	if (vm->vcpu_num != 0)
-		(void)hsm_pause_vm(vm->hsm);
+		(void)stop(vm);
 	pci_bus_destroy(vm);
 	platform_destroy(vm);
 	if (vm->vcpu_num != 0) {

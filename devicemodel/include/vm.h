@@ -77,6 +77,8 @@ struct vm {
 	struct vm_config cfg;
 	unsigned int vcpu_num;	   /* set by vm_create(), 1..VM_MAX_VCPUS */
 	uint16_t vmid;		   /* relative to the Service VM */
+	bool started;		   /* loaded: its vCPUs run unless paused */
+	bool paused;		   /* by vm_pause() */
 	bool misused;		   /* vm_create() failed for a device's configuration text */
 	struct hsm *hsm;	   /* hsm.h */
 	struct gmem *gmem;	   /* gmem.h */
@@ -103,6 +105,15 @@ int vm_boot(struct vm *vm);
  * reset is done in here. Returns the exit status of the program.
  */
 int vm_run(struct vm *vm);
+
+/*
+ * Stop all vCPUs where they are, and let them go on. Any thread, between
+ * vm_create() and vm_destroy(); each may be repeated. A VM that is paused before
+ * it starts, or over a reset, waits for vm_resume() before its first instruction.
+ * Timers and devices go on: what they raise meanwhile is seen after the resume.
+ */
+int vm_pause(struct vm *vm);
+int vm_resume(struct vm *vm);
 
 /* Undo vm_create(): devices flushed and closed, VM destroyed, memory freed. */
 void vm_destroy(struct vm *vm);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The VMs: slots, and the state machine created -> running -> paused -> destroyed or reset. Called
+ * The VMs: slots, and the state machine created -> running <-> paused -> destroyed or reset. Called
  * at boot by load.c and by the lifecycle hypercalls. The functions may wait for other CPUs and give
  * the CPU away, so no lock is held across them: one caller at a time changes a VM's state, which
  * the hypercall code sees to.
@@ -126,13 +126,21 @@ out_slot:
 
 int vm_start(struct vm *vm)
 {
-	if (vm->state != VM_CREATED) {
+	bool first;
+
+	if (vm->state != VM_CREATED && vm->state != VM_PAUSED) {
 		return -EINVAL;
 	}
+	first = vm->vcpus[0]->state == VCPU_OFFLINE;
+	if (first) {
+		vm->vcpus[0]->state = VCPU_RUNNING;
+	}
 	vm->state = VM_RUNNING;
-	vm->vcpus[0]->state = VCPU_RUNNING;
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
-		sched_wake(&vm->vcpus[i]->thread);
+		sched_thaw(&vm->vcpus[i]->thread);
+		if (first) {
+			sched_wake(&vm->vcpus[i]->thread);
+		}
 	}
 	return 0;
 }

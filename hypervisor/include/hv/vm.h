@@ -103,7 +103,8 @@ struct vm_create_args {
  */
 int vm_create(uint16_t id, const struct vm_create_args *args);
 
-int vm_start(struct vm *vm);	/* CREATED -> RUNNING: releases vCPU 0. -EINVAL in another state */
+/* CREATED -> RUNNING: releases vCPU 0; PAUSED -> RUNNING: all go on. -EINVAL in another state */
+int vm_start(struct vm *vm);
 int vm_pause(struct vm *vm);	/* any -> PAUSED; no vCPU of it runs when it returns. May schedule */
 
 /*

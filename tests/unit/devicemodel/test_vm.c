@@ -138,6 +138,49 @@ static void test_reset(void **state)
 	assert_int_equal(machine_in(0x80, 1), 0);
 }
 
+/* What if the user pauses a VM that runs, twice, and resumes it, twice? And if the driver fails? */
+static void test_pause(void **state)
+{
+	(void)state;
+	assert_int_equal(vm_boot(&machine), 0);
+	fake_hsm.log[0] = '\0';
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_string_equal(fake_hsm.log, "");
+	fake_hsm.fail[0x13] = EIO;
+	assert_int_equal(vm_pause(&machine), -EIO);
+	assert_false(machine.paused);
+	fake_hsm.fail[0x13] = 0;
+	assert_int_equal(vm_pause(&machine), 0);
+	assert_int_equal(vm_pause(&machine), 0);
+	fake_hsm.fail[0x12] = EIO;
+	assert_int_equal(vm_resume(&machine), -EIO);
+	assert_true(machine.paused);
+	fake_hsm.fail[0x12] = 0;
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_string_equal(fake_hsm.log, "pause pause pause start start ");
+}
+
+/* What if a VM is paused before it is loaded, or reset while it is paused: does it wait? */
+static void test_pause_before_start(void **state)
+{
+	(void)state;
+	assert_int_equal(vm_pause(&machine), 0);
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_int_equal(vm_pause(&machine), 0);
+	assert_int_equal(vm_boot(&machine), 0);
+	assert_null(strstr(fake_hsm.log, "start"));
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_int_equal(vm_pause(&machine), 0);
+	fake_hsm.log[0] = '\0';
+	fake_hsm_idle = power_off;
+	power_request(&machine, POWER_RESET, 0);
+	assert_int_equal(vm_run(&machine), 0);
+	assert_string_equal(fake_hsm.log, "pause clear reset regs ");
+	assert_int_equal(vm_resume(&machine), 0);
+	assert_string_equal(fake_hsm.log, "pause clear reset regs start ");
+}
+
 /* What if the guest writes to the debug exit port: is the status v << 1 | 1? */
 static void test_debugexit(void **state)
 {
@@ -280,6 +323,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_requests, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pause, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pause_before_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_debugexit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pm1_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_power_order, setup, teardown),

@@ -232,7 +232,7 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 
 int vm_start(struct vm *vm)
 {
-	if (vm->state != VM_CREATED)
+	if (vm->state != VM_CREATED && vm->state != VM_PAUSED)
 		return -EINVAL;
 	vm->state = VM_RUNNING;
 	return 0;

@@ -94,7 +94,7 @@ static const struct call {
 #define E (-EINVAL)
 	{HC_GET_API_VERSION, NO_ID, 8, nothing, {0, 0, 0, 0, 0}, 0},
 	{HC_CREATE_VM, NO_ID, 48, creation, {0, 0, 0, 0, 0}, 0},
-	{HC_START_VM, ID, 0, nothing, {E, 0, E, E, E}, 0},
+	{HC_START_VM, ID, 0, nothing, {E, 0, E, 0, E}, 0},
 	{HC_PAUSE_VM, ID, 0, nothing, {E, 0, 0, 0, E}, 0},
 	{HC_RESET_VM, ID, 0, nothing, {E, E, E, 0, E}, 0},
 	{HC_SET_VCPU_REGS, ID, 255, regs, {E, 0, E, 0, E}, 0},

@@ -231,7 +231,6 @@ static void test_states(void **state)
 	assert_int_equal(vm_pause(vm), 0);
 	assert_true(vm->vcpus[0]->thread.frozen && vm->vcpus[1]->thread.frozen);
 	assert_int_equal(vm_pause(vm), 0);
-	assert_int_equal(vm_start(vm), -EINVAL);
 	assert_int_equal(vm_reset(vm), 0);
 	assert_int_equal(resets, 1);
 	assert_int_equal(vm->state, VM_CREATED);
@@ -241,6 +240,32 @@ static void test_states(void **state)
 	vm_destroy(vm);
 	expect_empty(1);
 	assert_int_equal(page_pool.used, 0);
+}
+
+/* A VM that is paused and started goes on: who waited waits, who could run runs. */
+static void test_resume(void **state)
+{
+	struct vm *vm = &vms[1];
+	uint32_t wakes;
+
+	(void)state;
+	assert_int_equal(vm_create(1, &args), 0);
+	assert_int_equal(vm_pause(vm), 0);
+	assert_int_equal(vm_start(vm), 0); /* for the first time */
+	assert_int_equal(vm->vcpus[0]->state, VCPU_RUNNING);
+	assert_false(vm->vcpus[0]->thread.frozen || vm->vcpus[1]->thread.frozen);
+	assert_int_equal(vm->vcpus[0]->thread.state, THREAD_RUNNABLE);
+	vm->vcpus[1]->thread.state = THREAD_BLOCKED;
+	wakes = vm_wakes;
+	assert_int_equal(vm_pause(vm), 0);
+	assert_int_equal(vm_start(vm), 0);
+	assert_int_equal(vm->state, VM_RUNNING);
+	assert_false(vm->vcpus[0]->thread.frozen || vm->vcpus[1]->thread.frozen);
+	assert_int_equal(vm->vcpus[0]->thread.state, THREAD_RUNNABLE);
+	assert_int_equal(vm->vcpus[1]->thread.state, THREAD_BLOCKED);
+	assert_int_equal(vm->vcpus[1]->state, VCPU_WAIT_SIPI);
+	assert_int_equal(vm_wakes, wakes);
+	assert_int_equal(vm_start(vm), -EINVAL);
 }
 
 /* What if a VM is destroyed in each state, with memory mapped? All of it comes back. */
@@ -349,6 +374,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_create_out_of_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unit_refuses, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_states, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_resume, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_destroy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_triple_fault, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lock_is_kept, setup, teardown),

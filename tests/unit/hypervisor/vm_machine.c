@@ -87,6 +87,11 @@ void sched_freeze(struct thread *t)
 		t->state = THREAD_RUNNABLE;
 }
 
+void sched_thaw(struct thread *t)
+{
+	t->frozen = false;
+}
+
 void sched_block(void)
 {
 	fail();
