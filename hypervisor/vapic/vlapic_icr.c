@@ -18,8 +18,8 @@ static bool logical_match_xapic(const struct vlapic *v, uint32_t dest)
 {
 	uint32_t ldr = v->ldr >> 24;
 
-	if (dest == VINTR_DEST_ALL) {
-		return true;
+	if (dest == VINTR_DEST_ALL || dest == 0xFFU) {
+		return true; /* in either model, whatever the LDR */
 	}
 	if (dest > 0xFFU) {
 		return false;
@@ -30,7 +30,7 @@ static bool logical_match_xapic(const struct vlapic *v, uint32_t dest)
 	if ((v->dfr >> 28) != 0U) { /* only flat and cluster exist */
 		return false;
 	}
-	return (dest & ldr & 0xFU) != 0U && ((dest >> 4) == (ldr >> 4) || (dest >> 4) == 0xFU);
+	return (dest & ldr & 0xFU) != 0U && (dest >> 4) == (ldr >> 4);
 }
 
 static bool matches(const struct vcpu *vcpu, const struct vintr_msg *msg)
@@ -91,8 +91,11 @@ static void accept(struct vcpu *vcpu, const struct vintr_msg *msg)
 	}
 }
 
-/* Of several candidates the one whose running work matters least; a racy look at it is enough. */
-static void deliver_lowest(struct vm *vm, const struct vintr_msg *msg)
+/*
+ * Of several candidates, without `except`, the one whose running work matters least; a racy look
+ * at it is enough.
+ */
+static void deliver_lowest(struct vm *vm, const struct vintr_msg *msg, const struct vcpu *except)
 {
 	struct vcpu *best = NULL;
 	uint32_t best_prio = 0;
@@ -101,7 +104,7 @@ static void deliver_lowest(struct vm *vm, const struct vintr_msg *msg)
 		struct vcpu *vcpu = vm->vcpus[i];
 		uint32_t prio;
 
-		if (!vcpu || !matches(vcpu, msg) || !vcpu->vlapic->enabled) {
+		if (!vcpu || vcpu == except || !matches(vcpu, msg) || !vcpu->vlapic->enabled) {
 			continue;
 		}
 		prio = vlapic_ppr(vcpu->vlapic) >> 4;
@@ -118,7 +121,7 @@ static void deliver_lowest(struct vm *vm, const struct vintr_msg *msg)
 void vlapic_icr_deliver(struct vm *vm, const struct vintr_msg *msg)
 {
 	if (msg->redirect || msg->mode == APIC_DM_LOWEST) {
-		deliver_lowest(vm, msg);
+		deliver_lowest(vm, msg, NULL);
 		return;
 	}
 	if (!msg->logical && msg->dest != VINTR_DEST_ALL) {
@@ -136,10 +139,16 @@ void vlapic_icr_deliver(struct vm *vm, const struct vintr_msg *msg)
 	}
 }
 
-static void deliver_to_others(struct vcpu *self, const struct vintr_msg *msg)
+static void deliver_to_others(struct vcpu *self, struct vintr_msg *msg)
 {
 	struct vm *vm = self->vm;
 
+	if (msg->mode == APIC_DM_LOWEST) {
+		msg->dest = VINTR_DEST_ALL;
+		msg->logical = false;
+		deliver_lowest(vm, msg, self);
+		return;
+	}
 	for (uint16_t i = 0; i < vm->vcpu_count; i++) {
 		struct vcpu *vcpu = vm->vcpus[i];
 

@@ -36,7 +36,7 @@ extern volatile uint32_t interrupts;
 
 /* Loads the IDT: exceptions are reported, vectors 32 to 255 counted and ended. */
 void idt_init(void);
-/* From now on vectors 32 to 255 go to `handler`, which ends them. */
+/* From now on NMIs and vectors 32 to 255 go to `handler`, which ends the latter. */
 void idt_set_handler(void (*handler)(uint32_t vector));
 /* Switches the LAPIC to x2APIC mode, enabled; false if the CPU has none. */
 bool x2apic_init(void);

@@ -15,6 +15,7 @@
 #define FIFO_BYTES   16U
 #define IDT_ENTRIES  256U
 #define FIRST_INT    32U
+#define NMI	     2U
 #define GATE_PRESENT 0x8e00U
 #define CODE_SEGMENT 8U
 
@@ -130,7 +131,7 @@ void stop(void)
 
 uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip)
 {
-	if (vector >= FIRST_INT) {
+	if (vector >= FIRST_INT || (vector == NMI && interrupt_handler != NULL)) {
 		interrupt_handler((uint32_t)vector);
 		return rip;
 	}

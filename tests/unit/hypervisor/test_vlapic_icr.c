@@ -121,8 +121,9 @@ static void test_xapic_destinations(void **state)
 	assert_int_equal(xapic_who(0xFF, VECTOR), ALL);
 	assert_int_equal(xapic_who(9, VECTOR), NONE);
 	assert_int_equal(xapic_who(1, VECTOR | (3U << 18)), CPU1 | CPU2);
-	/* no LDR: logical reaches nobody */
-	assert_int_equal(xapic_who(0xFF, VECTOR | APIC_ICR_LOGICAL), NONE);
+	/* no LDR: logical reaches nobody, or everybody */
+	assert_int_equal(xapic_who(0x7F, VECTOR | APIC_ICR_LOGICAL), NONE);
+	assert_int_equal(xapic_who(0xFF, VECTOR | APIC_ICR_LOGICAL), ALL);
 	for (uint32_t i = 0; i < TEST_VCPUS; i++)
 		apic_put(test_vcpu(0, i), APIC_LDR, (1U << i) << 24);
 	assert_int_equal(xapic_who(0x05, VECTOR | APIC_ICR_LOGICAL), CPU0 | CPU2);
@@ -136,7 +137,8 @@ static void test_xapic_destinations(void **state)
 		apic_put(test_vcpu(0, i), APIC_DFR, 0);
 	assert_int_equal(xapic_who(0x13, VECTOR | APIC_ICR_LOGICAL), CPU0 | CPU1);
 	assert_int_equal(xapic_who(0x21, VECTOR | APIC_ICR_LOGICAL), CPU2);
-	assert_int_equal(xapic_who(0xF1, VECTOR | APIC_ICR_LOGICAL), CPU0 | CPU2);
+	assert_int_equal(xapic_who(0xF1, VECTOR | APIC_ICR_LOGICAL), NONE);
+	assert_int_equal(xapic_who(0xFF, VECTOR | APIC_ICR_LOGICAL), ALL);
 	assert_int_equal(xapic_who(0x31, VECTOR | APIC_ICR_LOGICAL), NONE);
 	/* a model that does not exist matches nobody */
 	for (uint32_t i = 0; i < TEST_VCPUS; i++)
@@ -189,6 +191,12 @@ static void test_lowest_priority(void **state)
 	assert_int_equal(who(), CPU1);
 	X2_SEND(0x5, lowest);
 	assert_int_equal(who(), CPU0);
+	/* "all but self" with lowest priority means one of them, whatever the destination says */
+	X2_SEND(1, lowest | (3U << 18));
+	assert_int_equal(who(), CPU1);
+	x2_put(test_vcpu(0, 1), APIC_TPR, 0x50);
+	X2_SEND(1, lowest | (3U << 18));
+	assert_int_equal(who(), CPU2);
 	/* one that is switched off is no candidate */
 	x2_put(test_vcpu(0, 0), APIC_SVR, 0xFF);
 	X2_SEND(0x5, lowest);

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VMs with many processors: who gets which interrupt, and who starts when."""
+
+from tests.run.target import BROKEN, Session, TargetTest
+
+WRONG = BROKEN + r"|^smp: wrong.*\n|exception \d+ error"
+PARTS = ["physical", "shorthands", "storms", "starts", "flat", "cluster", "physical",
+         "shorthands", "storms", "starts", "logical"]
+
+
+class Matrix(TargetTest):
+    """The smp guest, which judges itself."""
+
+    LIMIT = 240
+
+    def judge(self, session: Session, cpus: int) -> None:
+        """Waits for each part and for the sum."""
+        session.expect(f"^smp: {cpus} CPUs", 60, WRONG)
+        for part in PARTS:
+            session.expect(f"^smp: {part}: [1-9]", 60, WRONG)
+        session.expect("^smp done, 0 wrong", 60, WRONG)
+
+    def test_bare(self) -> None:
+        # Does the bare machine do what the guest takes for right?
+        self.judge(self.boot_bare_guest("smp", cpus=8), 8)
+
+    def test_service_vm(self) -> None:
+        # Do eight processors of a VM get each kind of IPI, and start by INIT and SIPI?
+        self.judge(self.boot_guest("smp", cpus=8), 8)
+
+    def test_interrupt_delivery(self) -> None:
+        # And with virtual-interrupt delivery by the processor?
+        self.judge(self.boot_guest("smp", "quirks=off hide=posted", cpus=8), 8)
+
+    def test_no_apicv(self) -> None:
+        # And where each access to the APIC exits?
+        self.judge(self.boot_guest("smp", "hide=tprshadow", cpus=4), 4)
