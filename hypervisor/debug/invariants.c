@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The checker of a debug build: what must hold whatever guests do. No EPT has a page of the
- * hypervisor; a VM's memory is its owner's, and nobody else's; host mappings are writable or
+ * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and nobody else's; host mappings are writable or
  * executable, never both; pools have handed out what the VMs hold; no thread is in two run queues.
  * Called when a VM has been destroyed and before a reset. Never mends anything. Takes the lock of
  * every VM, but only where it is free: two checkers cannot wait for each other.
@@ -16,6 +16,7 @@
 #include "hv/schedule.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
+#include "hv/vfunc.h"
 #include "hv/vm.h"
 #include "hv/vpci.h"
 #include "lib/string.h"
@@ -43,6 +44,9 @@ static void check_ept_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *ar
 
 	if (apic != NULL && hpa == ptr_hpa(apic).v && size == PAGE_SIZE) {
 		return; /* it is there for an address: the CPU takes accesses away from it */
+	}
+	if (vfunc_shares(vm, GPA(gpa), HPA(hpa), size)) {
+		return;
 	}
 	if (hv_owns(HPA(hpa), size)) {
 		BROKEN("VM %u sees the hypervisor's memory at 0x%lx", vm->id, gpa);
@@ -114,6 +118,9 @@ static uint32_t share_of(const struct vm *vm, const char *pool)
 	}
 	if (strcmp(pool, "PCI devices") == 0) {
 		return vpci_device_count(vm);
+	}
+	if (strcmp(pool, "PCI functions") == 0) {
+		return vfunc_count(vm);
 	}
 	return (strcmp(pool, "pages") == 0) ? pages_of(vm) : UINT32_MAX;
 }

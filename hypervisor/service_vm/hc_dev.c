@@ -3,13 +3,15 @@
  * Hypercalls that move devices. A PCI device does DMA, so it goes to a User VM only where an IOMMU
  * confines it; this hypervisor drives none yet, and says so. A device that only has registers (a
  * TPM) needs none: its pages leave the Service VM's EPT for the User VM's, and come back when it is
- * deassigned or the User VM is destroyed. The target is locked; the table of moved devices belongs
+ * deassigned or the User VM is destroyed. Functions that the hypervisor emulates are vpci/vfunc.c's;
+ * here is only their call. The target is locked; the table of moved devices belongs
  * to the target and is under its lock.
  */
 #include "asm/vmx.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/unit.h"
+#include "hv/vfunc.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "config.h"
@@ -181,30 +183,59 @@ int64_t hc_reset_ptdev_intr(struct vm *caller, struct vm *target, uint64_t arg1,
 	return ptdev_intr(caller, target, arg2);
 }
 
-/* PCI devices that the hypervisor itself emulates for a User VM: it has none to offer. */
-static int64_t vdev(struct vm *caller, const struct vm *target, uint64_t gpa)
+/* The kind of function the caller names, and what it says about it. */
+static int vdev_args(struct vm *caller, const struct vm *target, uint64_t gpa, struct acrn_vdev *d,
+		     const struct vfunc_type **type)
 {
-	struct acrn_vdev d;
-	int err = gmem_read(caller, GPA(gpa), &d, sizeof(d));
+	int err = gmem_read(caller, GPA(gpa), d, sizeof(*d));
 
 	if (err != 0) {
 		return err;
 	}
-	pr_err("%s: the hypervisor emulates no device %04lx:%04lx", target->name, d.id & 0xFFFFU,
-	       (d.id >> 16) & 0xFFFFU);
-	return -ENODEV;
+	*type = vfunc_type_find((uint16_t)d->id, (uint16_t)(d->id >> 16));
+	if (*type == NULL) {
+		pr_err("%s: the hypervisor emulates no device %04lx:%04lx", target->name,
+		       d->id & 0xFFFFU, (d->id >> 16) & 0xFFFFU);
+		return -ENODEV;
+	}
+	return (d->slot > UINT16_MAX) ? -EINVAL : 0;
 }
 
 int64_t hc_create_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
 {
+	const struct vfunc_type *type;
+	struct vfunc_args args;
+	struct acrn_vdev d;
+	int err = vdev_args(caller, target, arg2, &d, &type);
+
 	(void)arg1;
-	return vdev(caller, target, arg2);
+	if (err != 0) {
+		return err;
+	}
+	if (target->state != VM_CREATED) {
+		return -EINVAL;
+	}
+	(void)memcpy(args.bar, d.io_addr, sizeof(args.bar));
+	(void)memcpy(args.size, d.io_size, sizeof(args.size));
+	(void)memcpy(args.text, d.args, sizeof(args.text));
+	args.text[VFUNC_ARGS_LEN - 1U] = '\0';
+	return vfunc_create(target, type, (bdf_t)d.slot, &args);
 }
 
 int64_t hc_destroy_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
 {
+	const struct vfunc_type *type;
+	struct acrn_vdev d;
+	int err = vdev_args(caller, target, arg2, &d, &type);
+
 	(void)arg1;
-	return vdev(caller, target, arg2);
+	if (err != 0) {
+		return err;
+	}
+	if (target->state == VM_RUNNING) {
+		return -EINVAL;
+	}
+	return vfunc_destroy(target, type, (bdf_t)d.slot);
 }
 
 static void mmiodev_vm_deinit(struct vm *vm)

@@ -3,12 +3,13 @@
  * A User VM's memory: parts of the Service VM's RAM, mapped where the device model wants them. The
  * caller's array is copied in chunks and every entry checked before it is applied; if one is bad,
  * what the call has added is taken away again. Only what the caller's own EPT maps as RAM can be
- * given away, so never the hypervisor's memory nor another VM's. The target is locked; the EPTs'
+ * given away, so never another VM's, and not what the hypervisor only shows it. The target is locked; the EPTs'
  * own locks are innermost.
  */
 #include "asm/vmx.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
+#include "hv/mm.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "hypercall.h"
@@ -40,7 +41,7 @@ int hc_ram(struct vm *vm, gpa_t gpa, uint64_t size, hpa_t *hpa)
 	uint64_t left, attr;
 
 	if (ept_lookup(&vm->ept, gpa, hpa, &left, &attr) != 0 || (attr & EPT_MT) != EPT_MT_WB ||
-	    left < size) {
+	    left < size || hv_owns(*hpa, size)) {
 		return -EFAULT;
 	}
 	return 0;
@@ -54,7 +55,7 @@ static int service_ram(struct job *j, uint64_t gpa, uint64_t *hpa, uint64_t *lef
 		hpa_t found;
 
 		if (ept_lookup(&j->caller->ept, GPA(gpa), &found, &j->seen_size, &attr) != 0 ||
-		    (attr & EPT_MT) != EPT_MT_WB) {
+		    (attr & EPT_MT) != EPT_MT_WB || hv_owns(found, j->seen_size)) {
 			j->seen_size = 0U;
 			return -EFAULT;
 		}

@@ -168,15 +168,13 @@ static uint32_t *entry_word(struct vmsix_entry *e, uint64_t offset)
 	}
 }
 
-/* Entries are written by whole 32 or 64-bit registers; others are undefined, here ignored. */
-static void table_access(struct vpci_dev *dev, uint64_t offset, struct io_access *io)
+bool vmsix_entry_access(struct vmsix_entry *e, uint64_t offset, struct io_access *io)
 {
-	uint32_t n = (uint32_t)(offset / ENTRY_SIZE), words = io->width / 4U;
-	struct vmsix_entry *e = &dev->msix.entry[n];
+	uint32_t words = io->width / 4U;
 
 	if ((io->width != 4U && io->width != 8U) || (offset & (io->width - 1U)) != 0U) {
 		io->value = io->write ? io->value : UINT64_MAX;
-		return;
+		return false;
 	}
 	if (!io->write) {
 		io->value = 0;
@@ -190,7 +188,14 @@ static void table_access(struct vpci_dev *dev, uint64_t offset, struct io_access
 			io->value |= (uint64_t)*w << (32U * i);
 		}
 	}
-	if (io->write) {
+	return io->write;
+}
+
+static void table_access(struct vpci_dev *dev, uint64_t offset, struct io_access *io)
+{
+	uint32_t n = (uint32_t)(offset / ENTRY_SIZE);
+
+	if (vmsix_entry_access(&dev->msix.entry[n], offset, io)) {
 		entry_program(dev, n);
 	}
 }

@@ -59,7 +59,9 @@ static void data_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 
 static void device_model_access(struct vcpu *vcpu, struct io_access *io)
 {
-	vcpu->vm->io_fallback(vcpu, io);
+	if (!vfunc_cfg_access(vcpu->vm, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io)) {
+		vcpu->vm->io_fallback(vcpu, io);
+	}
 }
 
 static int vpci_boot(void)
@@ -70,6 +72,7 @@ static int vpci_boot(void)
 
 static void vpci_vm_deinit(struct vm *vm)
 {
+	vfunc_vm_deinit(vm);
 	vpci_pt_deinit(vm);
 	pool_put(&vpci_pool, vm->vpci);
 	vm->vpci = NULL;
@@ -100,6 +103,7 @@ static int vpci_vm_init(struct vm *vm)
 static void vpci_vm_reset(struct vm *vm)
 {
 	vm->vpci->latch = 0;
+	vfunc_vm_reset(vm);
 	vpci_pt_reset(vm);
 }
 

@@ -34,7 +34,7 @@ int ept_modify(struct ept *ept, gpa_t gpa, uint64_t size, uint64_t set, uint64_t
 
 /*
  * Translate; *left (may be NULL) gets the bytes up to the end of that page, *attr (may be NULL) its
- * rights and memory type. -ENOENT if nothing is mapped.
+ * rights and memory type. -ENOENT if nothing is mapped: *left bytes from here on are not.
  */
 int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t *attr);
 

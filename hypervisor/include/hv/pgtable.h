@@ -49,7 +49,7 @@ void pgtable_give_back(struct pgtable *pt, void *freed);
 void pgtable_walk(const struct pgtable *pt,
 		  void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg), void *arg);
 
-/* The leaf entry of va (0 if none) and the size of its page. */
+/* The leaf entry of va (0 if none) and the size of its page, or of the empty entry found. */
 uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_size);
 
 #endif

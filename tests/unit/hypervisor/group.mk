@@ -15,7 +15,8 @@ SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inje
 SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c inst_cache.c \
 	inst_decode.c inst_exits.c unit.c vcpu_fpu.c vcpuid.c vcpuid_table.c vcr.c vcr_exit.c vevent.c vio.c \
 	vio_string.c vmsr.c vmsr_misc.c vmsr_switch.c vmtrr.c) \
-	$(addprefix hypervisor/vpci/,pci.c vmsi.c vmsix.c vpci.c vpci_pt.c) \
+	$(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c \
+	vpci_pt.c) \
 	tests/unit/hypervisor/guest_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.
 SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_mem.c hc_misc.c hc_vm.c \

@@ -321,6 +321,13 @@ bool port_exits(const struct vm *vm, uint16_t port)
 
 /* --- what the files under test call --- */
 
+int vintr_msi(struct vm *vm, uint64_t addr, uint32_t data)
+{
+	(void)vm;
+	(void)data;
+	return (addr >> 20) == 0xFEEU ? 0 : -EINVAL;
+}
+
 bool cap_has(enum cpu_cap cap)
 {
 	return caps[cap];
@@ -337,14 +344,14 @@ int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t 
 		*attr = EPT_RWX | EPT_MT_UC;
 		return 0;
 	}
+	if (left)
+		*left = PAGE_SIZE - (gpa.v & ~PAGE_MASK);
 	if (gpa.v >= TEST_RAM)
 		return -ENOENT;
 	a = ram_attr[vm->id][gpa.v / PAGE_SIZE];
 	if ((a & EPT_RWX) == 0U)
 		return -ENOENT;
 	*hpa = HPA((uintptr_t)ram[vm->id] + gpa.v);
-	if (left)
-		*left = PAGE_SIZE - (gpa.v & ~PAGE_MASK);
 	if (attr)
 		*attr = a;
 	return 0;

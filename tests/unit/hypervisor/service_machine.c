@@ -37,6 +37,11 @@ uint8_t test_posted;
 struct thread *test_woken;
 void (*test_on_block)(void);
 
+uint64_t test_hv_page;
+uint32_t test_vfuncs[CONFIG_MAX_VM_NUM];
+struct vfunc_args test_vfunc_args;
+bdf_t test_vfunc_bdf;
+
 const struct vm_config vm_configs[] = {
 	{.load_order = SERVICE_VM, .name = "Service", .severity = SEVERITY_SERVICE_VM,
 	 .cpu_affinity = 3},
@@ -335,7 +340,44 @@ void smp_call_serve(void)
 
 /* The test's side */
 
+bool hv_owns(hpa_t base, uint64_t size)
+{
+	uint64_t page = (uintptr_t)ram + test_hv_page;
+
+	return test_hv_page != 0U && base.v < page + PAGE_SIZE && base.v + size > page;
+}
+
+static const struct vfunc_type vfunc_type = {.vendor = 0x1AF4, .device = 0x1110};
+
+const struct vfunc_type *vfunc_type_find(uint16_t vendor, uint16_t device)
+{
+	return vendor == vfunc_type.vendor && device == vfunc_type.device ? &vfunc_type : NULL;
+}
+
+int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
+		 const struct vfunc_args *args)
+{
+	assert_ptr_equal(type, &vfunc_type);
+	assert_int_equal(vm->state, VM_CREATED);
+	test_vfuncs[vm->id]++;
+	test_vfunc_args = *args;
+	test_vfunc_bdf = bdf;
+	return 0;
+}
+
+int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf)
+{
+	(void)bdf;
+	assert_ptr_equal(type, &vfunc_type);
+	assert_true(vm->state == VM_CREATED || vm->state == VM_PAUSED);
+	if (test_vfuncs[vm->id] == 0U)
+		return -ENODEV;
+	test_vfuncs[vm->id]--;
+	return 0;
+}
+
 struct service_state {
+	uint32_t vfuncs[CONFIG_MAX_VM_NUM];
 	struct vm slots[CONFIG_MAX_VM_NUM];
 	struct vcpu vcpus[CONFIG_MAX_VM_NUM][VM_MAX_VCPUS];
 	struct page pages[CONFIG_MAX_VM_NUM][STATE_PAGES];
@@ -360,6 +402,7 @@ struct service_state *service_state(void)
 				s->pages[i][n] = pages[i][n];
 		}
 	}
+	memcpy(s->vfuncs, test_vfuncs, sizeof(test_vfuncs));
 	memcpy(s->events, events, sizeof(events));
 	memcpy(s->ram, ram, TEST_RAM);
 	return s;
@@ -434,6 +477,8 @@ struct vm *start_vm(const char *name, uint64_t ioreq_gpa)
 
 int service_setup(void **state)
 {
+	test_hv_page = 0;
+	memset(test_vfuncs, 0, sizeof(test_vfuncs));
 	struct vm_create_args args = {.name = "Service",
 				      .load_order = SERVICE_VM,
 				      .severity = SEVERITY_SERVICE_VM,

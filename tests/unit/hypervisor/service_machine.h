@@ -24,6 +24,7 @@
 #include "hv/pcpu.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
+#include "hv/vfunc.h"
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -66,6 +67,14 @@ bool service_state_same(struct service_state *before); /* frees it */
 
 /* If set, another CPU writes this byte over whatever was read, as soon as it was read. */
 extern const uint8_t *test_spoil;
+
+/* This page of the Service VM's RAM is the hypervisor's, shown to it; 0: none. */
+extern uint64_t test_hv_page;
+
+/* vpci/vfunc.c knows one kind, 1AF4:1110; who has how many, and what the last was made of. */
+extern uint32_t test_vfuncs[];
+extern struct vfunc_args test_vfunc_args;
+extern bdf_t test_vfunc_bdf;
 
 /* Called by sched_block(); a test without one must not block. */
 extern void (*test_on_block)(void);

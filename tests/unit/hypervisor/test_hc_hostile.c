@@ -80,6 +80,15 @@ static void zeros(uint64_t id)
 	memset(service_ram(STRUCT), 0, 256);
 }
 
+static void vdev(uint64_t id)
+{
+	struct acrn_vdev d = {.id = 0x11101AF4, .slot = 0x28};
+
+	(void)id;
+	memset(d.args, 'a', sizeof(d.args));
+	memcpy(service_ram(STRUCT), &d, sizeof(d));
+}
+
 enum { NO_ID, ID, ID_INSIDE, ID_IN_COMMAND };
 
 /* `states`: what the call returns for a VM that is not there, created, running, paused, gone. */
@@ -110,7 +119,8 @@ static const struct call {
 	{HC_DEASSIGN_PCIDEV, ID, 36, zeros, {E, -ENODEV, -ENODEV, -ENODEV, E}, 0},
 	{HC_ASSIGN_MMIODEV, ID, 104, device, {E, 0, E, E, E}, 0},
 	{HC_DEASSIGN_MMIODEV, ID, 104, device, {E, -ENODEV, E, -ENODEV, E}, 0},
-	{HC_CREATE_VDEV, ID, 192, zeros, {E, -ENODEV, -ENODEV, -ENODEV, E}, 0},
+	{HC_CREATE_VDEV, ID, 192, vdev, {E, 0, E, E, E}, 0},
+	{HC_DESTROY_VDEV, ID, 192, vdev, {E, -ENODEV, E, -ENODEV, E}, 0},
 	{HC_DESTROY_VDEV, ID, 192, zeros, {E, -ENODEV, -ENODEV, -ENODEV, E}, 0},
 	{HC_PM_GET_CPU_STATE, ID_IN_COMMAND, 1, nothing, {E, 0, E, 0, E}, 0},
 	{HC_DESTROY_VM, ID, 0, nothing, {E, 0, 0, 0, E}, 0},
@@ -318,6 +328,10 @@ static void test_double_fetch(void **state)
 				assert_int_equal(test_msi_data, 0x40);
 			if (calls[i].nr == HC_SET_VCPU_REGS)
 				assert_int_equal(user_vm((int64_t)id)->vcpus[0]->start.seg[1].ar, 0x9F);
+			if (calls[i].nr == HC_CREATE_VDEV) {
+				assert_int_equal(test_vfunc_bdf, 0x28);
+				assert_int_equal(strlen(test_vfunc_args.text), 127);
+			}
 			if (calls[i].nr == HC_CREATE_VM)
 				assert_string_equal(user_vm((int64_t)id + 1)->name, "another");
 			(void)service_teardown(state);

@@ -121,6 +121,21 @@ static void test_not_ram(void **state)
 		assert_false(mapped(user(), at, NULL, NULL));
 }
 
+/* Memory of the hypervisor that the caller is shown is not the caller's to give away. */
+static void test_shown(void **state)
+{
+	(void)state;
+	test_hv_page = 0x300000;
+	fill(0, ACRN_MEM_REGION_ADD, 0x100000, 0x2FF000, 0x3000);
+	assert_int_equal(call(1), -EFAULT);
+	assert_false(mapped(user(), 0x100000, NULL, NULL));
+	*(uint64_t *)service_ram(0x1000) = 0x300000;
+	assert_int_equal(hypercall(service(), HC_SET_IOREQ_BUFFER, vmid, 0x1000), -EFAULT);
+	test_hv_page = 0;
+	assert_int_equal(hypercall(service(), HC_SET_IOREQ_BUFFER, vmid, 0x1000), 0);
+	assert_int_equal(call(1), 0);
+}
+
 /* Numbers that cannot be. */
 static void test_bad_numbers(void **state)
 {
@@ -214,6 +229,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_many, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_del, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_not_ram, setup, service_teardown),
+		cmocka_unit_test_setup_teardown(test_shown, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_numbers, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_unwind, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_too_scattered, setup, service_teardown),

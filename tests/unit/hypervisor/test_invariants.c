@@ -21,6 +21,7 @@
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/vcpu.h"
+#include "hv/vfunc.h"
 #include "hv/vm.h"
 #include "hv/vmcs.h"
 #include "hv/vpci.h"
@@ -71,6 +72,18 @@ void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *ar
 struct vm *vm_service(void)
 {
 	return vm_is_live(&slots[SERVICE]) ? &slots[SERVICE] : NULL;
+}
+
+/* One page of the hypervisor's is shown to the User VM at 0x300000. */
+bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
+{
+	return vm == &slots[USER] && gpa.v == 0x300000 && hpa.v == HV_BASE && size == PAGE_SIZE;
+}
+
+uint32_t vfunc_count(const struct vm *vm)
+{
+	(void)vm;
+	return 0U;
 }
 
 uint32_t vpci_device_count(const struct vm *vm)
@@ -206,6 +219,23 @@ static void test_hypervisor_seen(void **state)
 	assert_true(invariants_run(NULL));
 }
 
+/* What a function shows a VM on purpose is in order, elsewhere in that VM or in another it is not. */
+static void test_shared(void **state)
+{
+	(void)state;
+	assert_int_equal(ept_map(&slots[USER].ept, GPA(0x300000), HPA(HV_BASE), PAGE_SIZE, WB), 0);
+	assert_true(invariants_run(NULL));
+	assert_int_equal(ept_map(&slots[USER].ept, GPA(0x301000), HPA(HV_BASE + PAGE_SIZE), PAGE_SIZE,
+				 EPT_RWX | EPT_MT_UC), 0);
+	assert_broken("VM 1 sees the hypervisor's memory at 0x301000");
+	assert_int_equal(ept_map(&slots[USER].ept, GPA(0), HPA(MB(8)), MB(4), WB), 0);
+	assert_int_equal(ept_map(&slots[OTHER].ept, GPA(0x300000), HPA(HV_BASE), PAGE_SIZE,
+				 EPT_RWX | EPT_MT_UC), 0);
+	assert_broken("VM 2 sees the hypervisor's memory at 0x300000");
+	assert_int_equal(ept_map(&slots[OTHER].ept, GPA(0), HPA(MB(16)), MB(4), WB), 0);
+	assert_true(invariants_run(NULL));
+}
+
 /* The page behind virtual APICs is the hypervisor's, but the one that its VM has for that. */
 static void test_access_page(void **state)
 {
@@ -308,6 +338,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_all_is_well, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_busy, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_hypervisor_seen, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_memory, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writable_code, setup, teardown),

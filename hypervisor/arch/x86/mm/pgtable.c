@@ -285,17 +285,18 @@ uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_si
 {
 	const uint64_t *table = pt->root;
 
+	*page_size = level_size(LEVELS);
 	if (va >= level_size(LEVELS)) {
 		return 0U;
 	}
 	for (uint32_t level = LEVELS - 1U;; level--) {
 		uint64_t e = table[index_of(va, level)];
 
+		*page_size = level_size(level);
 		if (!in_use(pt, e)) {
 			return 0U;
 		}
 		if (is_leaf(pt, e, level)) {
-			*page_size = level_size(level);
 			return e;
 		}
 		table = table_of(e);

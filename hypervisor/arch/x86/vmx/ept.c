@@ -91,14 +91,14 @@ int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t 
 	spin_lock(&ept->lock);
 	e = pgtable_lookup(&ept->pt, gpa.v, &size);
 	spin_unlock(&ept->lock);
-	if (e == 0U) {
-		return -ENOENT;
-	}
 	offset = gpa.v & (size - 1U);
-	*hpa = HPA((e & PGTABLE_ADDR & ~(size - 1U)) + offset);
 	if (left != NULL) {
 		*left = size - offset;
 	}
+	if (e == 0U) {
+		return -ENOENT;
+	}
+	*hpa = HPA((e & PGTABLE_ADDR & ~(size - 1U)) + offset);
 	if (attr != NULL) {
 		*attr = e & (EPT_RWX | (7UL << EPT_MT_SHIFT) | EPT_IPAT);
 	}
