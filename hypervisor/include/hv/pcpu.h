@@ -9,12 +9,16 @@
 struct vcpu;
 struct cpu_tables;
 
+#define PCPU_OFF     0U
+#define PCPU_ONLINE  1U
+#define PCPU_REFUSED 2U /* VMX is locked off on this one */
+
 /* One physical CPU. GS base points here in root mode; only its own CPU writes it unless said. */
 struct pcpu {
 	struct pcpu *self; /* at 0: this_pcpu() is one load */
 	uint16_t id;
 	uint32_t apic_id;
-	volatile uint32_t online; /* written by the CPU itself, read by the BSP */
+	volatile uint32_t online; /* PCPU_*: written by the CPU itself, read by the BSP */
 	struct vcpu *loaded;	  /* whose VMCS and register state this CPU holds, or NULL */
 	struct runqueue rq;
 	struct timer_queue timers;

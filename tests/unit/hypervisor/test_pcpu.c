@@ -42,6 +42,7 @@ static int reserve_result;
 static uint32_t bsp_apic_id, leaf_b;
 static uint64_t tsc, cr0;
 static bool wp_off_seen;
+static uint32_t locked_off;
 static uint32_t inits[300], sipis[300], coming[300]; /* comes at its n-th start-up IPI, 0: never */
 static void *allocated[64];
 static uint32_t allocations, vmx_on, scheds;
@@ -159,9 +160,10 @@ void lapic_send_init(uint32_t apic_id)
 /* The processor takes its words from the page and goes online. */
 void lapic_send_sipi(uint32_t apic_id, uint8_t vector)
 {
-	struct pcpu *p = pcpu_by_apic_id(apic_id);
+	struct pcpu *p = &pcpus[pcpu_count]; /* the next that comes */
 	uint64_t words[3];
 
+	assert_int_equal(p->apic_id, apic_id);
 	assert_int_equal(vector, found_page >> 12);
 	assert_true(inits[apic_id] != 0);
 	memcpy(words, &page[64], sizeof(words));
@@ -171,7 +173,7 @@ void lapic_send_sipi(uint32_t apic_id, uint8_t vector)
 	assert_int_equal(page[0], 0x90);
 	sipis[apic_id]++;
 	if (sipis[apic_id] == coming[apic_id])
-		p->online = 1;
+		p->online = apic_id == locked_off ? PCPU_REFUSED : PCPU_ONLINE;
 }
 
 /* An application processor's own way: not run here. */
@@ -205,6 +207,12 @@ void cpu_wait_irq(void)
 	fail();
 }
 
+void cpu_halt_forever(void)
+{
+	fail();
+	abort();
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -219,6 +227,7 @@ static int setup(void **state)
 	reserved_page = 0;
 	reserve_result = 0;
 	bsp_apic_id = 0;
+	locked_off = UINT32_MAX;
 	leaf_b = 2;
 	tsc = 0;
 	cr0 = 0x80010011;
@@ -359,7 +368,7 @@ static void test_start(void **state)
 	assert_int_equal(fake_report_lines, 0);
 }
 
-/* What if one does not come? It and those behind it are left out, in bounded time. */
+/* What if one does not come? It is left out, in bounded time, and those behind it are used. */
 static void test_dead_cpu(void **state)
 {
 	(void)state;
@@ -368,11 +377,35 @@ static void test_dead_cpu(void **state)
 	pcpu_discover();
 	pcpu_alloc();
 	pcpu_start_all();
-	assert_int_equal(pcpu_count, 2);
+	assert_int_equal(pcpu_count, 3);
+	assert_int_equal(pcpus[1].apic_id, 2);
+	assert_int_equal(pcpus[2].apic_id, 6);
+	assert_int_equal(pcpus[2].online, PCPU_ONLINE);
+	assert_null(pcpu_by_apic_id(4));
 	assert_int_equal(sipis[4], 2);
-	assert_int_equal(sipis[6], 0);
-	assert_true(fake_reported("APIC id 4 does not start; 2 in use"));
+	assert_int_equal(inits[4], 2); /* the second one keeps a late comer off the stack of id 2 */
+	assert_int_equal(sipis[6], 1);
+	assert_int_equal(fake_report_lines, 1);
+	assert_true(fake_reported("APIC id 4 does not start"));
 	assert_true(tsc < us_to_tsc(1000000));
+}
+
+/* What if the firmware locked VMX off on one of them, and the last does not come? */
+static void test_locked_cpu(void **state)
+{
+	(void)state;
+	madt(4, 0U, 2U, 4U, 6U);
+	locked_off = 2;
+	coming[6] = 0;
+	pcpu_discover();
+	pcpu_alloc();
+	pcpu_start_all();
+	assert_int_equal(pcpu_count, 2);
+	assert_int_equal(pcpus[1].apic_id, 4);
+	assert_int_equal(sipis[2], 1);
+	assert_int_equal(inits[2], 2);
+	assert_true(fake_reported("APIC id 2 has VMX locked off"));
+	assert_true(fake_reported("APIC id 6 does not start"));
 }
 
 int main(void)
@@ -385,6 +418,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_own_id, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_dead_cpu, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_locked_cpu, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

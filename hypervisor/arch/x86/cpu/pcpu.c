@@ -125,10 +125,11 @@ struct pcpu *pcpu_by_apic_id(uint32_t apic_id)
 static void go_online(struct pcpu *p)
 {
 	if (vmx_enable_pcpu() != 0) {
-		panic("CPU %u: VMX cannot be switched on", p->id);
+		atomic_set32(&p->online, PCPU_REFUSED);
+		cpu_halt_forever();
 	}
 	sched_init_pcpu(p, &p->idle);
-	atomic_set32(&p->online, 1U);
+	atomic_set32(&p->online, PCPU_ONLINE);
 }
 
 /* First C code of an application processor, on its own stack and the host's page table. */
@@ -149,7 +150,7 @@ static void wait_online(const struct pcpu *p)
 {
 	uint64_t end = rdtsc() + us_to_tsc(START_WAIT_US);
 
-	while (atomic_read32(&p->online) == 0U && rdtsc() < end) {
+	while (atomic_read32(&p->online) == PCPU_OFF && rdtsc() < end) {
 		cpu_relax();
 	}
 }
@@ -170,7 +171,7 @@ static void start_one(struct pcpu *p)
 	udelay(10U);
 	lapic_send_sipi(p->apic_id, (uint8_t)(trampoline.v >> PAGE_SHIFT));
 	wait_online(p);
-	if (p->online == 0U) { /* as the manual has it: a second start-up IPI */
+	if (p->online == PCPU_OFF) { /* as the manual has it: a second start-up IPI */
 		lapic_send_sipi(p->apic_id, (uint8_t)(trampoline.v >> PAGE_SHIFT));
 		wait_online(p);
 	}
@@ -178,14 +179,23 @@ static void start_one(struct pcpu *p)
 
 void pcpu_start_all(void)
 {
+	uint16_t listed = pcpu_count;
+
 	go_online(&pcpus[0]);
-	for (uint16_t i = 1U; i < pcpu_count; i++) {
-		start_one(&pcpus[i]);
-		if (pcpus[i].online == 0U) {
-			report("boot: processor with APIC id %u does not start; %u in use",
-			       pcpus[i].apic_id, i);
-			pcpu_count = i; /* ids stay dense: those behind it are left out as well */
+	pcpu_count = 1U;
+	for (uint16_t i = 1U; i < listed; i++) {
+		struct pcpu *p = &pcpus[pcpu_count]; /* ids stay dense over those left out */
+
+		p->apic_id = pcpus[i].apic_id;
+		start_one(p);
+		if (p->online == PCPU_ONLINE) {
+			pcpu_count++;
+			continue;
 		}
+		report("boot: processor with APIC id %u %s; it is left out", p->apic_id,
+		       (p->online == PCPU_REFUSED) ? "has VMX locked off" : "does not start");
+		lapic_send_init(p->apic_id); /* should it come late: it stays off p and its stack */
+		p->online = PCPU_OFF;
 	}
 }
 
