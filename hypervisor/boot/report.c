@@ -26,6 +26,9 @@
 #define VGA_COLS  80U
 #define VGA_ROWS  25U
 
+extern const report_sink_fn __start_hv_report_sinks[] __attribute__((visibility("hidden"), weak));
+extern const report_sink_fn __stop_hv_report_sinks[] __attribute__((visibility("hidden"), weak));
+
 void (*report_before)(void);
 
 static struct serial_config serial;
@@ -117,6 +120,9 @@ void report_puts(const char *s)
 {
 	if (report_before != NULL) {
 		report_before();
+	}
+	for (const report_sink_fn *f = __start_hv_report_sinks; f < __stop_hv_report_sinks; f++) {
+		(*f)(s);
 	}
 	for (; *s != '\0'; s++) {
 		if (*s == '\n') {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The serial console of a debug build: one line shared by the hypervisor's log and the console of
- * one VM. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
+ * The serial console of a debug build: one line shared by the log and by the console of one VM, or
+ * the shell. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
  * boot CPU (and whoever finds the transmitter empty) passes it on at the UART's pace; input comes
  * by the UART's interrupt, or by the same timer. Log lines go between the guest's lines, not into
- * them. A BREAK is the guest's too (Linux's SysRq).
+ * them. Ctrl-Space, or BREAK and e, leaves a VM's console; other BREAKs are the guest's (SysRq).
  *
  * Locks: con.lock for the UART, only ever tried where it might be held, so that nobody waits for
  * a whole service round; log_lock, a leaf, for the queue of log lines. con.lock before a vUART's.
@@ -17,28 +17,45 @@
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
+#include "hv/shell.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
+#include "hv/vm.h"
 #include "hv/vuart.h"
+#include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "config.h"
 
 #define LOG_QUEUE   32768U /* bytes */
 #define FAST_US	    1400U  /* 16 characters at 115200 baud */
 #define IDLE_US	    10000U
+#define BREAK_US    2000000U /* how long a BREAK waits for its e */
 #define FLUSH_SPINS 10000000U
+#define KEEP_CHUNK  64U /* what a VM that nobody looks at forgets at a time */
+
+#define KEY_LEAVE	0x00U /* Ctrl-Space */
+#define KEY_AFTER_BREAK 'e'
+
+/* Who should have the console, other than by the number of a VM. */
+#define HOME_FIRST UINT32_MAX		/* the first VM that has a vUART there */
+#define HOME_SHELL (UINT32_MAX - 1U) /* the shell, by the user's wish */
 
 static struct {
 	spinlock_t lock;
 	struct pcpu *cpu; /* whose timer it is */
 	struct timer timer;
 	bool fast;		/* the timer is armed for the next FIFO's worth of output */
-	struct vuart *guest;	/* on the console, or NULL */
+	struct vuart *guest;	/* on the console; NULL: the shell */
+	uint32_t home;		/* the VM that gets the console when it appears, or HOME_x */
 	bool guest_mid_line;
 	bool log_mid_line;
 	bool lf_pending;
-	int rx_held; /* received, but the guest had no room for it yet */
-} con = {.rx_held = UART_RX_NONE};
+	int rx_held; /* received, but there was no room for it yet */
+	uint64_t break_at; /* TSC of a BREAK that may be half of the way to the shell, 0: none */
+} con = {.rx_held = UART_RX_NONE, .home = HOME_FIRST};
+
+static struct vuart *vm_consoles[CONFIG_MAX_VM_NUM];
 
 static spinlock_t log_lock;
 static char *log_queue;
@@ -74,7 +91,10 @@ static int next_char(void)
 		con.log_mid_line = c >= 0 && c != '\n';
 		return c;
 	}
-	c = (con.guest != NULL) ? vuart_take(con.guest) : -1;
+	c = shell_take();
+	if (c < 0 && con.guest != NULL) {
+		c = vuart_take(con.guest);
+	}
 	if (c >= 0) {
 		con.guest_mid_line = c != '\n';
 		return c;
@@ -104,22 +124,54 @@ static bool transmit(void)
 	return true;
 }
 
-/* con.lock is held. What the guest has no room for stays in the UART, but for one character. */
+static void leave_guest(void)
+{
+	con.guest = NULL;
+	con.home = HOME_SHELL;
+	con.break_at = 0U;
+	shell_enter();
+}
+
+/* A BREAK that nothing followed is the guest's. */
+static void release_break(void)
+{
+	if (con.break_at != 0U && con.guest != NULL) {
+		vuart_give_break(con.guest);
+	}
+	con.break_at = 0U;
+}
+
+/* False: no room at the moment. */
+static bool give(int c)
+{
+	if (con.guest == NULL) {
+		return c == UART_RX_BREAK || shell_give((uint8_t)c);
+	}
+	if (c == UART_RX_BREAK) {
+		release_break();
+		con.break_at = rdtsc() | 1U;
+		return true;
+	}
+	if (c == KEY_LEAVE || (con.break_at != 0U && c == KEY_AFTER_BREAK)) {
+		leave_guest();
+		return true;
+	}
+	release_break();
+	return vuart_give(con.guest, (uint8_t)c);
+}
+
+/* con.lock is held. What finds no room stays in the UART, but for one character. */
 static void receive(void)
 {
+	if (con.break_at != 0U && rdtsc() - con.break_at > us_to_tsc(BREAK_US)) {
+		release_break();
+	}
 	for (uint32_t i = 0U; i < 64U; i++) {
 		if (con.rx_held == UART_RX_NONE) {
 			con.rx_held = uart_rx();
 		}
-		if (con.rx_held == UART_RX_NONE) {
+		if (con.rx_held == UART_RX_NONE || !give(con.rx_held)) {
 			return;
-		}
-		if (con.guest != NULL) {
-			if (con.rx_held == UART_RX_BREAK) {
-				vuart_give_break(con.guest);
-			} else if (!vuart_give(con.guest, (uint8_t)con.rx_held)) {
-				return;
-			}
 		}
 		con.rx_held = UART_RX_NONE;
 	}
@@ -146,6 +198,7 @@ static void timer_fired(struct timer *t)
 {
 	bool more = true;
 
+	shell_run();
 	if (spin_trylock(&con.lock)) {
 		more = transmit();
 		receive();
@@ -160,6 +213,7 @@ static void uart_interrupt(uint8_t vector, void *arg)
 	(void)vector;
 	(void)arg;
 	service();
+	shell_run(); /* what it says goes out with the timer, or with the next character */
 }
 
 /* log_lock is held and there is room. */
@@ -171,21 +225,23 @@ static void enqueue(const char *text, uint32_t len)
 	log_count += len;
 }
 
-void console_log(const char *line, uint32_t len)
+static void log_write(uint32_t level, const char *line, uint32_t len)
 {
 	char note[48] = "";
 	uint32_t note_len;
 
+	(void)level;
 	spin_lock(&log_lock);
 	if (log_lost != 0U) {
 		(void)snprintf(note, sizeof(note), "[%u log lines lost]\r\n", log_lost);
 	}
 	note_len = (uint32_t)strlen(note);
-	if (note_len + len > LOG_QUEUE - log_count) {
+	if (note_len + len + 2U > LOG_QUEUE - log_count) {
 		log_lost++;
 	} else {
 		enqueue(note, note_len);
 		enqueue(line, len);
+		enqueue("\r\n", 2U);
 		log_lost = 0U;
 	}
 	spin_unlock(&log_lock);
@@ -225,10 +281,14 @@ static void flush(void)
 	}
 }
 
-static void console_attach(struct vuart *u)
+static void console_attach(struct vm *vm, struct vuart *u)
 {
 	spin_lock(&con.lock);
-	if (con.guest == NULL) {
+	vm_consoles[vm->id] = u;
+	if (con.home == HOME_FIRST) {
+		con.home = vm->id;
+	}
+	if (con.home == vm->id) {
 		con.guest = u;
 	}
 	spin_unlock(&con.lock);
@@ -237,11 +297,31 @@ static void console_attach(struct vuart *u)
 static void console_detach(struct vuart *u)
 {
 	spin_lock(&con.lock);
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		if (vm_consoles[i] == u) {
+			vm_consoles[i] = NULL;
+		}
+	}
 	if (con.guest == u) {
 		con.guest = NULL;
 		con.guest_mid_line = false;
+		shell_enter();
 	}
 	spin_unlock(&con.lock);
+}
+
+int console_show(uint16_t id)
+{
+	struct vuart *u = (id < CONFIG_MAX_VM_NUM) ? vm_consoles[id] : NULL;
+
+	if (u == NULL) {
+		return -ENOENT;
+	}
+	spin_lock(&con.lock);
+	con.guest = u;
+	con.home = id;
+	spin_unlock(&con.lock);
+	return 0;
 }
 
 static void console_output(struct vuart *u)
@@ -250,11 +330,15 @@ static void console_output(struct vuart *u)
 		service();
 		return;
 	}
-	/* Nobody looks at this VM's console: its text is gone, so that it need not wait. */
-	while (vuart_take(u) >= 0) {
-		;
+	/* Nobody looks at this VM's console: it need not wait, its last screens are kept. */
+	if (vuart_is_full(u)) {
+		for (uint32_t i = 0U; i < KEEP_CHUNK; i++) {
+			(void)vuart_take(u);
+		}
 	}
 }
+
+static struct log_sink log_sink = {.kind = LOG_TO_CONSOLE, .write = log_write};
 
 static const struct vuart_console console = {
 	.attach = console_attach,
@@ -286,6 +370,7 @@ static int console_boot(void)
 	con.cpu = this_pcpu();
 	log_queue = boot_alloc(LOG_QUEUE, 64U);
 	report_before = flush;
+	log_sink_add(&log_sink);
 	vuart_console = &console;
 	if (uart_irq() != 0U) {
 		route_interrupt();

@@ -333,6 +333,11 @@ int vuart_take(struct vuart *u)
 	return c;
 }
 
+bool vuart_is_full(const struct vuart *u)
+{
+	return !has_room(&u->tx);
+}
+
 bool vuart_give(struct vuart *u, uint8_t c)
 {
 	bool room;
@@ -441,7 +446,7 @@ static int vuart_vm_init(struct vm *vm)
 		registers_reset(u);
 		u->live = true;
 		if (u->cfg->peer == VUART_PEER_CONSOLE) {
-			vuart_console->attach(u);
+			vuart_console->attach(vm, u);
 		}
 	}
 	return 0;

@@ -61,6 +61,10 @@ void report_puts(const char *s);
 void report_screen_lost(void); /* to a guest: the next line begins on a cleared screen */
 /* Called before such a line, if set: the console lets out what it has queued. */
 extern void (*report_before)(void);
+/* Who else gets that text: `REPORT_SINK(fn);` in a file of debug/. Any context, no lock. */
+typedef void (*report_sink_fn)(const char *s);
+#define REPORT_SINK(fn_)                                                                           \
+	static const report_sink_fn report_sink_##fn_ __used __section("hv_report_sinks") = (fn_)
 struct serial_config;
 const struct serial_config *report_serial(void); /* the port in use after uart= */
 

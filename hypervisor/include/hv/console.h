@@ -16,7 +16,7 @@ void uart_tx(uint8_t c);
 #define UART_RX_BREAK (-2)
 int uart_rx(void); /* a character, or one of the above */
 
-/* console.c: queue one line of the log, "\r\n" included, as a whole. Any CPU, any context. */
-void console_log(const char *line, uint32_t len);
+/* console.c: for the shell, on the console's CPU: VM `id` has the console now. -ENOENT: it has no vUART there. */
+int console_show(uint16_t id);
 
 #endif

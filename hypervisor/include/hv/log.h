@@ -25,6 +25,27 @@ void log_line(uint32_t level, const char *fmt, ...) __printf_fmt(2, 3);
 #define pr_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define pr_dbg(...)   log_line(LOG_DBG, __VA_ARGS__)
 
+/*
+ * Where lines go in a debug build (debug/log.c). Each kind of sink has a level; the shell's loglevel
+ * changes them. write() gets whole lines without their end, on any CPU in any context, several CPUs
+ * at once; it must not log, block, or wait for a lock that a logging CPU may hold.
+ */
+#define LOG_TO_CONSOLE 0U
+#define LOG_TO_MEM     1U
+#define LOG_TO_NPK     2U
+#define LOG_KINDS      3U
+
+struct log_sink {
+	uint32_t kind; /* LOG_TO_x */
+	void (*write)(uint32_t level, const char *line, uint32_t len);
+	struct log_sink *next; /* log.c's */
+};
+
+extern uint32_t log_levels[LOG_KINDS];
+
+/* At boot, from a unit: lines up to the level of s->kind go there from now on. */
+void log_sink_add(struct log_sink *s);
+
 /* The hypervisor's own invariant is broken: say which, stop this CPU and the others. */
 void panic(const char *fmt, ...) __printf_fmt(1, 2) __noreturn;
 

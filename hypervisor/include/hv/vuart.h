@@ -17,7 +17,7 @@ struct vuart;
  * none (a release) such a vUART is not created, and the port is the machine's own.
  */
 struct vuart_console {
-	void (*attach)(struct vuart *u); /* a VM with such a vUART has been created */
+	void (*attach)(struct vm *vm, struct vuart *u); /* a VM with such a vUART has been created */
 	void (*detach)(struct vuart *u);
 	/* The guest sent something, or looks for room that is not there. Own CPU, no lock held. */
 	void (*output)(struct vuart *u);
@@ -26,6 +26,9 @@ extern const struct vuart_console *vuart_console;
 
 /* For the other end, any CPU: the next character the guest sent, or -1. */
 int vuart_take(struct vuart *u);
+
+/* The guest waits until something is taken. */
+bool vuart_is_full(const struct vuart *u);
 
 /* The guest receives a character (or a break). False: no room, offer it again later. */
 bool vuart_give(struct vuart *u, uint8_t c);

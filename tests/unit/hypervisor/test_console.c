@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // links: hypervisor/debug/console.c hypervisor/debug/log.c hypervisor/debug/uart.c
-// links: hypervisor/guest/unit.c tests/fake/fake_machine.c tests/fake/fake_pool.c
-// links: tests/fake/fake_time.c
+// links: hypervisor/debug/shell.c hypervisor/debug/shell_line.c hypervisor/debug/mem_log.c
+// links: hypervisor/guest/unit.c hypervisor/lib/printf.c tests/fake/fake_machine.c
+// links: tests/fake/fake_pool.c tests/fake/fake_string.c tests/fake/fake_time.c
 /*
- * The shared serial line: a UART that takes 16 characters at a time, a guest that sends, the log.
+ * The shared serial line: a UART that takes 16 characters at a time, guests that send, the log, and
+ * the shell, which is the real one.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,18 +20,24 @@
 #include "fake_machine.h"
 #include "hv/acpi.h"
 #include "hv/boot.h"
+#include "hv/console.h"
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
+#include "hv/shell.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
+#include "hv/vm.h"
 #include "hv/vm_config.h"
 #include "hv/vuart.h"
 #include "lib/string.h"
+#include "config.h"
 
 #define PORT 0x3F8U
 
 void (*report_before)(void);
+const struct board_config board_config = {.name = "test", .scenario = "none"};
+struct vm *vms;
 const struct vuart_console *vuart_console;
 
 static struct serial_config serial = {.type = SERIAL_PIO, .base = PORT, .irq = 4, .reg_size = 1};
@@ -48,7 +56,15 @@ static char guest_got[64];
 static uint32_t guest_room, breaks;
 
 static struct vuart *const guest = (struct vuart *)0x1000, *const other = (struct vuart *)0x2000;
-static uint32_t other_taken;
+static const char *other_text;
+static bool other_full;
+static struct vm slots[CONFIG_MAX_VM_NUM];
+static struct vm *const guest_vm = &slots[0], *const other_vm = &slots[3];
+
+struct vm *vm_by_id(uint16_t id)
+{
+	return id < CONFIG_MAX_VM_NUM ? &slots[id] : NULL;
+}
 
 const struct serial_config *report_serial(void)
 {
@@ -73,13 +89,6 @@ void report(const char *fmt, ...)
 {
 	(void)fmt;
 	strcat(direct, "report");
-}
-
-int string_to_u64(const char *str, const char **end, uint64_t *val)
-{
-	(void)end;
-	*val = (uint64_t)(*str - '0');
-	return *str >= '0' && *str <= '9' ? 0 : -1;
 }
 
 void panic(const char *fmt, ...)
@@ -126,10 +135,16 @@ void timer_arm(struct timer *t, uint64_t deadline)
 
 int vuart_take(struct vuart *u)
 {
-	if (u == other)
-		return other_taken++ < 5 ? 'o' : -1;
-	assert_ptr_equal(u, guest);
-	return *guest_text != '\0' ? (uint8_t)*guest_text++ : -1;
+	const char **text = (u == guest) ? &guest_text : &other_text;
+
+	assert_true(u == guest || u == other);
+	return **text != '\0' ? (uint8_t)*(*text)++ : -1;
+}
+
+bool vuart_is_full(const struct vuart *u)
+{
+	assert_ptr_equal(u, other);
+	return other_full;
 }
 
 bool vuart_give(struct vuart *u, uint8_t c)
@@ -164,7 +179,7 @@ static uint32_t uart(uint16_t port, uint32_t width, bool write, uint32_t val)
 			incoming_break = false;
 			return 0;
 		}
-		return (uint8_t)*incoming++;
+		return (uint8_t)(*incoming++ & 0x7F); /* 0x80: a character that is 0 */
 	case UART_IER:
 		ier = (uint8_t)val;
 		return 0;
@@ -197,7 +212,9 @@ static int boot(void)
 static int group_setup(void **state)
 {
 	(void)state;
-	incoming = guest_text = "";
+	incoming = guest_text = other_text = "";
+	for (uint16_t i = 0; i < CONFIG_MAX_VM_NUM; i++)
+		slots[i].id = i;
 	return boot();
 }
 
@@ -205,12 +222,13 @@ static int setup(void **state)
 {
 	(void)state;
 	fake_cpu = 0;
-	incoming = guest_text = "";
+	incoming = guest_text = other_text = "";
 	incoming_break = false;
 	forced_room = 0;
 	memset(guest_got, 0, sizeof(guest_got));
 	guest_room = 64;
-	breaks = other_taken = 0;
+	breaks = 0;
+	other_full = false;
 	for (uint32_t i = 0; i < 10000; i++) { /* what a test before left in the queue */
 		uint32_t before = wired;
 
@@ -218,10 +236,13 @@ static int setup(void **state)
 		if (wired == before)
 			break;
 	}
+	vuart_console->attach(guest_vm, guest);
+	(void)console_show(0);
+	guest_text = "\n"; /* behind the shell's prompt */
+	tick();
 	fifo = wired = 0;
 	memset(wire, 0, sizeof(wire));
 	memset(direct, 0, sizeof(direct));
-	vuart_console->attach(guest);
 	return 0;
 }
 
@@ -229,6 +250,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	vuart_console->detach(guest);
+	vuart_console->detach(other);
 	return 0;
 }
 
@@ -305,23 +327,106 @@ static void test_input(void **state)
 	guest_room = 64;
 	tick();
 	assert_string_equal(guest_got, "ls\nabc");
+	/* it may be the first half of the way to the shell: what follows tells, or that nothing does */
 	incoming_break = true;
 	tick();
+	assert_int_equal(breaks, 0);
+	incoming = "x";
+	tick();
 	assert_int_equal(breaks, 1);
+	assert_string_equal(guest_got, "ls\nabcx");
+	incoming_break = true;
+	tick();
+	due += us_to_tsc(2100000);
+	tick();
+	assert_int_equal(breaks, 2);
+	incoming = "e";
+	tick();
+	assert_string_equal(guest_got, "ls\nabcxe");
 }
 
-/* Another VM with a console nobody looks at is not held up. */
+static void ticks(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		tick();
+}
+
+/* Another VM with a console nobody looks at is not held up: it forgets its oldest text. */
 static void test_other_guest(void **state)
 {
+	char text[201];
+
 	(void)state;
-	vuart_console->attach(other);
+	memset(text, 'o', sizeof(text) - 1);
+	text[200] = '\0';
+	other_text = text;
+	vuart_console->attach(other_vm, other);
 	vuart_console->output(other);
-	assert_int_equal(other_taken, 6);
+	assert_int_equal(strlen(other_text), 200);
+	other_full = true;
+	vuart_console->output(other);
+	assert_int_equal(strlen(other_text), 136);
 	assert_int_equal(wired, 0);
+	/* what is left is shown when somebody looks */
+	assert_int_equal(console_show(3), 0);
+	ticks(20);
+	assert_int_equal(wired, 136);
+	assert_int_equal(console_show(2), -2);
+	assert_int_equal(console_show(0), 0);
 	vuart_console->detach(other);
+	assert_int_equal(console_show(3), -2);
 	guest_text = "x";
 	vuart_console->output(guest);
-	assert_string_equal(wire, "x");
+	assert_memory_equal(&wire[136], "x", 2);
+}
+
+/* Both ways to the shell; there, typing is the shell's; and back to the guest. */
+static void test_leave_and_return(void **state)
+{
+	(void)state;
+	for (uint32_t way = 0; way < 2; way++) {
+		wired = 0;
+		memset(wire, 0, sizeof(wire));
+		incoming_break = way == 0;
+		tick();
+		incoming = way == 0 ? "enonsense\r" : "\x80nonsense\r";
+		tick();
+		guest_text = "not shown now\n";
+		ticks(30);
+		assert_string_equal(guest_got, "");
+		assert_int_equal(breaks, 0);
+		assert_non_null(strstr(wire, "Entering ACRN Shell"));
+		assert_non_null(strstr(wire, "ACRN:\\>nonsense\r\nnonsense: no such command"));
+		assert_null(strstr(wire, "not shown"));
+		pr_err("in the shell");
+		ticks(20);
+		assert_non_null(strstr(wire, "in the shell\r\n"));
+		assert_int_equal(console_show(0), 0);
+		ticks(10);
+		assert_non_null(strstr(wire, "not shown now"));
+	}
+}
+
+/* A VM that comes back gets the console back, unless the user went away. */
+static void test_return_of_vm(void **state)
+{
+	(void)state;
+	vuart_console->detach(guest);
+	ticks(20);
+	assert_non_null(strstr(wire, "ACRN:\\>"));
+	vuart_console->attach(guest_vm, guest);
+	incoming = "a";
+	tick();
+	assert_string_equal(guest_got, "a");
+	incoming = "\x80";
+	tick();
+	vuart_console->detach(guest);
+	vuart_console->attach(guest_vm, guest);
+	incoming = "b";
+	tick();
+	assert_string_equal(guest_got, "a");
+	incoming = "\b"; /* the shell keeps what is typed for the next time */
+	tick();
 }
 
 /* Another CPU: it may use an idle UART, but never touches the boot CPU's timer. */
@@ -401,6 +506,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_guest, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_leave_and_return, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_return_of_vm, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),

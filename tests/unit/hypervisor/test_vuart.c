@@ -76,8 +76,9 @@ int vintr_set_gsi(struct vm *v, uint32_t gsi, uint32_t op)
 	return 0;
 }
 
-static void attach(struct vuart *u)
+static void attach(struct vm *of, struct vuart *u)
 {
+	assert_true(of == &vm[0] || of == &vm[1]);
 	attached = u;
 }
 
