@@ -43,6 +43,10 @@ class ServiceVmBoots(TargetTest):
         # Does it start its second processor by INIT and SIPI?
         self.boot(cpus=2)
 
+    def test_eight_cpus(self) -> None:
+        # And seven more?
+        self.boot(cpus=8)
+
     def test_multiboot1(self) -> None:
         # Does the ELF image boot by multiboot 1?
         self.boot(image="acrn.32.out", multiboot=1)

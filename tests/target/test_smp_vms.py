@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""User VMs with several processors: shared with others, and given up by the Service VM."""
+
+import re
+
+from tests.run.target import BROKEN, TargetTest
+
+DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio"
+LINUX = '-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/cpus"'
+
+# Two SMP guests and the Service VM share four processors; then Linux does with it; then two
+# processors are given up, and Linux has these.
+LAUNCH = f"""\
+for vm in one two; do
+	{DM} -k /data/smp.bzimage $vm </dev/null >/data/$vm.log 2>&1 &
+done
+for vm in one two; do
+	tries=300
+	until grep -q 'smp done' /data/$vm.log || [ $tries = 0 ]; do
+		sleep 1
+		tries=$((tries - 1))
+	done
+	sed "s/^smp/$vm/" /data/$vm.log
+done
+kill %1 %2
+wait %1 %2
+{DM} {LINUX} shared
+for cpu in 2 3; do
+	echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+	echo $cpu >/sys/devices/virtual/misc/acrn_hsm/remove_cpu
+done
+echo "left: $(cat /sys/devices/system/cpu/online)"
+{DM} {LINUX} --cpu_affinity 2,3 own &
+/bin/busy 0 1
+wait $!
+echo "own: acrn-dm ended with status $?"
+/bin/busy 0 1
+"""
+
+# Each of these processors does some work, bound to it.
+BUSY = """\
+for cpu; do
+	taskset -c $cpu sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; \
+		echo "busy on $(cut -d " " -f 39 /proc/self/stat)"' &
+done
+wait
+"""
+
+CPUS = """\
+cpus=$(nproc)
+echo "online: $(cat /sys/devices/system/cpu/online), $(grep -c ^processor /proc/cpuinfo) in cpuinfo"
+/bin/busy $(seq 0 $((cpus - 1)))
+"""
+
+
+class SmpVms(TargetTest):
+    """One boot with four processors."""
+
+    LIMIT = 900
+
+    def test_smp_vms(self) -> None:
+        # Do VMs with four processors work while they share them, and where processors go from
+        # the Service VM to another VM, do both go on?
+        vm = self.service_vm(LAUNCH, cpus=CPUS, busy=BUSY)
+        vm.service_files.append((self.script("busy", BUSY), "/bin/busy"))
+        vm.user_disk_mb = 0
+        vm.disk_files.append((self.guest("smp"), "/smp.bzimage"))
+        session = self.boot_service_vm(vm, cpus=4)
+        failed = BROKEN + "|launch ended"
+        session.expect("service-vm: up, .* 4 CPUs", 100, failed)
+        for name in ("one", "two"):
+            session.expect(f"^{name}: 4 CPUs", 300, failed)
+            session.expect(f"^{name} done, 0 wrong", 100, failed)
+        session.expect("^online: 0-3, 4 in cpuinfo", 100, failed)
+        for number in (2, 3):
+            session.expect(f"gave up its processor with APIC id {number}$", 60, failed)
+        session.expect("^left: 0-1$", 60, failed)
+        session.expect("^online: 0-1, 2 in cpuinfo", 100, failed)
+        session.expect("^own: acrn-dm ended with status 0", 100, failed)
+        session.wait_end(60)
+        # In the VM with four, twice in what is left of the Service VM, in the VM with two.
+        for cpu, times in enumerate([4, 4, 1, 1]):
+            self.assertEqual(len(re.findall(f"^busy on {cpu}$", session.text, re.MULTILINE)), times)
