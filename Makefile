@@ -14,13 +14,16 @@ QUIET		:= --no-print-directory
 # Builds started for run, test and bench use all processors, unless -j says otherwise.
 PARALLEL	= $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell nproc)))
 
-all: hypervisor devicemodel
+all: hypervisor devicemodel manager
 
 hypervisor:
 	+@$(MAKE) $(QUIET) -C hypervisor $(SELECTION) all
 
 devicemodel:
 	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all
+
+manager:
+	+@$(MAKE) $(QUIET) -C misc/mngr O=$(O) all
 
 tests-unit:
 	+@$(MAKE) $(QUIET) -C tests/unit O=$(O) all
@@ -78,10 +81,10 @@ menuconfig:
 	@misc/config/menuconfig.sh $(BOARD) $(SCENARIO)
 
 clean:
-	rm -rf $(O)/hypervisor $(O)/devicemodel $(O)/tests $(O)/image
+	rm -rf $(O)/hypervisor $(O)/devicemodel $(O)/misc $(O)/tests $(O)/image
 
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
+.PHONY: all hypervisor devicemodel manager tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
 	profile release-and-guests footprint menuconfig clean help

@@ -7,7 +7,8 @@
  * the vCPU runs on the moment it sees COMPLETE, and a second writer could then
  * complete its next request.
  *
- * No lock. The page is written by hypervisor and HSM only, never by the guest.
+ * The page is written by hypervisor and HSM only, never by the guest, and needs no lock.
+ * call_lock covers the one call of another thread that waits to be made on this one.
  */
 #include "ioreq.h"
 
@@ -32,10 +33,23 @@
 #define KICK_RETRY_NS 5000000U
 
 struct ioreq {
+	struct vm *vm;
 	struct acrn_io_request_buffer *page;
 	pthread_t thread;
 	atomic_bool waiting; /* the loop runs, and may be blocked in the driver */
 	struct mevent *retry;
+	pthread_mutex_t call_lock;
+	pthread_cond_t call_done;
+	_Atomic(struct call *) call; /* not begun yet, or NULL */
+	bool closed;		     /* the loop will not run again */
+};
+
+/* On the stack of ioreq_call(). */
+struct call {
+	int (*fn)(void *arg);
+	void *arg;
+	int result;
+	bool done;
 };
 
 static void on_signal(int sig)
@@ -44,18 +58,21 @@ static void on_signal(int sig)
 }
 
 /*
- * The signal may arrive between the loop's look at the power state and its call
- * into the driver, and would then wake nobody: repeat until the loop has left.
+ * The signal may arrive between the loop's look at what is asked of it and its call into the
+ * driver, and would then wake nobody: repeat until the loop has seen all.
  */
 static void retry_kick(void *arg, unsigned int events)
 {
 	struct ioreq *ioreq = arg;
 
 	(void)events;
-	if (atomic_load(&ioreq->waiting))
+	pthread_mutex_lock(&ioreq->call_lock);
+	if (atomic_load(&ioreq->waiting) &&
+	    (power_pending(ioreq->vm) != POWER_NONE || atomic_load(&ioreq->call)))
 		pthread_kill(ioreq->thread, SIGUSR1);
 	else
 		mevent_timer_set(ioreq->retry, 0, 0);
+	pthread_mutex_unlock(&ioreq->call_lock);
 }
 
 int ioreq_create(struct vm *vm)
@@ -68,6 +85,9 @@ int ioreq_create(struct vm *vm)
 	if (!ioreq)
 		return -ENOMEM;
 	vm->ioreq = ioreq;
+	ioreq->vm = vm;
+	pthread_mutex_init(&ioreq->call_lock, NULL);
+	pthread_cond_init(&ioreq->call_done, NULL);
 	page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page != MAP_FAILED)
 		ioreq->page = page;
@@ -90,6 +110,8 @@ void ioreq_destroy(struct vm *vm)
 	mevent_delete(ioreq->retry, true);
 	if (ioreq->page)
 		munmap(ioreq->page, PAGE_BYTES);
+	pthread_cond_destroy(&ioreq->call_done);
+	pthread_mutex_destroy(&ioreq->call_lock);
 	free(ioreq);
 	vm->ioreq = NULL;
 }
@@ -99,14 +121,62 @@ void *ioreq_page(const struct vm *vm)
 	return vm->ioreq->page;
 }
 
+/* call_lock held, or retry_kick() could end the repetition that begins here. */
+static void kick(struct ioreq *ioreq)
+{
+	if (!atomic_load(&ioreq->waiting))
+		return;
+	pthread_kill(ioreq->thread, SIGUSR1);
+	mevent_timer_set(ioreq->retry, KICK_RETRY_NS, KICK_RETRY_NS);
+}
+
 void ioreq_kick(struct vm *vm)
 {
 	struct ioreq *ioreq = vm->ioreq;
 
 	if (!atomic_load(&ioreq->waiting) || pthread_equal(ioreq->thread, pthread_self()))
 		return;
-	pthread_kill(ioreq->thread, SIGUSR1);
-	mevent_timer_set(ioreq->retry, KICK_RETRY_NS, KICK_RETRY_NS);
+	pthread_mutex_lock(&ioreq->call_lock);
+	kick(ioreq);
+	pthread_mutex_unlock(&ioreq->call_lock);
+}
+
+int ioreq_call(struct vm *vm, int (*fn)(void *arg), void *arg)
+{
+	struct ioreq *ioreq = vm->ioreq;
+	struct call call = {.fn = fn, .arg = arg, .result = -ESHUTDOWN};
+
+	pthread_mutex_lock(&ioreq->call_lock);
+	atomic_store(&ioreq->call, &call);
+	kick(ioreq);
+	while (!call.done && !(ioreq->closed && atomic_load(&ioreq->call)))
+		pthread_cond_wait(&ioreq->call_done, &ioreq->call_lock);
+	atomic_store(&ioreq->call, NULL);
+	pthread_mutex_unlock(&ioreq->call_lock);
+	return call.result;
+}
+
+/* Without the lock, which the event loop needs for its next kick. */
+static void make_call(struct ioreq *ioreq)
+{
+	struct call *call = atomic_exchange(&ioreq->call, NULL);
+	int result = call->fn(call->arg);
+
+	pthread_mutex_lock(&ioreq->call_lock);
+	call->result = result;
+	call->done = true;
+	pthread_cond_broadcast(&ioreq->call_done);
+	pthread_mutex_unlock(&ioreq->call_lock);
+}
+
+void ioreq_close_calls(struct vm *vm)
+{
+	struct ioreq *ioreq = vm->ioreq;
+
+	pthread_mutex_lock(&ioreq->call_lock);
+	ioreq->closed = true;
+	pthread_cond_broadcast(&ioreq->call_done);
+	pthread_mutex_unlock(&ioreq->call_lock);
 }
 
 static bool valid_size(uint64_t size, unsigned int max)
@@ -204,6 +274,8 @@ int ioreq_loop(struct vm *vm)
 	ioreq->thread = pthread_self();
 	atomic_store(&ioreq->waiting, true);
 	while (!err && power_pending(vm) == POWER_NONE) {
+		if (atomic_load_explicit(&ioreq->call, memory_order_relaxed))
+			make_call(ioreq);
 		err = hsm_wait_ioreq(vm->hsm);
 		if (err == -EINTR)
 			err = 0;

@@ -3,7 +3,7 @@
  * acrn-dm: the device model of one User VM. This file is the table of contents:
  * parse, create, boot, run, tear down. The main thread serves the guest's I/O
  * requests; the thread "dm-events" runs the event loop of timers and
- * descriptors, signals among them.
+ * descriptors, signals among them; "dm-monitor" answers other programs.
  *
  * Exit status: 0 the guest powered off or a signal ended it, 1 the VM could not
  * be made or broke, 2 the command line is wrong, other: what the guest wrote to
@@ -17,6 +17,7 @@
 #include "iothread.h"
 #include "log.h"
 #include "mevent.h"
+#include "monitor.h"
 #include "options.h"
 #include "power.h"
 #include "vm.h"
@@ -66,8 +67,10 @@ static int run(struct vm *vm)
 	vm->loop = iothread_loop(events);
 	if (vm_create(vm) == 0) {
 		ev = mevent_add(vm->loop, signals.fd, MEVENT_READ, on_signal, &signals);
-		if (ev && vm_boot(vm) == 0)
+		if (ev && monitor_create(vm, MONITOR_FOLDER) == 0 && vm_boot(vm) == 0 &&
+		    monitor_start(vm) == 0)
 			status = vm_run(vm);
+		monitor_destroy(vm);
 		mevent_delete(ev, true);
 		vm_destroy(vm);
 	} else if (vm->misused) {

@@ -49,7 +49,6 @@ static const struct option_def absent[] = {
 	{.long_name = "windows"},
 	{.long_name = "ssram", .arg = "regions"},
 	{.long_name = "intr_monitor", .arg = "settings"},
-	{.long_name = "cmd_monitor", .arg = "path"},
 	{.long_name = "logger_setting", .arg = "settings"},
 	{.long_name = "iasl", .arg = "path"},
 	{.long_name = "enable_trusty"},

@@ -191,16 +191,15 @@ out:
 
 int vm_run(struct vm *vm)
 {
-	for (;;) {
-		int err = ioreq_loop(vm);
+	int err = 0;
 
+	while (!err && power_pending(vm) != POWER_OFF) {
+		err = ioreq_loop(vm);
 		if (!err && power_pending(vm) == POWER_RESET)
 			err = reset(vm);
-		if (power_pending(vm) == POWER_OFF)
-			return power_status(vm);
-		if (err)
-			return 1;
 	}
+	ioreq_close_calls(vm);
+	return power_pending(vm) == POWER_OFF ? power_status(vm) : 1;
 }
 
 /*

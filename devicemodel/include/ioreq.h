@@ -19,6 +19,15 @@ void ioreq_destroy(struct vm *vm);
  */
 int ioreq_loop(struct vm *vm);
 
+/*
+ * Have fn(arg) called on the thread of ioreq_loop(), between two requests of the guest, and wait
+ * for it: what it returns, or -ESHUTDOWN when the VM has ended first. One other thread at a time,
+ * never from a callback of vm->loop.
+ */
+int ioreq_call(struct vm *vm, int (*fn)(void *arg), void *arg);
+/* The loop runs no more: ioreq_call() fails from now on. */
+void ioreq_close_calls(struct vm *vm);
+
 /* Make ioreq_loop() look at the power state now. Any thread. */
 void ioreq_kick(struct vm *vm);
 

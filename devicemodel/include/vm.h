@@ -59,6 +59,7 @@ struct vm_config {
 	const char *bootargs;  /* or NULL */
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
 	bool debugexit;
+	const char *cmd_monitor; /* path of a socket for commands, or NULL */
 	struct pci_slot slots[VM_MAX_SLOTS];
 	unsigned int slot_count;
 	const char *com[VM_COM_PORTS]; /* chardev.h specs of com1..com4, or NULL */
@@ -69,6 +70,7 @@ struct hsm;
 struct io_space;
 struct ioreq;
 struct mevent_loop;
+struct monitor;
 struct pci_bus;
 struct platform;
 struct power;
@@ -89,6 +91,7 @@ struct vm {
 	struct platform *platform; /* platform.h */
 	struct power *power;	   /* power.h */
 	struct ioreq *ioreq;	   /* ioreq.h */
+	struct monitor *monitor;   /* monitor.h; NULL before it is made */
 };
 
 /*

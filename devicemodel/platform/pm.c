@@ -12,6 +12,7 @@
 
 #include "acpi.h"
 #include "log.h"
+#include "monitor.h"
 #include "pio.h"
 #include "platform.h"
 #include "power.h"
@@ -74,10 +75,12 @@ static void control_write(void *arg, uint64_t offset, unsigned int size, uint64_
 	pm->control = (uint16_t)((pm->control & ~mask) | (written & mask));
 	if (!(written & CONTROL_SLP_EN))
 		return;
-	if (CONTROL_TYPE(pm->control) == ACPI_S5_TYPE)
+	if (CONTROL_TYPE(pm->control) == ACPI_S5_TYPE) {
 		power_request(pm->vm, POWER_OFF, 0);
-	else
+		monitor_event_poweroff(pm->vm);
+	} else {
 		log_guest("sleep type %u: there is only S5", CONTROL_TYPE(pm->control));
+	}
 }
 
 static const struct io_ops control_ops = {.read = control_read, .write = control_write};

@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "hsm.h"
 #include "mevent.h"
+#include "monitor.h"
 #include "pio.h"
 #include "platform.h"
 #include "vm.h"
@@ -134,6 +135,7 @@ static void take_time(struct rtc *rtc)
 		.tm_mon = decode(rtc, reg[REG_MONTH]) - 1,
 		.tm_year = decode(rtc, reg[REG_CENTURY]) * 100 + decode(rtc, reg[REG_YEAR]) - 1900,
 	};
+	int64_t last = now(rtc);
 	int64_t time;
 
 	time = timegm(&tm);
@@ -141,7 +143,9 @@ static void take_time(struct rtc *rtc)
 		time = TIME_MIN;
 	if (time > TIME_MAX)
 		time = TIME_MAX;
-	rtc->offset += time - now(rtc);
+	rtc->offset += time - last;
+	if (time != last)
+		monitor_event_rtc(rtc->vm, time - last, last);
 }
 
 static bool is_time(unsigned int index)

@@ -4,7 +4,9 @@
  * it before the C library (LD_PRELOAD). The VM it makes powers off at its first chance.
  *
  *   FAKE_HSM=new|old   the driver answers, or knows no request (ENOTTY)
- *   FAKE_LOG=file      gets a letter a request: C create, M memory, S start, P pause, D destroy
+ *   FAKE_LOG=file      gets a letter a request: C create, M memory, S start, P pause, R reset,
+ *                      D destroy
+ *   FAKE_LIVE=1        the VM never asks for anything: it runs until somebody ends it
  *   FAKE_READ_ONLY=path, FAKE_MEMINFO=file    a file that is on a read-only file system, and
  *                      what is read in place of /proc/meminfo
  */
@@ -98,6 +100,8 @@ static int answer(unsigned long code, void *arg)
 		note('S');
 		break;
 	case ACRN_IOCTL_ATTACH_IOREQ_CLIENT:
+		if (getenv("FAKE_LIVE"))
+			return pause();
 		power_off();
 		break;
 	case ACRN_IOCTL_NOTIFY_REQUEST_FINISH:
@@ -105,6 +109,9 @@ static int answer(unsigned long code, void *arg)
 		break;
 	case ACRN_IOCTL_PAUSE_VM:
 		note('P');
+		break;
+	case ACRN_IOCTL_RESET_VM:
+		note('R');
 		break;
 	case ACRN_IOCTL_DESTROY_VM:
 		note('D');

@@ -4,6 +4,7 @@ CPPFLAGS_devicemodel := -D_GNU_SOURCE -I$(TOP)/devicemodel/include -I$(TOP)/devi
 	-I$(TOP)/devicemodel/pci -I$(TOP)/tests/unit/devicemodel -I$(TOP)/tests/fake/include -I$(OUT)/gen \
 	-I$(TOP)/tests/target/guest
 CFLAGS_devicemodel := -std=c11
+LDLIBS_devicemodel := -ljansson
 
 # options.c prints the version; the tests have their own.
 $(OUT)/gen/version.h:
@@ -16,7 +17,7 @@ $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
 SET_devicemodel_stopped := \
 	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c hugepage.c meminfo.c mevent.c iothread.c \
 		ioreq.c power.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
-		chardev.c) \
+		chardev.c monitor.c server.c request.c) \
 	$(filter-out devicemodel/platform/clock.c,$(patsubst $(TOP)/%,%, \
 		$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \
 		$(TOP)/devicemodel/platform/*.c))) \

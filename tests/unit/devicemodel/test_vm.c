@@ -20,6 +20,7 @@
 #include "bzimage.h"
 #include "dm_machine.h"
 #include "fake_hsm.h"
+#include "ioreq.h"
 #include "power.h"
 
 #define RD ACRN_IOREQ_DIR_READ
@@ -264,6 +265,41 @@ static void test_kick(void **state)
 	pthread_join(thread, NULL);
 }
 
+static pthread_t caller;
+static int call_results[2];
+
+static int called(void *arg)
+{
+	assert_true(pthread_equal(pthread_self(), *(pthread_t *)arg));
+	power_off(); /* as a device may, from within */
+	return 42;
+}
+
+static void *call_twice(void *arg)
+{
+	while (!atomic_load(&in_driver))
+		usleep(100);
+	call_results[0] = ioreq_call(&machine, called, arg);
+	call_results[1] = ioreq_call(&machine, called, arg);
+	return NULL;
+}
+
+/* What if another thread has work for the loop: while it is asleep, and when it has ended? */
+static void test_call(void **state)
+{
+	pthread_t self = pthread_self();
+
+	(void)state;
+	atomic_store(&in_driver, false);
+	fake_hsm_idle = sleep_in_driver;
+	assert_int_equal(vm_boot(&machine), 0);
+	pthread_create(&caller, NULL, call_twice, &self);
+	assert_int_equal(vm_run(&machine), 0);
+	pthread_join(caller, NULL);
+	assert_int_equal(call_results[0], 42);
+	assert_int_equal(call_results[1], -ESHUTDOWN);
+}
+
 /* What if the driver fails while the VM runs? */
 static void test_driver_fails(void **state)
 {
@@ -329,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pm1_event, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_power_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_call, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_driver_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_create_fails, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_boot_fails, setup, teardown),
