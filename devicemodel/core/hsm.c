@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 
 #define CREATE_TRIES	   10
 #define CREATE_INTERVAL_NS 500000000L
+#define CREATE_STACK	   16384
 
 struct hsm {
 	int fd;
@@ -56,13 +60,43 @@ static int request(const struct hsm *hsm, unsigned long code, const void *payloa
 	return ioctl(hsm->fd, code, payload) < 0 ? -errno : 0;
 }
 
+struct creation {
+	int fd;
+	struct acrn_vm_creation *req;
+};
+
+static int create(void *arg)
+{
+	const struct creation *c = arg;
+
+	(void)setsid(); /* no signal to our process group is meant for it */
+	return ioctl(c->fd, ACRN_IOCTL_CREATE_VM, c->req) < 0 ? errno : 0;
+}
+
+/*
+ * The driver starts a kernel thread for the VM, which fails if its caller is being killed, and it
+ * stumbles over that later: Linux's log then has a "BUG". So another process makes the request. It
+ * shares our memory; if we are killed meanwhile it is the last to close the driver, and the VM goes.
+ */
+static int create_unkillable(const struct hsm *hsm, struct acrn_vm_creation *req)
+{
+	static _Alignas(16) uint8_t stack[CREATE_STACK];
+	struct creation c = {.fd = hsm->fd, .req = req};
+	pid_t child = clone(create, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &c);
+	int status;
+
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -errno;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
 int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 {
 	const struct timespec interval = {.tv_nsec = CREATE_INTERVAL_NS};
 	int err = -EINVAL;
 
 	for (int i = 0; i < CREATE_TRIES; i++) {
-		err = request(hsm, ACRN_IOCTL_CREATE_VM, req);
+		err = create_unkillable(hsm, req);
 		if (!err || err == -ENOTTY)
 			break;
 		nanosleep(&interval, NULL);

@@ -2,17 +2,20 @@
 /*
  * Huge pages for guest memory on a system whose administrator reserved none: while a loan lasts,
  * the kernel may make that many more of them on demand. They go back to ordinary memory when
- * their mapping does, even if this program is killed.
+ * their mapping does, and the loan ends, even if this program is killed.
  */
 #ifndef DM_HUGEPAGE_H
 #define DM_HUGEPAGE_H
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #define HUGEPAGE_LIMIT "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
 
 struct hugepage_loan {
 	int fd; /* -1: no loan */
+	int end; /* of the pipe that tells the keeper when the loan is over */
+	pid_t keeper;
 	unsigned long old;
 };
 

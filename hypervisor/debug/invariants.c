@@ -216,6 +216,16 @@ static void check_all(void)
 	}
 }
 
+static uint32_t live_vms(void)
+{
+	uint32_t live = 0U;
+
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		live += vm_is_live(&vms[i]) ? 1U : 0U;
+	}
+	return live;
+}
+
 bool invariants_run(struct vm *held)
 {
 	uint16_t locked = 0U;
@@ -228,7 +238,8 @@ bool invariants_run(struct vm *held)
 	if (locked == CONFIG_MAX_VM_NUM) {
 		check_all();
 		if (broken == 0U) {
-			pr_info("invariants hold");
+			pr_info("invariants hold: %u VMs, %u pages in use", live_vms(),
+				page_pool.used);
 		}
 	}
 	while (locked-- > 0U) {

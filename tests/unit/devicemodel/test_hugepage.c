@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -84,6 +86,29 @@ static void test_two(void **state)
 	assert_int_equal(read_file(), 16);
 }
 
+/* What if the borrower is killed? */
+static void test_killed(void **state)
+{
+	struct hugepage_loan loan;
+	pid_t child;
+	int status;
+
+	(void)state;
+	write_file("16\n");
+	child = fork();
+	if (child == 0) {
+		hugepage_borrow(&loan, path, 64);
+		_exit(read_file() == 80 && kill(getpid(), SIGKILL) == 0);
+	}
+	waitpid(child, &status, 0);
+	assert_true(WIFSIGNALED(status));
+	hugepage_borrow(&loan, path, 5); /* after the dead one's */
+	assert_int_equal(loan.old, 16);
+	assert_int_equal(read_file(), 21);
+	hugepage_return(&loan);
+	assert_int_equal(read_file(), 16);
+}
+
 /* What if there is no such file, or it is empty? */
 static void test_absent(void **state)
 {
@@ -104,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_loan),
 		cmocka_unit_test(test_two),
+		cmocka_unit_test(test_killed),
 		cmocka_unit_test(test_absent),
 	};
 	int failed;
