@@ -5,6 +5,9 @@
 #include "acrn/hypercall.h"
 #include "hv/vm.h"
 
+struct io_access;
+struct sbuf;
+
 /*
  * What the files of service_vm/ share. A hypercall's handler runs on the calling vCPU's CPU; the
  * result goes to RAX. With a target the VM named by the first argument is live, belongs to the
@@ -57,6 +60,23 @@ int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1,
 int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,
 				 uint64_t arg2);
 bool ioreq_ready(const struct vm *vm); /* the shared page is there */
+/* io_fallback of a User VM: its device model answers. Blocks the vCPU. */
+void ioreq_forward(struct vcpu *vcpu, struct io_access *io);
+/* The Service VM is to look at what it shares with this User VM. */
+void ioreq_upcall(const struct vm *vm);
 void ioreq_set_upcall(uint8_t vector);
+
+/* sbuf.c */
+int64_t hc_setup_sbuf(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
+/* asyncio.c */
+int64_t hc_asyncio_assign(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+int64_t hc_asyncio_deassign(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+/* Any CPU. *ring is copied; without a header: none any more. */
+void asyncio_set_ring(struct vm *vm, const struct sbuf *ring);
+
+/* vm_event.c */
+void vm_event_set_ring(struct vm *vm, const struct sbuf *ring); /* the same */
+void vm_event_send(struct vm *vm, uint32_t type);		/* ACRN_VM_EVENT_x; any CPU */
 
 #endif

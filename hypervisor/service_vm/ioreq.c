@@ -64,9 +64,9 @@ static void fill(struct acrn_io_request *s, const struct io_access *io, bool pol
 	atomic_set32(&s->processed, ACRN_IOREQ_PENDING);
 }
 
-static void upcall(const struct vm *service)
+void ioreq_upcall(const struct vm *vm)
 {
-	service->vintr->post(service->vcpus[0], upcall_vector);
+	vm->owner->vintr->post(vm->owner->vcpus[0], upcall_vector);
 }
 
 /*
@@ -86,14 +86,14 @@ static void poll_round(struct vcpu *vcpu)
 	irq_disable();
 }
 
-static void forward(struct vcpu *vcpu, struct io_access *io)
+void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 {
 	struct vm_ioreq *ioreq = vcpu->vm->ioreq;
 	struct acrn_io_request *s = &ioreq->slots[vcpu->id];
 	uint64_t value;
 
 	fill(s, io, ioreq->polling);
-	upcall(vcpu->vm->owner);
+	ioreq_upcall(vcpu->vm);
 	while (atomic_read32(&s->processed) != ACRN_IOREQ_COMPLETE) {
 		if (ioreq->polling) {
 			poll_round(vcpu);
@@ -119,7 +119,8 @@ static void power_off(struct vcpu *vcpu)
 
 	pr_err("VM%u (%s): vCPU %u triple-faulted, the VM is powered off", vcpu->vm->id,
 	       vcpu->vm->name, vcpu->id);
-	forward(vcpu, &io);
+	vm_event_send(vcpu->vm, ACRN_VM_EVENT_TRIPLE_FAULT);
+	ioreq_forward(vcpu, &io);
 	for (;;) {
 		sched_block();
 	}
@@ -184,7 +185,7 @@ static int ioreq_vm_init(struct vm *vm)
 		return -ENOMEM;
 	}
 	vm->ioreq->polling = (vm->flags & GUEST_FLAG_IO_COMPLETION_POLLING) != 0U;
-	vm->io_fallback = forward;
+	vm->io_fallback = ioreq_forward;
 	vm->on_triple_fault = power_off;
 	return 0;
 }

@@ -28,7 +28,10 @@
 #define HC_SET_IRQLINE		 0x25U
 #define HC_SET_IOREQ_BUFFER	 0x30U
 #define HC_NOTIFY_REQUEST_FINISH 0x31U
+#define HC_ASYNCIO_ASSIGN	 0x32U
+#define HC_ASYNCIO_DEASSIGN	 0x33U
 #define HC_SET_MEMORY_REGIONS	 0x42U
+#define HC_SETUP_SBUF		 0x44U
 #define HC_SET_PTDEV_INTR	 0x53U
 #define HC_RESET_PTDEV_INTR	 0x54U
 #define HC_ASSIGN_PCIDEV	 0x55U
@@ -134,6 +137,29 @@ struct acrn_memory_regions {
 	uint64_t regions_gpa; /* of an array of struct acrn_memory_region */
 };
 
+/* HC_ASYNCIO_ASSIGN and _DEASSIGN: writes that go into the ring instead of a request. */
+#define ACRN_ASYNCIO_PIO  1U
+#define ACRN_ASYNCIO_MMIO 2U
+#define ACRN_ASYNCIO_MAX  64U
+
+struct acrn_asyncio_info {
+	uint32_t type; /* ACRN_ASYNCIO_x */
+	uint32_t match_data; /* not 0: only writes of `data` */
+	uint64_t addr;
+	uint64_t fd; /* the caller's own name for it */
+	uint64_t data;
+};
+
+/* Entries of the ring ACRN_SBUF_VM_EVENT (acrn/sbuf.h). */
+#define ACRN_VM_EVENT_RTC_CHANGE   0U
+#define ACRN_VM_EVENT_POWEROFF	   1U
+#define ACRN_VM_EVENT_TRIPLE_FAULT 2U
+
+struct acrn_vm_event {
+	uint32_t type; /* ACRN_VM_EVENT_x */
+	uint8_t data[28];
+};
+
 #define ACRN_PTDEV_IRQ_INTX 0U
 
 struct acrn_ptdev_irq {
@@ -191,6 +217,9 @@ _Static_assert(sizeof(struct acrn_msi_entry) == 16, "ABI");
 _Static_assert(sizeof(struct acrn_memory_region) == 32, "ABI");
 _Static_assert(sizeof(struct acrn_memory_regions) == 24, "ABI");
 _Static_assert(offsetof(struct acrn_memory_regions, regions_gpa) == 16, "ABI");
+_Static_assert(sizeof(struct acrn_asyncio_info) == 32, "ABI");
+_Static_assert(offsetof(struct acrn_asyncio_info, fd) == 16, "ABI");
+_Static_assert(sizeof(struct acrn_vm_event) == 32, "ABI");
 _Static_assert(sizeof(struct acrn_ptdev_irq) == 20, "ABI");
 _Static_assert(sizeof(struct acrn_pcidev) == 36, "ABI");
 _Static_assert(sizeof(struct acrn_mmiodev) == 104, "ABI");

@@ -20,7 +20,7 @@ SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_wal
 	tests/unit/hypervisor/guest_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.
 SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_mem.c hc_misc.c hc_vm.c \
-	hypercall.c ioreq.c) hypervisor/guest/unit.c $(SET_hypervisor_machine) \
+	asyncio.c hypercall.c ioreq.c sbuf.c vm_event.c) hypervisor/lib/sbuf.c hypervisor/guest/unit.c $(SET_hypervisor_machine) \
 	tests/unit/hypervisor/service_machine.c
 
 $(OUT)/gen-hv/config.h: $(TOP)/configs/boards/bochs.xml $(TOP)/configs/scenarios/bochs/shared.xml \

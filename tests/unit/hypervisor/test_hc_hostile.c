@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "service_machine.h"
+#include "acrn/sbuf.h"
 
 #define STRUCT 0x1000U /* where the caller's structures are */
 #define OTHER  0x3000U /* where they lead to */
@@ -74,6 +75,24 @@ static void device(uint64_t id)
 	memcpy(service_ram(STRUCT), &d, sizeof(d));
 }
 
+static void doorbell(uint64_t id)
+{
+	struct acrn_asyncio_info info = {.type = ACRN_ASYNCIO_PIO, .addr = 0x2000, .fd = 7};
+
+	(void)id;
+	memcpy(service_ram(STRUCT), &info, sizeof(info));
+}
+
+static void ring(uint64_t id)
+{
+	struct sbuf_header h = {.magic = SBUF_MAGIC, .ele_num = 100, .ele_size = 32};
+	struct acrn_sbuf_param p = {.sbuf_id = ACRN_SBUF_VM_EVENT, .gpa = 0x5000};
+
+	(void)id;
+	memcpy(service_ram(STRUCT), &p, sizeof(p));
+	memcpy(service_ram(0x5000), &h, sizeof(h));
+}
+
 static void zeros(uint64_t id)
 {
 	(void)id;
@@ -112,6 +131,9 @@ static const struct call {
 	{HC_SET_IRQLINE, ID, 0, nothing, {E, 0, 0, 0, E}, 2UL << 32 | 4},
 	{HC_SET_IOREQ_BUFFER, ID, 8, page_address, {E, 0, E, E, E}, 0},
 	{HC_NOTIFY_REQUEST_FINISH, ID, 0, nothing, {E, 0, 0, 0, E}, 1},
+	{HC_ASYNCIO_ASSIGN, ID, 32, doorbell, {E, 0, 0, 0, E}, 0},
+	{HC_ASYNCIO_DEASSIGN, ID, 32, doorbell, {E, -ENOENT, -ENOENT, -ENOENT, E}, 0},
+	{HC_SETUP_SBUF, ID, 16, ring, {E, 0, 0, 0, E}, 0},
 	{HC_SET_MEMORY_REGIONS, ID_INSIDE, 24, regions, {E, 0, 0, 0, E}, 0},
 	{HC_SET_PTDEV_INTR, ID, 20, zeros, {E, -ENODEV, -ENODEV, -ENODEV, E}, 0},
 	{HC_RESET_PTDEV_INTR, ID, 20, zeros, {E, -ENODEV, -ENODEV, -ENODEV, E}, 0},
