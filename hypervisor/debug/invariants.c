@@ -3,7 +3,7 @@
  * The checker of a debug build: what must hold whatever guests do. No EPT has a page of the
  * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and nobody else's; host mappings are writable or
  * executable, never both; pools have handed out what the VMs hold; no thread is in two run queues.
- * Called when a VM has been destroyed and before a reset. Never mends anything. Takes the lock of
+ * Called when a VM has been destroyed and before a reset or power-off. Never mends anything. Takes the lock of
  * every VM, but only where it is free: two checkers cannot wait for each other.
  */
 #include "hv/invariants.h"
@@ -31,7 +31,7 @@ static uint32_t broken;
 
 #define BROKEN(...)                                                                                \
 	do {                                                                                       \
-		pr_err("invariant broken: " __VA_ARGS__);                                          \
+		pr_fatal("invariant broken: " __VA_ARGS__);                                         \
 		broken++;                                                                          \
 	} while (0)
 

@@ -166,6 +166,9 @@ static void pm1_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "power-off");
 	}
+	if (vm_check != NULL) {
+		vm_check(NULL);
+	}
 	report("%s powers the machine off", vcpu->vm->name);
 	pass(io);
 }

@@ -46,7 +46,7 @@ class ServiceVmPlatform(TargetTest):
             for boot in (self.boot_bare_guest, self.boot_guest):
                 session = boot("probe", extra=FAULTS, model=model)
                 session.expect("^probe done", 60, r"halted|exception \d+ error")
-                session.close_machine()
+                session.wait_end(60)
                 texts.append(session.text)
             bare, seen = give_back(probed(texts[0]), probed(texts[1]))
             wrong += [f"{model}: {line}" for line in judge(rows, bare, seen, FACTS)]

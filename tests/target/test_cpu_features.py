@@ -51,7 +51,7 @@ class CpuFeatures(TargetTest):
                                   **machine_options)  # type: ignore
         session.expect(line, 60, BROKEN)
         session.expect("^features done, 0 wrong", 60, BROKEN)
-        session.close_machine()
+        session.wait_end(60)
         for name in SHOWN & set(hide.split(",")):
             self.assertIn(f" {name}=0", session.text)
         return set(re.findall(r"^boot: no (\w+): ", session.text, re.MULTILINE))
@@ -87,6 +87,7 @@ class CpuFeatures(TargetTest):
         session = self.boot_guest("features")
         session.expect("boot: Bochs: virtual-interrupt delivery", 60, BROKEN)
         session.expect("^features done, 0 wrong", 60, BROKEN)
+        session.wait_end(60)
 
 
 class Refused(TargetTest):

@@ -80,6 +80,7 @@ class Wild(TargetTest):
         # Does the Service VM's guest get the processor's answers, and the hypervisor live?
         session = self.boot_guest("wild", extra=FAULTS)
         session.expect("^wild done", 120, r"halted|exception \d+ error")
+        session.wait_end(60)
         self.judge(session.text, SERVICE_VM)
 
     def test_user_vm(self) -> None:

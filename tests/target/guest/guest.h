@@ -19,7 +19,7 @@
 #define APIC_LVT_TIMER	 0x320U
 #define APIC_SELF_IPI	 0x3f0U
 
-/* Implemented by each guest, which halts after it. `boot_params` is Linux's zero page. */
+/* Implemented by each guest; its return powers off. `boot_params` is Linux's zero page. */
 void guest_main(const void *boot_params);
 
 /* Prints to COM1, waiting for the transmitter: %u %x %lx %s %c, and %0Nx widths. */
@@ -28,6 +28,8 @@ void print(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void print_flush(void);
 /* Halts for good; who runs the guest ends the machine once it has seen what it waits for. */
 __attribute__((noreturn)) void stop(void);
+/* Ends the VM, or the machine, by ACPI: in a VM of acrn-dm's, as Service VM and in bare Bochs. */
+__attribute__((noreturn)) void power_off(void);
 
 /* The last exception that a fixed-up instruction raised; 0 if none since it was cleared. */
 extern volatile uint32_t last_vector_plus_one;

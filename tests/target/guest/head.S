@@ -103,8 +103,7 @@ start64:
 	movl	$stack_top, %esp
 	movl	%ebx, %edi
 	call	guest_main
-1:	hlt
-	jmp	1b
+	call	power_off
 
 	/*
 	 * Exceptions and interrupts: an entry each, 16 bytes apart, which pushes a zero

@@ -19,6 +19,12 @@
 #define GATE_PRESENT 0x8e00U
 #define CODE_SEGMENT 8U
 
+#define DM_PM1_CONTROL	  0x404U
+#define DM_S5		  5U
+#define BOCHS_PM1_CONTROL 0xb004U
+#define BOCHS_S5	  0U
+#define SLEEP		  0x2000U
+
 struct gate {
 	uint16_t offset_low;
 	uint16_t selector;
@@ -127,6 +133,15 @@ void stop(void)
 {
 	for (;;)
 		__asm__ volatile("cli; hlt");
+}
+
+/* A write where nothing is does nothing. */
+void power_off(void)
+{
+	print_flush();
+	out16(DM_PM1_CONTROL, SLEEP | DM_S5 << 10);
+	out16(BOCHS_PM1_CONTROL, SLEEP | BOCHS_S5 << 10);
+	stop();
 }
 
 uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip)

@@ -481,6 +481,4 @@ void guest_main(const void *boot_params)
 		}
 	}
 	print("smp done, %u wrong\n", wrong);
-	print_flush();
-	stop();
 }

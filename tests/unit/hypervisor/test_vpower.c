@@ -24,7 +24,15 @@
 
 #define PM1A 0xB004U
 
-void (*vm_check)(struct vm *held);
+static uint32_t checks;
+
+static void check(struct vm *held)
+{
+	assert_null(held);
+	checks++;
+}
+
+void (*vm_check)(struct vm *held) = check;
 struct acpi_facts acpi_facts;
 
 static struct vm vms_[CONFIG_MAX_VM_NUM];
@@ -92,7 +100,7 @@ static int setup(void **state)
 	fake_pio_hook(0, 0xFFFF, ports);
 	memset(vms_, 0, sizeof(vms_));
 	memset(claims, 0, sizeof(claims));
-	claim_count = claim_fail_at = writes = vmx_off = 0;
+	claim_count = claim_fail_at = writes = vmx_off = checks = 0;
 	for (uint16_t i = 0; i < CONFIG_MAX_VM_NUM; i++)
 		vms_[i].id = i;
 	vms_[0].load_order = SERVICE_VM;
@@ -149,7 +157,8 @@ static void test_pass(void **state)
 	assert_int_equal(fake_report_lines, 0);
 }
 
-/* S5 reaches the machine, by the word or by its high byte; other sleep states do not. */
+/* S5 reaches the machine, by the word or by its high byte; other sleep states do not. And does the
+ * checker look before? */
 static void test_sleep(void **state)
 {
 	(void)state;
@@ -158,6 +167,7 @@ static void test_sleep(void **state)
 	assert_int_equal(put(1, PM1A + 1, (1U << 5) | (7U << 2)), 0);
 	assert_int_equal(last.port, PM1A + 1);
 	assert_int_equal(writes, 2);
+	assert_int_equal(checks, 2);
 	assert_true(fake_reported("powers the machine off"));
 	assert_int_equal(put(2, PM1A, (1U << 13) | (5U << 10)), 0);
 	assert_int_equal(put(1, PM1A + 1, 1U << 5), 0);
@@ -176,6 +186,7 @@ static void test_reset(void **state)
 	assert_int_equal(put(1, 0x64, 0xFE), 1);
 	assert_int_equal(first.port, 0xCF9);
 	assert_int_equal(first.val, 6);
+	assert_int_equal(checks, 1);
 	assert_int_equal(last.port, 0x64);
 	assert_int_equal(vmx_off, 1);
 	writes = 0;
