@@ -9,7 +9,7 @@
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
-#define MAX_UNITS 32U
+#define MAX_UNITS 64U
 
 extern const struct unit __start_hv_units[] __attribute__((visibility("hidden")));
 extern const struct unit __stop_hv_units[] __attribute__((visibility("hidden")));
