@@ -84,7 +84,6 @@ struct PACKED fadt {
 #define BOOT_ARCH_NO_ASPM	 (1U << 4)
 #define FLAG_WBINVD		 (1U << 0)
 #define FLAG_C1			 (1U << 2)
-#define FLAG_NO_POWER_BUTTON	 (1U << 4) /* no fixed one */
 #define FLAG_NO_SLEEP_BUTTON	 (1U << 5)
 #define FLAG_NO_RTC_WAKE	 (1U << 6)
 #define FLAG_RESET_REG		 (1U << 10)
@@ -263,8 +262,8 @@ static uint32_t write_fadt(struct area *area, uint32_t facs, uint32_t dsdt)
 	fadt->p_lvl3_lat = 1001;
 	fadt->century = ACPI_CMOS_CENTURY;
 	fadt->boot_arch = BOOT_ARCH_LEGACY_DEVICES | BOOT_ARCH_NO_VGA | BOOT_ARCH_NO_ASPM;
-	fadt->flags = FLAG_WBINVD | FLAG_C1 | FLAG_NO_POWER_BUTTON | FLAG_NO_SLEEP_BUTTON |
-		      FLAG_NO_RTC_WAKE | FLAG_RESET_REG;
+	fadt->flags =
+		FLAG_WBINVD | FLAG_C1 | FLAG_NO_SLEEP_BUTTON | FLAG_NO_RTC_WAKE | FLAG_RESET_REG;
 	fadt->reset_reg = io_port(ACPI_RESET_PORT, 8);
 	fadt->reset_value = ACPI_RESET_VALUE;
 	seal(fadt, "FACP", 6, sizeof(*fadt));
@@ -313,7 +312,8 @@ static uint32_t write_mcfg(struct area *area)
 	if (!mcfg)
 		return 0;
 	mcfg->base = VM_ECAM_BASE;
-	/* Only bus 0 exists. Linux looks for bridges on every bus named here: 32 requests for each. */
+	/* Only bus 0 exists. Linux looks for bridges on every bus named here: 32 requests for each.
+	 */
 	mcfg->last_bus = 0;
 	seal(mcfg, "MCFG", 1, sizeof(*mcfg));
 	return gpa;

@@ -6,7 +6,7 @@
  * cache can satisfy without waiting is done right there, since handing a request to another
  * thread costs more than copying its data; all else goes on b->todo. Workers take from b->todo,
  * do the I/O without a lock and call done(). b->lock guards b->todo and the counters, nothing
- * is called with it held. The file descriptors and block_info never change after block_open().
+ * is called with it held. Only block_rescan() changes descriptors, when no worker uses them.
  *
  * Flush. A write is reported done only after pwritev2() returned, so an fdatasync() that starts
  * later covers every write the guest has been told of: no ordering between requests is kept.
@@ -42,10 +42,11 @@
 
 struct block {
 	const char *name;
-	int fd;
+	int fd;	       /* -1: an empty disk */
 	int cached_fd; /* with nocache: for buffers that O_DIRECT cannot take; else -1 */
 	struct block_info info;
 	atomic_uint failures; /* each disk tells of its own */
+	bool nocache;
 	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
 
 	pthread_mutex_t lock;
@@ -136,7 +137,7 @@ static int perform(struct block *b, struct block_req *req)
 		else
 			advance(req, (uint64_t)n);
 	}
-	if (err == 0 && req->op == BLOCK_FLUSH)
+	if (err == 0 && req->op == BLOCK_FLUSH && b->fd >= 0)
 		err = sync_file(b);
 	if (err != 0)
 		log_guest_line(&b->failures, "%s: %s at byte %" PRIu64 " failed: %s", b->name,
@@ -258,25 +259,24 @@ static bool power_of_two(uint64_t n)
 	return n != 0 && (n & (n - 1)) == 0;
 }
 
-static int open_files(struct block *b, const struct block_config *cfg)
+static int open_files(struct block *b, const char *path)
 {
-	int flags = O_CLOEXEC | (cfg->nocache ? O_DIRECT : 0);
+	int flags = O_CLOEXEC | (b->nocache ? O_DIRECT : 0);
+	bool read_only = b->info.read_only;
 
-	b->info.read_only = cfg->read_only;
-	b->fd = open(cfg->path, flags | (cfg->read_only ? O_RDONLY : O_RDWR));
-	if (b->fd < 0 && !cfg->read_only && (errno == EACCES || errno == EROFS || errno == EPERM)) {
-		log_notice("%s: %s cannot be written, the disk is read-only", b->name, cfg->path);
+	b->fd = open(path, flags | (read_only ? O_RDONLY : O_RDWR));
+	if (b->fd < 0 && !read_only && (errno == EACCES || errno == EROFS || errno == EPERM)) {
+		log_notice("%s: %s cannot be written, the disk is read-only", b->name, path);
 		b->info.read_only = true;
-		b->fd = open(cfg->path, flags | O_RDONLY);
+		b->fd = open(path, flags | O_RDONLY);
 	}
-	if (b->fd >= 0 && cfg->nocache)
-		b->cached_fd = open(cfg->path, O_CLOEXEC | (b->info.read_only ? O_RDONLY : O_RDWR));
-	if (b->fd < 0 || (cfg->nocache && b->cached_fd < 0)) {
+	if (b->fd >= 0 && b->nocache)
+		b->cached_fd = open(path, O_CLOEXEC | (b->info.read_only ? O_RDONLY : O_RDWR));
+	if (b->fd < 0 || (b->nocache && b->cached_fd < 0)) {
 		int err = errno;
 
-		log_err("%s: cannot open %s: %s%s", b->name, cfg->path, strerror(err),
-			cfg->nocache && err == EINVAL ? " (its file system cannot do nocache)"
-						      : "");
+		log_err("%s: cannot open %s: %s%s", b->name, path, strerror(err),
+			b->nocache && err == EINVAL ? " (its file system cannot do nocache)" : "");
 		return -err;
 	}
 	return 0;
@@ -364,6 +364,70 @@ static void close_files(struct block *b)
 		close(b->fd);
 	if (b->cached_fd >= 0)
 		close(b->cached_fd);
+	b->fd = -1;
+	b->cached_fd = -1;
+}
+
+static int put_in(struct block *b, const char *path)
+{
+	int ret = open_files(b, path);
+
+	if (ret == 0)
+		ret = lock_image(b, path);
+	if (ret == 0)
+		ret = measure(b, path);
+	if (ret == 0)
+		make_serial(b, path);
+	else
+		close_files(b);
+	return ret;
+}
+
+/* The empty disk gets a file. Nothing but flushes can be in flight, which have nothing to write. */
+static int fill(struct block *b, const char *path)
+{
+	const struct block_info old = b->info;
+	int ret;
+
+	block_drain(b);
+	ret = put_in(b, path);
+	if (ret == 0 && b->info.read_only != old.read_only) {
+		close_files(b);
+		ret = -EROFS;
+	}
+	if (ret != 0) {
+		b->info = old;
+	} else {
+		/* The driver has read the sizes of sectors, and does not read them again. */
+		b->info.logical = old.logical;
+		b->info.physical = old.physical;
+	}
+	return ret;
+}
+
+static bool same_file(const struct block *b, const char *path)
+{
+	struct stat mine, other;
+
+	return fstat(b->fd, &mine) == 0 && stat(path, &other) == 0 && mine.st_dev == other.st_dev &&
+	       mine.st_ino == other.st_ino && mine.st_rdev == other.st_rdev;
+}
+
+int block_rescan(struct block *b, const char *path)
+{
+	const struct block_info old = b->info;
+	int ret;
+
+	if (b->fd < 0)
+		return fill(b, path);
+	if (!same_file(b, path))
+		return access(path, F_OK) < 0 ? -errno : -EEXIST;
+	ret = measure(b, path);
+	if (ret == 0 && b->info.size < old.size)
+		ret = -ERANGE;
+	if (ret != 0)
+		b->info = old;
+	return ret;
 }
 
 int block_open(struct block **out, const char *name, const char *config)
@@ -378,8 +442,13 @@ int block_open(struct block **out, const char *name, const char *config)
 	if (b == NULL)
 		return -ENOMEM;
 	b->name = name;
+	b->fd = -1;
 	b->cached_fd = -1;
+	b->nocache = cfg.nocache;
+	b->info.read_only = cfg.read_only;
 	b->info.writeback = cfg.writeback;
+	b->info.logical = BLOCK_SECTOR;
+	b->info.physical = BLOCK_SECTOR;
 	/* A transfer that O_DIRECT does would wait for the disk whatever the flag says. */
 	b->nowait[BLOCK_READ] = !cfg.nocache;
 	b->nowait[BLOCK_WRITE] = !cfg.nocache;
@@ -390,11 +459,7 @@ int block_open(struct block **out, const char *name, const char *config)
 	/* A write beyond a file size limit shall fail, not kill the VM. */
 	signal(SIGXFSZ, SIG_IGN);
 
-	ret = open_files(b, &cfg);
-	if (ret == 0)
-		ret = lock_image(b, cfg.path);
-	if (ret == 0)
-		ret = measure(b, cfg.path);
+	ret = cfg.no_disk ? 0 : put_in(b, cfg.path);
 	if (ret == 0)
 		ret = start_worker(b);
 	if (ret < 0) {
@@ -402,7 +467,6 @@ int block_open(struct block **out, const char *name, const char *config)
 		free(b);
 		return ret;
 	}
-	make_serial(b, cfg.path);
 	*out = b;
 	return 0;
 }

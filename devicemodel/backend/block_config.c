@@ -13,13 +13,14 @@
 #include "block_config.h"
 #include "log.h"
 
-enum action { READ_ONLY, WRITEBACK, WRITETHRU, NOCACHE, NO_EFFECT, REFUSED };
+enum action { NO_DISK, READ_ONLY, WRITEBACK, WRITETHRU, NOCACHE, NO_EFFECT, REFUSED };
 
 static const struct {
 	const char *name;
 	enum action action;
 	const char *why; /* for NO_EFFECT and REFUSED */
 } options[] = {
+	{"nodisk", NO_DISK, NULL},
 	{"ro", READ_ONLY, NULL},
 	{"writeback", WRITEBACK, NULL},
 	{"writethru", WRITETHRU, NULL},
@@ -28,7 +29,6 @@ static const struct {
 	{"mq", NO_EFFECT, "there is one queue"},
 	{"aio", NO_EFFECT, "I/O is done by threads"},
 	{"no_bst_block", NO_EFFECT, "overlapping requests are never held back"},
-	{"nodisk", REFUSED, "a disk cannot be put in later; name one now"},
 	{"discard", REFUSED, "discarding blocks is not supported; leave it out"},
 	{"sectorsize", REFUSED, "the sector size is that of the backing store; leave it out"},
 	{"range", REFUSED, "a part of a disk cannot be given; use a partition or a loop device"},
@@ -46,6 +46,9 @@ static int apply(struct block_config *cfg, const char *name, const char *word)
 			return -EINVAL;
 		}
 		switch (options[i].action) {
+		case NO_DISK:
+			cfg->no_disk = true;
+			return 0;
 		case READ_ONLY:
 			cfg->read_only = true;
 			return 0;
@@ -85,8 +88,8 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 		if (ret == 0 || (word[0] == '\0' && cfg->path[0] != '\0'))
 			continue;
 		if (cfg->path[0] != '\0') {
-			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru and "
-				"nocache",
+			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru, "
+				"nocache and nodisk",
 				name, word);
 			return -EINVAL;
 		}
@@ -96,7 +99,11 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 			return -EINVAL;
 		}
 	}
-	if (cfg->path[0] == '\0') {
+	if (cfg->no_disk && cfg->path[0] != '\0') {
+		log_err("%s: %s and nodisk: it is one or the other", name, cfg->path);
+		return -EINVAL;
+	}
+	if (cfg->path[0] == '\0' && !cfg->no_disk) {
 		log_err("%s: no file or block device given: the form is virtio-blk,path[,options]",
 			name);
 		return -EINVAL;

@@ -15,9 +15,12 @@
 #include <unistd.h>
 #include <jansson.h>
 
+#include "ioreq.h"
 #include "iothread.h"
 #include "log.h"
 #include "options.h"
+#include "pci.h"
+#include "pm.h"
 #include "power.h"
 #include "server.h"
 #include "vm.h"
@@ -64,13 +67,81 @@ static int reset(struct request *req)
 	return 0;
 }
 
+static int stop(struct request *req)
+{
+	if (pm_press_power_button(req->arg) == 0)
+		return 0;
+	return request_refuse(req, "the guest does not listen to its power button");
+}
+
+static int pause_vm(struct request *req)
+{
+	int err = vm_pause(req->arg);
+
+	return err ? request_refuse(req, "%s", strerror(-err)) : 0;
+}
+
+static int resume_vm(struct request *req)
+{
+	int err = vm_resume(req->arg);
+
+	return err ? request_refuse(req, "%s", strerror(-err)) : 0;
+}
+
+struct rescan {
+	struct vm *vm;
+	const char *text;
+};
+
+static int rescan(void *arg)
+{
+	const struct rescan *what = arg;
+
+	return pci_bus_rescan(what->vm, what->text);
+}
+
+static const char *rescan_error(int err)
+{
+	switch (err) {
+	case -EINVAL:
+		return "the form is [bus:]slot[:func],file";
+	case -ENODEV:
+		return "there is no device in this slot";
+	case -ENOTTY:
+		return "this device has no disk to look at";
+	case -EEXIST:
+		return "the disk has another file, and only an empty one (nodisk) takes a new one";
+	case -ERANGE:
+		return "the file is smaller than the disk";
+	case -EROFS:
+		return "it cannot be written, and the guest was told that it can";
+	case -ENOTBLK:
+		return "it is neither a file nor a block device";
+	case -ENODATA:
+		return "it is smaller than a sector";
+	case -EBUSY:
+		return "it is in use by another disk or VM";
+	default:
+		return strerror(-err);
+	}
+}
+
+static int blkrescan(struct request *req)
+{
+	struct rescan what = {req->arg, req->arguments};
+	int err = ioreq_call(what.vm, rescan, &what);
+
+	return err ? request_refuse(req, "%.256s: %s", what.text, rescan_error(err)) : 0;
+}
+
 static int query(struct request *req)
 {
 	const struct vm *vm = req->arg;
 
 	(void)json_object_set_new(req->reply, "name", json_string(vm->cfg.name));
 	(void)json_object_set_new(req->reply, "pid", json_integer(getpid()));
-	(void)json_object_set_new(req->reply, "state", json_string("started"));
+	(void)json_object_set_new(req->reply, "state",
+				  json_string(vm->paused ? "paused" : "started"));
 	return 0;
 }
 
@@ -81,10 +152,14 @@ static int register_vm_event_client(struct request *req)
 }
 
 static const struct request_command commands[] = {
+	{"blkrescan", blkrescan},
 	{"destroy", destroy},
+	{"pause", pause_vm},
 	{"query", query},
 	{"register_vm_event_client", register_vm_event_client},
 	{"reset", reset},
+	{"resume", resume_vm},
+	{"stop", stop},
 	{NULL, NULL},
 };
 

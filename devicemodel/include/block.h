@@ -30,7 +30,7 @@ struct block_req {
 };
 
 struct block_info {
-	uint64_t size;		    /* a multiple of BLOCK_SECTOR */
+	uint64_t size;		    /* a multiple of BLOCK_SECTOR; 0: nothing is in it yet */
 	uint32_t logical, physical; /* sector sizes, powers of two */
 	bool read_only;
 	bool writeback;	 /* the user allows a volatile write cache */
@@ -42,6 +42,14 @@ struct block_info {
  * and returned as negative errno: -EINVAL a bad option, -EBUSY the image is in use.
  */
 int block_open(struct block **out, const char *name, const char *config);
+
+/*
+ * @path is what an empty disk ("nodisk") is to have from now on, or the file it has, which has
+ * grown: block_info's size follows. What the guest has been told stays true, so it is never another
+ * file (-EEXIST), nor less (-ERANGE), nor read-only where it was not (-EROFS); else the errors of
+ * block_open(). Same thread as block_submit().
+ */
+int block_rescan(struct block *b, const char *path);
 
 /* Nothing may be in flight: block_drain() first. */
 void block_close(struct block *b);

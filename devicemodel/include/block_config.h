@@ -8,6 +8,7 @@
 
 struct block_config {
 	char path[PATH_MAX];
+	bool no_disk;	/* nodisk: empty, path is "" */
 	bool read_only; /* ro */
 	bool writeback; /* writeback; the default, writethru, makes each write durable */
 	bool nocache;	/* bypass the Service VM's page cache */

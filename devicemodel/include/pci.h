@@ -54,6 +54,9 @@ struct pci_ops {
 	bool (*cfg_write)(struct pci_device *dev, unsigned int reg, unsigned int size,
 			  uint32_t value);
 
+	/* Optional: the storage behind the device is now @file, or has changed. Negative errno. */
+	int (*rescan)(struct pci_device *dev, const char *file);
+
 	/* Optional: objects for the DSDT, inside the Device of the PCI root. */
 	void (*dsdt)(struct pci_device *dev, struct aml *aml);
 };
@@ -82,9 +85,9 @@ struct pci_device {
 	unsigned int msi_cap, msix_cap, pcie_cap; /* offsets, 0 none */
 	pthread_mutex_t irq_lock;		  /* message registers, MSI-X table, INTx state */
 	struct msix *msix;
-	bool intx_level;    /* what the device drives */
-	bool intx_line;	    /* what reached the line: not with INTX_DISABLE */
-	uint8_t reset_cfg[PCI_CFG_SIZE];	  /* cfg as init left it */
+	bool intx_level;		 /* what the device drives */
+	bool intx_line;			 /* what reached the line: not with INTX_DISABLE */
+	uint8_t reset_cfg[PCI_CFG_SIZE]; /* cfg as init left it */
 };
 
 /* --- for init: identity, BARs, capabilities --- */
@@ -163,6 +166,12 @@ uint32_t pci_bus_read(struct vm *vm, unsigned int bus, unsigned int slot, unsign
 		      unsigned int reg, unsigned int size);
 void pci_bus_write(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,
 		   unsigned int reg, unsigned int size, uint32_t value);
+
+/*
+ * "[bus:]slot[:func],file": tell that device. -EINVAL: not of this form, -ENODEV: nobody there,
+ * -ENOTTY: it has no storage, or those of block_rescan(). I/O request thread.
+ */
+int pci_bus_rescan(struct vm *vm, const char *text);
 
 /* GSI of a slot's pin (1..4): fixed, 16..23, what the _PRT says. */
 unsigned int pci_intx_gsi(unsigned int slot, unsigned int pin);

@@ -55,6 +55,9 @@ struct virtio_ops {
 	/* Optional: the driver wrote @size bytes (1, 2, 4) inside the configuration space. */
 	void (*config_write)(struct virtio_dev *dev, uint64_t offset, unsigned int size,
 			     uint64_t value);
+
+	/* Optional: the storage behind the device is now @file, or has changed. Negative errno. */
+	int (*rescan)(struct virtio_dev *dev, const char *file);
 };
 
 struct virtio_dev {
@@ -68,6 +71,7 @@ struct virtio_dev {
 	_Atomic uint8_t status;
 	const void *config; /* little endian, config_len bytes */
 	size_t config_len;
+	uint8_t generation; /* of config: changes that the device made by itself */
 	_Atomic uint16_t config_vector;
 	struct queue queue[VIRTIO_MAX_QUEUES];
 
@@ -105,6 +109,9 @@ void virtio_kick(struct virtio_dev *dev, unsigned int index);
 uint64_t virtio_config_read(const struct virtio_dev *dev, uint64_t offset, unsigned int size);
 void virtio_config_write(struct virtio_dev *dev, uint64_t offset, unsigned int size,
 			 uint64_t value);
+
+/* The device has changed its configuration space: the driver shall look at it anew. */
+void virtio_config_changed(struct virtio_dev *dev);
 
 /* Any thread: used buffers to tell of. */
 void virtio_queue_interrupt(struct virtio_dev *dev, struct queue *q);

@@ -73,6 +73,7 @@ struct mevent_loop;
 struct monitor;
 struct pci_bus;
 struct platform;
+struct pm;
 struct power;
 
 struct vm {
@@ -80,7 +81,7 @@ struct vm {
 	unsigned int vcpu_num;	   /* set by vm_create(), 1..VM_MAX_VCPUS */
 	uint16_t vmid;		   /* relative to the Service VM */
 	bool started;		   /* loaded: its vCPUs run unless paused */
-	bool paused;		   /* by vm_pause() */
+	atomic_bool paused;	   /* by vm_pause() */
 	bool misused;		   /* vm_create() failed for a device's configuration text */
 	struct hsm *hsm;	   /* hsm.h */
 	struct gmem *gmem;	   /* gmem.h */
@@ -89,6 +90,7 @@ struct vm {
 	struct mevent_loop *loop;  /* mevent.h: the main event loop, its own thread */
 	struct pci_bus *pci;	   /* pci.h */
 	struct platform *platform; /* platform.h */
+	struct pm *pm;		   /* pm.h */
 	struct power *power;	   /* power.h */
 	struct ioreq *ioreq;	   /* ioreq.h */
 	struct monitor *monitor;   /* monitor.h; NULL before it is made */

@@ -276,6 +276,20 @@ void pci_bus_reset(struct vm *vm)
 	}
 }
 
+int pci_bus_rescan(struct vm *vm, const char *text)
+{
+	const char *comma = strchr(text, ',');
+	struct pci_slot place;
+	struct pci_device *dev;
+
+	if (!comma || comma[1] == '\0' || !parse_place(text, (size_t)(comma - text), &place))
+		return -EINVAL;
+	dev = find_device(vm, place.bus, place.slot, place.func);
+	if (!dev)
+		return -ENODEV;
+	return dev->ops->rescan ? dev->ops->rescan(dev, comma + 1) : -ENOTTY;
+}
+
 static void prt(struct aml *aml)
 {
 	aml_name(aml, "_PRT");

@@ -3,10 +3,10 @@
  * virtio-blk (virtio 1.2, section 5.2): turns requests of the ring into reads, writes and
  * flushes of the block backend, and results into status bytes.
  *
- * blk_kick(), blk_stop() and blk_config_write() run in the I/O request thread. blk_done() runs
- * on a worker of the backend, or in blk_stop() for what was cancelled; it touches its own
- * request, the busy bits and the queue, each of which is made for it. A request's slot is freed
- * before its descriptor goes back, so there is a slot for every request the ring can hold.
+ * blk_kick(), blk_stop(), blk_rescan() and blk_config_write() run in the I/O request thread.
+ * blk_done() runs on a worker of the backend, or in blk_stop() for what was cancelled; it touches
+ * its own request, the busy bits and the queue, each of which is made for it. A request's slot is
+ * freed before its descriptor goes back, so there is a slot for every request the ring can hold.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -215,6 +215,19 @@ static void blk_config_write(struct virtio_dev *dev, uint64_t offset, unsigned i
 			  (unsigned long long)offset);
 }
 
+static int blk_rescan(struct virtio_dev *dev, const char *file)
+{
+	struct blk *blk = dev->priv;
+	int err = block_rescan(blk->block, file);
+
+	if (err || blk->config.capacity == blk->info->size / BLOCK_SECTOR)
+		return err;
+	blk->config.capacity = blk->info->size / BLOCK_SECTOR;
+	log_notice("%s: now has %llu sectors", dev->name, (unsigned long long)blk->config.capacity);
+	virtio_config_changed(dev);
+	return 0;
+}
+
 /* --- set-up --- */
 
 static int blk_create(struct virtio_dev *dev, const char *config)
@@ -273,6 +286,7 @@ static const struct virtio_ops virtio_blk = {
 	.kick = blk_kick,
 	.stop = blk_stop,
 	.config_write = blk_config_write,
+	.rescan = blk_rescan,
 };
 
 VIRTIO_DEVICE("virtio-blk", virtio_blk);

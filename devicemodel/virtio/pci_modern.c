@@ -159,9 +159,7 @@ static void write_status(struct virtio_pci *vp, uint32_t value)
 
 static uint32_t read_generation(struct virtio_pci *vp)
 {
-	/* It counts changes that the device makes by itself; no device here makes any. */
-	(void)vp;
-	return 0;
+	return vp->dev.generation;
 }
 
 static uint32_t read_qselect(struct virtio_pci *vp)
@@ -539,6 +537,13 @@ void pci_modern_reset(struct pci_device *pci)
 	vp->driver_feature_select = 0;
 	vp->queue_select = 0;
 	(void)isr_take(vp);
+}
+
+int pci_modern_rescan(struct pci_device *pci, const char *file)
+{
+	struct virtio_dev *dev = &((struct virtio_pci *)pci->priv)->dev;
+
+	return dev->ops->rescan ? dev->ops->rescan(dev, file) : -ENOTTY;
 }
 
 void pci_modern_deinit(struct pci_device *pci)

@@ -175,6 +175,13 @@ void virtio_config_write(struct virtio_dev *dev, uint64_t offset, unsigned int s
 	dev->ops->config_write(dev, offset, size, value);
 }
 
+void virtio_config_changed(struct virtio_dev *dev)
+{
+	dev->generation++;
+	if ((atomic_load(&dev->status) & VIRTIO_CONFIG_S_DRIVER_OK) != 0)
+		dev->interrupt(dev, atomic_load(&dev->config_vector), VIRTIO_ISR_CONFIG);
+}
+
 void virtio_queue_interrupt(struct virtio_dev *dev, struct queue *q)
 {
 	dev->interrupt(dev, atomic_load_explicit(&q->vector, memory_order_relaxed),

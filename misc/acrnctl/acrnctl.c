@@ -12,8 +12,10 @@
 
 static const struct subcommand subcommands[] = {
 	{"list", "list", 0, 0, do_list},
-	{"stop", "stop -f NAME", 2, 2, do_stop},
+	{"stop", "stop [-f] NAME", 1, 2, do_stop},
 	{"reset", "reset NAME", 1, 1, do_reset},
+	{"pause", "pause NAME", 1, 1, do_pause},
+	{"resume", "resume NAME", 1, 1, do_resume},
 	{"blkrescan", "blkrescan NAME SLOT,FILE", 2, 2, do_blkrescan},
 	{"add", "add SCRIPT [NAME]", 1, 3, do_add},
 	{"del", "del NAME", 1, 1, do_del},
@@ -34,7 +36,8 @@ static const char help[] =
 	"    its acrn-dm command line.\n"
 	"\n"
 	"    list                      the VMs that run, and those that were added, with their\n"
-	"                              state: started or stopped; untracked: it was not added\n"
+	"                              state: started, paused, stopped; untracked: it was not "
+	"added\n"
 	"    add SCRIPT [NAME]         make a VM known: SCRIPT launches it by acrn-dm. It is\n"
 	"                              copied, so its paths must be absolute. NAME is needed\n"
 	"                              only where it cannot be told from the script\n"
@@ -44,6 +47,8 @@ static const char help[] =
 	"    stop -f NAME              switch the VM off at once; its guest loses what it has\n"
 	"                              not written yet\n"
 	"    reset NAME                press the VM's reset button: the guest boots anew\n"
+	"    pause NAME                stop the VM's processors where they are\n"
+	"    resume NAME               let them go on\n"
 	"    blkrescan NAME SLOT,FILE  put FILE into the empty virtio-blk disk in SLOT, or\n"
 	"                              tell the guest that FILE, which it has, has grown\n"
 	"    version                   versions of this program, acrn-dm and the hypervisor\n"

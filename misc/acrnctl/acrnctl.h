@@ -29,6 +29,8 @@ enum status fail(enum status status, const char *fmt, ...) __attribute__((format
 /* list.c, running.c, added.c */
 enum status do_list(int argc, char **argv);
 enum status do_stop(int argc, char **argv);
+enum status do_pause(int argc, char **argv);
+enum status do_resume(int argc, char **argv);
 enum status do_reset(int argc, char **argv);
 enum status do_blkrescan(int argc, char **argv);
 enum status do_start(int argc, char **argv);

@@ -63,6 +63,21 @@ static enum status ask(const struct mngr_peer *vm, const char *command, const ch
 	return status;
 }
 
+/* The VM has to be in this state. */
+static enum status require(const struct mngr_peer *vm, const char *wanted)
+{
+	int err;
+	json_t *answer = mngr_ask(vm, "query", NULL, ANSWER_MS, &err);
+	const char *state = json_string_value(json_object_get(answer, "state"));
+	enum status status = STATUS_OK;
+
+	/* Who does not answer this will not answer what follows, and is told of then. */
+	if (state && strcmp(state, wanted) != 0)
+		status = fail(STATUS_STATE, "%s is %s, not %s", vm->name, state, wanted);
+	json_decref(answer);
+	return status;
+}
+
 /* Wait until nobody listens any more. */
 static bool wait_gone(const struct mngr_peer *vm, unsigned int seconds)
 {
@@ -86,6 +101,8 @@ enum status do_stop(int argc, char **argv)
 	if (argc != (force ? 3 : 2))
 		return fail(STATUS_USAGE, "the form is acrnctl stop [-f] NAME");
 	status = find(name, &vm);
+	if (status == STATUS_OK && !force)
+		status = require(&vm, "started");
 	if (status == STATUS_OK)
 		status = ask(&vm, force ? "destroy" : "stop", NULL);
 	if (status != STATUS_OK || wait_gone(&vm, force ? FORCE_SECONDS : STOP_SECONDS))
@@ -97,24 +114,40 @@ enum status do_stop(int argc, char **argv)
 		    name, STOP_SECONDS, name);
 }
 
-static enum status ask_by_name(const char *name, const char *command, const char *arguments)
+/* @state is what the VM has to be in, or NULL. */
+static enum status ask_by_name(const char *name, const char *state, const char *command,
+			       const char *arguments)
 {
 	struct mngr_peer vm;
 	enum status status = find(name, &vm);
 
+	if (status == STATUS_OK && state)
+		status = require(&vm, state);
 	return status == STATUS_OK ? ask(&vm, command, arguments) : status;
 }
 
 enum status do_reset(int argc, char **argv)
 {
 	(void)argc;
-	return ask_by_name(argv[1], "reset", NULL);
+	return ask_by_name(argv[1], NULL, "reset", NULL);
+}
+
+enum status do_pause(int argc, char **argv)
+{
+	(void)argc;
+	return ask_by_name(argv[1], "started", "pause", NULL);
+}
+
+enum status do_resume(int argc, char **argv)
+{
+	(void)argc;
+	return ask_by_name(argv[1], "paused", "resume", NULL);
 }
 
 enum status do_blkrescan(int argc, char **argv)
 {
 	(void)argc;
-	return ask_by_name(argv[1], "blkrescan", argv[2]);
+	return ask_by_name(argv[1], NULL, "blkrescan", argv[2]);
 }
 
 /* --- list --- */

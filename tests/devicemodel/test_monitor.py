@@ -250,6 +250,48 @@ class Sockets(Monitored):
         self.assertEqual(self.socket("vm2").read_text(), "precious")
 
 
+    def test_pause(self) -> None:
+        """Does a VM stop and go on, and say so?"""
+        self.launch("vm1")
+        client = Client(self.socket("vm1"))
+        for command, state in (("pause", "paused"), ("pause", "paused"), ("resume", "started"),
+                               ("resume", "started")):
+            self.assertEqual(client.ask(command), {"ack": 0})
+            self.assertEqual((client.ask("query") or {})["state"], state)
+        self.assertEqual(self.log.read_text().replace("M", ""), "CSPPS")
+
+    def test_stop(self) -> None:
+        """What if the guest does not listen to its power button?"""
+        self.launch("vm1")
+        self.assertEqual(Client(self.socket("vm1")).ask("stop"), {
+            "ack": -1, "error": "the guest does not listen to its power button"})
+
+    def test_blkrescan(self) -> None:
+        """Is each mistake told, and a good file taken by the running VM?"""
+        disk, other = self.root / "disk", self.root / "other"
+        for path in (disk, other):
+            path.write_bytes(bytes(8192))
+        self.launch("vm1", "-s", "3,virtio-blk,nodisk", "-s", f"4,virtio-blk,{other}")
+        client = Client(self.socket("vm1"))
+        for text, error in (
+                ("", "the form is [bus:]slot[:func],file"),
+                ("9,/x", "there is no device in this slot"),
+                ("0,/x", "this device has no disk to look at"),
+                ("3,/absent", "No such file or directory"),
+                ("3,/dev/null", "it is neither a file nor a block device"),
+                (f"3,{other}", "it is in use by another disk or VM"),
+                (f"4,{disk}", "the disk has another file")):
+            answer = client.ask("blkrescan", text) or {}
+            self.assertEqual(answer["ack"], -1)
+            self.assertTrue(str(answer["error"]).startswith(f"{text}: {error}"), answer)
+        self.assertEqual(client.ask("blkrescan", f"3,{disk}"), {"ack": 0})
+        os.truncate(other, 16384)
+        self.assertEqual(client.ask("blkrescan", f"0:4:0,{other}"), {"ack": 0})
+        os.truncate(other, 4096)
+        self.assertEqual((client.ask("blkrescan", f"4,{other}") or {})["error"],
+                         f"4,{other}: the file is smaller than the disk")
+
+
 class Acrnctl(Monitored):
     """Users against acrnctl."""
 
@@ -307,6 +349,18 @@ class Acrnctl(Monitored):
         result = self.acrnctl("stop", "-f", "vm1")
         self.assertEqual((result.returncode, result.stdout, result.stderr), (0, "", ""))
         self.assertEqual(vm.wait(1), 0)
+
+    def test_states(self) -> None:
+        """Is a command that does not fit the VM's state refused with status 4?"""
+        self.launch("vm1")
+        self.refused(4, "vm1 is started, not paused", "resume", "vm1")
+        self.assertEqual(self.acrnctl("pause", "vm1").returncode, 0)
+        self.assertIn("paused, untracked", self.acrnctl("list").stdout)
+        self.refused(4, "vm1 is paused, not started", "pause", "vm1")
+        self.refused(4, "vm1 is paused, not started", "stop", "vm1")
+        self.assertEqual(self.acrnctl("resume", "vm1").returncode, 0)
+        self.refused(1, "vm1: the guest does not listen to its power button", "stop", "vm1")
+        self.refused(1, "vm1: 9,/x: there is no device in this slot", "blkrescan", "vm1", "9,/x")
 
     def test_hung(self) -> None:
         """What if acrn-dm is stopped, or who listens talks nonsense?"""

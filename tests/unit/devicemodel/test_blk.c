@@ -575,7 +575,7 @@ static void test_bad_config(void **state)
 	(void)state;
 	assert_true(fake_pci_create(&f, "virtio-blk", NULL) < 0);
 	assert_true(fake_pci_create(&f, "virtio-blk", "/nonexistent/disk") < 0);
-	assert_true(fake_pci_create(&f, "virtio-blk", "nodisk") < 0);
+	assert_true(fake_pci_create(&f, "virtio-blk", "nodisk,/dev/zero") < 0);
 }
 
 int main(void)

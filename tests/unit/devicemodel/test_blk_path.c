@@ -7,6 +7,7 @@
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -35,9 +36,9 @@ static uint8_t *data(const struct driver *d)
 }
 
 /* Offer one request of 4 KB, ring the bell, wait, return the status. */
-static uint8_t request(struct driver *d, uint32_t type)
+static uint8_t request_at(struct driver *d, uint32_t type, uint64_t sector)
 {
-	struct virtio_blk_outhdr hdr = {.type = type, .sector = 8};
+	struct virtio_blk_outhdr hdr = {.type = type, .sector = sector};
 	volatile uint8_t *status = guest_at(d->memory + 0x7000, 1);
 	uint16_t write = type == VIRTIO_BLK_T_IN ? VRING_DESC_F_WRITE : 0;
 
@@ -50,6 +51,11 @@ static uint8_t request(struct driver *d, uint32_t type)
 	driver_ring_bell(d, 0);
 	(void)driver_wait(d, 0);
 	return *status;
+}
+
+static uint8_t request(struct driver *d, uint32_t type)
+{
+	return request_at(d, type, 8);
 }
 
 static int set_up(void **state)
@@ -202,6 +208,125 @@ static void test_one_broken(void **state)
 	assert_int_equal(request(&drivers[0], VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
 }
 
+/* The number of sectors, and the configuration message since @before, which is advanced. */
+static uint64_t sectors_told(const struct driver *d, unsigned int *before)
+{
+	assert_int_equal(atomic_load(&fake_hsm.msis), *before + 1);
+	assert_int_equal(fake_hsm.msi[*before % FAKE_HSM_MSIS].msi_data, driver_msi(d, 0));
+	(*before)++;
+	return driver_get(d->config, 8);
+}
+
+/* What if the file grows, shrinks, or is to be another one, while the guest uses the disk? */
+static void test_grown(void **state)
+{
+	struct driver *d = &drivers[0];
+	unsigned int before = atomic_load(&fake_hsm.msis);
+	uint64_t generation = driver_get(d->common + VIRTIO_PCI_COMMON_CFGGENERATION, 1);
+	char text[128];
+
+	(void)state;
+	snprintf(text, sizeof(text), "3,%s", paths[0]);
+	assert_int_equal(pci_bus_rescan(&machine, text), 0);
+	assert_int_equal(atomic_load(&fake_hsm.msis), before);
+	assert_int_equal(truncate(paths[0], 2 * SECTORS * 512 + 100), 0);
+	assert_int_equal(driver_get(d->config, 8), SECTORS);
+	assert_int_equal(pci_bus_rescan(&machine, text), 0);
+	assert_int_equal(sectors_told(d, &before), 2 * SECTORS);
+	assert_int_equal(driver_get(d->common + VIRTIO_PCI_COMMON_CFGGENERATION, 1),
+			 generation + 1);
+	assert_int_equal(request_at(d, VIRTIO_BLK_T_OUT, 2 * SECTORS - 8), VIRTIO_BLK_S_OK);
+	assert_int_equal(request_at(d, VIRTIO_BLK_T_OUT, 2 * SECTORS - 7), VIRTIO_BLK_S_IOERR);
+	before = atomic_load(&fake_hsm.msis);
+
+	assert_int_equal(truncate(paths[0], SECTORS * 512), 0);
+	assert_int_equal(pci_bus_rescan(&machine, text), -ERANGE);
+	snprintf(text, sizeof(text), "3,%s", paths[1]);
+	assert_int_equal(pci_bus_rescan(&machine, text), -EEXIST);
+	assert_int_equal(pci_bus_rescan(&machine, "3,/absent"), -ENOENT);
+	assert_int_equal(atomic_load(&fake_hsm.msis), before);
+	assert_int_equal(driver_get(d->config, 8), 2 * SECTORS);
+}
+
+/* What if the place or the form is wrong? */
+static void test_wrong_rescan(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 6; i++) {
+		static const char *const wrong[] = {"", "3", "3,", ",/x", "x,/x", "3:,/x"};
+
+		assert_int_equal(pci_bus_rescan(&machine, wrong[i]), -EINVAL);
+	}
+	assert_int_equal(pci_bus_rescan(&machine, "7,/x"), -ENODEV);
+	assert_int_equal(pci_bus_rescan(&machine, "32,/x"), -ENODEV);
+	assert_int_equal(pci_bus_rescan(&machine, "3:1,/x"), -ENODEV);
+	assert_int_equal(pci_bus_rescan(&machine, "1:3:0,/x"), -ENODEV);
+	assert_int_equal(pci_bus_rescan(&machine, "0,/x"), -ENOTTY);
+}
+
+/* What if a disk is empty: does it refuse all I/O, take one file, and then work? */
+static void test_empty(void **state)
+{
+	struct driver *d = &drivers[0];
+	unsigned int before;
+	char text[128];
+
+	(void)state;
+	machine_destroy();
+	snprintf(text, sizeof(text), "-s 3,virtio-blk,nodisk,writeback -s 4,virtio-blk,%s",
+		 paths[1]);
+	machine_create(text);
+	driver_find(d, 3, 0x200000);
+	driver_start(d, 1U << VIRTIO_BLK_F_FLUSH, 1);
+	assert_int_equal(driver_get(d->config, 8), 0);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(d, VIRTIO_BLK_T_OUT), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(request(d, VIRTIO_BLK_T_FLUSH), VIRTIO_BLK_S_OK);
+	before = atomic_load(&fake_hsm.msis);
+
+	assert_int_equal(pci_bus_rescan(&machine, "3,/absent"), -ENOENT);
+	assert_int_equal(pci_bus_rescan(&machine, "3,/dev/null"), -ENOTBLK);
+	snprintf(text, sizeof(text), "3,%s", paths[1]);
+	assert_int_equal(pci_bus_rescan(&machine, text), -EBUSY);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_IOERR);
+	before = atomic_load(&fake_hsm.msis);
+
+	snprintf(text, sizeof(text), "0:3:0,%s", paths[0]);
+	assert_int_equal(pci_bus_rescan(&machine, text), 0);
+	assert_int_equal(sectors_told(d, &before), SECTORS);
+	memset(data(d), 0x5A, 4096);
+	assert_int_equal(request(d, VIRTIO_BLK_T_OUT), VIRTIO_BLK_S_OK);
+	memset(data(d), 0, 4096);
+	assert_int_equal(request(d, VIRTIO_BLK_T_IN), VIRTIO_BLK_S_OK);
+	assert_int_equal(data(d)[4095], 0x5A);
+	/* It is not empty any more. */
+	assert_int_equal(pci_bus_rescan(&machine, "3,/etc/passwd"), -EEXIST);
+}
+
+/* What if the guest has no driver for the empty disk yet, or one without MSI-X? */
+static void test_quiet_rescan(void **state)
+{
+	struct driver *d = &drivers[0];
+	unsigned int gsi = pci_intx_gsi(d->slot, 1);
+	unsigned int before = atomic_load(&fake_hsm.msis);
+	char text[128];
+
+	(void)state;
+	snprintf(text, sizeof(text), "3,%s", paths[0]);
+	driver_set_msix(d, false);
+	assert_int_equal(truncate(paths[0], 2 * SECTORS * 512), 0);
+	assert_int_equal(pci_bus_rescan(&machine, text), 0);
+	assert_true(atomic_load(&fake_hsm.line[gsi]));
+	assert_int_equal(driver_get(d->isr, 1), 2); /* the configuration */
+	assert_false(atomic_load(&fake_hsm.line[gsi]));
+	driver_put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	assert_int_equal(truncate(paths[0], 3 * SECTORS * 512), 0);
+	assert_int_equal(pci_bus_rescan(&machine, text), 0);
+	assert_false(atomic_load(&fake_hsm.line[gsi]));
+	assert_int_equal(atomic_load(&fake_hsm.msis), before);
+	assert_int_equal(driver_get(d->config, 8), 3 * SECTORS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -211,6 +336,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_window, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_machine_reset, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_one_broken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_grown, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_wrong_rescan, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_empty, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_quiet_rescan, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,8 @@
 #include "dm_machine.h"
 #include "fake_hsm.h"
 #include "ioreq.h"
+#include "platform.h"
+#include "pm.h"
 #include "power.h"
 
 #define RD ACRN_IOREQ_DIR_READ
@@ -234,6 +236,36 @@ static void test_pm1_event(void **state)
 	assert_int_equal(machine_in(enable + 1, 1), 0);
 }
 
+/* What if the power button is pressed: before the guest listens, while it does, and after? */
+static void test_power_button(void **state)
+{
+	const uint16_t status = ACPI_PM1_EVENT_PORT, enable = ACPI_PM1_EVENT_PORT + 2;
+
+	(void)state;
+	assert_int_equal(pm_press_power_button(&machine), -EOPNOTSUPP);
+	machine_out(enable, 2, 0x0100);
+	assert_int_equal(pm_press_power_button(&machine), -EOPNOTSUPP);
+	machine_out(ACPI_SMI_PORT, 1, ACPI_SMI_ENABLE);
+	assert_int_equal(machine_in(status, 2), 0);
+	assert_int_equal(pm_press_power_button(&machine), 0);
+	assert_int_equal(machine_in(status, 2), 0x0100);
+	assert_true(fake_hsm.line[ACPI_SCI_IRQ]);
+	/* Masked while it is handled, then acknowledged. */
+	machine_out(enable, 2, 0);
+	assert_false(fake_hsm.line[ACPI_SCI_IRQ]);
+	machine_out(enable, 2, 0x0100);
+	assert_true(fake_hsm.line[ACPI_SCI_IRQ]);
+	machine_out(status, 2, 0x0100);
+	assert_false(fake_hsm.line[ACPI_SCI_IRQ]);
+	assert_int_equal(machine_in(status, 2), 0);
+	/* Pressed in the moment of a reset. */
+	assert_int_equal(pm_press_power_button(&machine), 0);
+	platform_reset(&machine);
+	assert_false(fake_hsm.line[ACPI_SCI_IRQ]);
+	assert_int_equal(machine_in(status, 4), 0);
+	assert_int_equal(pm_press_power_button(&machine), -EOPNOTSUPP);
+}
+
 static atomic_bool in_driver;
 
 static void sleep_in_driver(void)
@@ -363,6 +395,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_pause_before_start, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_debugexit, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pm1_event, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_power_button, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_power_order, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_kick, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_call, setup, teardown),
