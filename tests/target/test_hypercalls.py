@@ -20,7 +20,13 @@ class Hypercalls(TargetTest):
         # And is a User VM's own VMCALL an invalid opcode?
         session.expect(r"badcalls: its VMCALL gave 6 at port 99", 60, BROKEN)
         session.expect(r"badcalls: answered, paused, destroyed: yes", 60, BROKEN)
-        session.expect(r"badcalls: and again: 22\s+badcalls: done", 60, BROKEN)
+        session.expect(r"badcalls: and again: 22", 60, BROKEN)
+        # Do doorbells go into their ring, and beyond its two places to the device model?
+        session.expect(r"proper VM \d+ with 1 vCPU and rings, started: yes", 60, BROKEN)
+        session.expect(r"16 bytes in the ring, 123456789abc 123456789abc, then port 99", 60, BROKEN)
+        # Is a triple fault told of, and powers off?
+        session.expect(r"badcalls: event 2, then 3400 at port 404", 60, BROKEN)
+        session.expect(r"badcalls: destroyed: yes\s+badcalls: done", 60, BROKEN)
         session.wait_end(60)
 
     def test_hsm_orders(self) -> None:

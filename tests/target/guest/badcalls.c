@@ -2,13 +2,15 @@
 /*
  * A Service VM that means harm: thousands of hypercalls with made-up numbers, ids, addresses and
  * structures (always the same ones), on VMs that it creates, starts and destroys among them. Then
- * it makes a proper VM, which must run as if nothing had been. What the hypervisor might write to
- * lies in `buffer`; interrupts stay off, for any vector may come.
+ * it makes proper VMs, which must run as if nothing had been; the second one rings doorbells and
+ * dies of a triple fault. What the hypervisor might write to lies in `buffer`; interrupts stay off,
+ * for any vector may come.
  */
 #include <stddef.h>
 
 #include "acrn/hypercall.h"
 #include "acrn/ioreq.h"
+#include "acrn/sbuf.h"
 #include "guest.h"
 
 #define CALLS	   30000U
@@ -102,6 +104,21 @@ static void random_structure(uint64_t address)
 		words[i] = random_word();
 }
 
+/* A ring that can be, or nearly. */
+static void random_ring(uint64_t address)
+{
+	struct acrn_sbuf_param *p = (void *)(uintptr_t)address;
+	struct sbuf_header *h = (void *)(buffer + random() % 63U * PAGE);
+
+	p->sbuf_id = (random() & 1U) != 0U ? ACRN_SBUF_ASYNCIO : ACRN_SBUF_VM_EVENT;
+	if ((random() & 3U) != 0U)
+		p->gpa = (uintptr_t)h;
+	h->magic = SBUF_MAGIC;
+	h->ele_num = (uint32_t)random() % 600U;
+	h->ele_size = (random() & 1U) != 0U ? 8U : 32U;
+	h->size = h->ele_num * h->ele_size;
+}
+
 static void random_call(void)
 {
 	static const uint8_t calls[] = {
@@ -121,8 +138,11 @@ static void random_call(void)
 		HC_SET_IOREQ_BUFFER,
 		HC_SET_IOREQ_BUFFER,
 		HC_NOTIFY_REQUEST_FINISH,
+		HC_ASYNCIO_ASSIGN,
+		HC_ASYNCIO_DEASSIGN,
 		HC_SET_MEMORY_REGIONS,
 		HC_SET_MEMORY_REGIONS,
+		HC_SETUP_SBUF,
 		HC_SET_PTDEV_INTR,
 		HC_RESET_PTDEV_INTR,
 		HC_ASSIGN_PCIDEV,
@@ -154,6 +174,9 @@ static void random_call(void)
 		r->vmid = (uint16_t)arg1;
 		r->regions_num %= 64U;
 	}
+	if (index == HC_SETUP_SBUF && arg2 >= (uintptr_t)buffer &&
+	    arg2 < (uintptr_t)buffer + sizeof(buffer) - 512U)
+		random_ring(arg2 & ~7UL);
 	if (random() % 16U == 0U)
 		arg1 = random_word();
 	if (random() % 64U == 0U) {
@@ -188,9 +211,14 @@ static void put(uint32_t at, const uint8_t *bytes, size_t count)
 		memory[at + i] = bytes[i];
 }
 
-static void proper_vm(void)
+static uint16_t made; /* the VM that make_vm() made */
+
+static volatile struct acrn_io_request *const slot = (void *)requests;
+
+/* A VM of one page table's worth of real mode, with what `memory` holds; 0: it can be started. */
+static int64_t make_vm(void)
 {
-	static struct acrn_vm_creation c = {.name = "proper", .cpu_affinity = 1};
+	static struct acrn_vm_creation c;
 	static struct acrn_memory_region r = {.attr = ACRN_MEM_ACCESS_RIGHT_MASK | ACRN_MEM_TYPE_WB,
 					      .size = sizeof(memory)};
 	static struct acrn_memory_regions rs = {.regions_num = 1};
@@ -200,36 +228,104 @@ static void proper_vm(void)
 							   .cs_limit = 0xffff,
 							   .idt.limit = 0x3ff}};
 	static uint64_t page;
-	volatile struct acrn_io_request *slot = (void *)requests;
-	const uint8_t vector[] = {0x40, 0x10, 0, 0};
 	int64_t bad = 0;
 
-	put(0x1000, program, sizeof(program));
-	put(0x1040, handler, sizeof(handler));
-	put(6U * 4U, vector, sizeof(vector));
+	c = (struct acrn_vm_creation){.name = "proper", .cpu_affinity = 1};
 	regs.vcpu_regs.gprs[4] = 0xf000;
 	page = (uintptr_t)requests;
 	r.service_vm_pa = (uintptr_t)memory;
 	rs.regions_gpa = (uintptr_t)&r;
 	bad |= call(HC_CREATE_VM, (uintptr_t)&c, 0);
-	rs.vmid = c.vmid;
-	bad |= call(HC_SET_IOREQ_BUFFER, c.vmid, (uintptr_t)&page);
+	made = rs.vmid = c.vmid;
+	bad |= call(HC_SET_IOREQ_BUFFER, made, (uintptr_t)&page);
 	bad |= call(HC_SET_MEMORY_REGIONS, (uintptr_t)&rs, 0);
-	bad |= call(HC_SET_VCPU_REGS, c.vmid, (uintptr_t)&regs);
-	bad |= call(HC_START_VM, c.vmid, 0);
-	print("badcalls: proper VM %u with %u vCPU, started: %s\n", c.vmid, c.vcpu_num,
-	      bad == 0 ? "yes" : "no");
-	while (bad == 0 && slot->processed != ACRN_IOREQ_PENDING)
+	bad |= call(HC_SET_VCPU_REGS, made, (uintptr_t)&regs);
+	print("badcalls: proper VM %u with %u vCPU", made, c.vcpu_num);
+	return bad;
+}
+
+static void wait_for(uint32_t state)
+{
+	while (slot->processed != state)
 		__asm__ volatile("pause");
-	print("badcalls: its VMCALL gave %u at port %lx\n", slot->value, slot->address);
+}
+
+static int64_t answer(void)
+{
 	slot->processed = ACRN_IOREQ_COMPLETE;
-	bad = call(HC_NOTIFY_REQUEST_FINISH, c.vmid, 0);
-	while (bad == 0 && slot->processed != ACRN_IOREQ_FREE)
-		__asm__ volatile("pause");
-	bad |= call(HC_PAUSE_VM, c.vmid, 0);
-	bad |= call(HC_DESTROY_VM, c.vmid, 0);
+	return call(HC_NOTIFY_REQUEST_FINISH, made, 0);
+}
+
+static void proper_vm(void)
+{
+	const uint8_t vector[] = {0x40, 0x10, 0, 0};
+	int64_t bad;
+
+	put(0x1000, program, sizeof(program));
+	put(0x1040, handler, sizeof(handler));
+	put(6U * 4U, vector, sizeof(vector));
+	bad = make_vm();
+	bad |= call(HC_START_VM, made, 0);
+	print(", started: %s\n", bad == 0 ? "yes" : "no");
+	wait_for(ACRN_IOREQ_PENDING);
+	print("badcalls: its VMCALL gave %u at port %lx\n", slot->value, slot->address);
+	bad = answer();
+	wait_for(ACRN_IOREQ_FREE);
+	bad |= call(HC_PAUSE_VM, made, 0);
+	bad |= call(HC_DESTROY_VM, made, 0);
 	print("badcalls: answered, paused, destroyed: %s\n", bad == 0 ? "yes" : "no");
-	print("badcalls: and again: %u\n", (uint32_t)-call(HC_DESTROY_VM, c.vmid, 0));
+	print("badcalls: and again: %u\n", (uint32_t)-call(HC_DESTROY_VM, made, 0));
+}
+
+/* MOV AL, 7; OUT 0x99, AL three times; an interrupt without an IDT. */
+static const uint8_t bell[] = {0xb0, 0x07, 0xe6, 0x99, 0xe6, 0x99, 0xe6, 0x99,
+			       0x0f, 0x01, 0x1e, 0x00, 0x20, 0xcc};
+
+static int64_t make_ring(uint32_t id, uint8_t *at, uint32_t ele_num, uint32_t ele_size)
+{
+	static struct acrn_sbuf_param p;
+
+	*(struct sbuf_header *)at = (struct sbuf_header){
+		.magic = SBUF_MAGIC,
+		.ele_num = ele_num,
+		.ele_size = ele_size,
+		.size = ele_num * ele_size,
+	};
+	p = (struct acrn_sbuf_param){.sbuf_id = id, .gpa = (uintptr_t)at};
+	return call(HC_SETUP_SBUF, made, (uintptr_t)&p);
+}
+
+/* Two doorbells fit the ring, the third is a request; the event comes before the power-off. */
+static void ringing_vm(void)
+{
+	static struct acrn_asyncio_info info = {.type = ACRN_ASYNCIO_PIO,
+						.match_data = 1,
+						.addr = 0x99,
+						.fd = 0x123456789abc,
+						.data = 7};
+	const volatile struct sbuf_header *bells = (void *)buffer, *events = (void *)(buffer + PAGE);
+	const volatile uint64_t *fds = (const volatile void *)(bells + 1);
+	int64_t bad;
+
+	put(0x1000, bell, sizeof(bell));
+	bad = make_vm();
+	bad |= make_ring(ACRN_SBUF_ASYNCIO, buffer, 3, sizeof(uint64_t));
+	bad |= make_ring(ACRN_SBUF_VM_EVENT, buffer + PAGE, 8, sizeof(struct acrn_vm_event));
+	bad |= call(HC_ASYNCIO_ASSIGN, made, (uintptr_t)&info);
+	bad |= call(HC_START_VM, made, 0);
+	print(" and rings, started: %s\n", bad == 0 ? "yes" : "no");
+	wait_for(ACRN_IOREQ_PENDING);
+	print("badcalls: %u bytes in the ring, %lx %lx, then port %lx\n", bells->tail, fds[0], fds[1],
+	      slot->address);
+	bad = answer();
+	while (events->tail == 0U)
+		__asm__ volatile("pause");
+	wait_for(ACRN_IOREQ_PENDING);
+	print("badcalls: event %u, then %x at port %lx\n",
+	      ((const volatile struct acrn_vm_event *)(events + 1))->type, slot->value,
+	      slot->address);
+	bad |= call(HC_DESTROY_VM, made, 0);
+	print("badcalls: destroyed: %s\n", bad == 0 ? "yes" : "no");
 }
 
 void guest_main(const void *boot_params)
@@ -247,5 +343,6 @@ void guest_main(const void *boot_params)
 		left += call(HC_DESTROY_VM, id, 0) == 0 ? 1U : 0U;
 	print("badcalls: %u VMs were left\n", left);
 	proper_vm();
+	ringing_vm();
 	print("badcalls: done\n");
 }
