@@ -2,6 +2,8 @@
 // fuzzes: hypervisor/service_vm/hc_dev.c hypervisor/service_vm/hc_mem.c
 // fuzzes: hypervisor/service_vm/hc_misc.c hypervisor/service_vm/hc_vm.c
 // fuzzes: hypervisor/service_vm/hypercall.c hypervisor/service_vm/ioreq.c
+// fuzzes: hypervisor/service_vm/asyncio.c hypervisor/service_vm/sbuf.c
+// fuzzes: hypervisor/lib/sbuf.c
 // links: @service
 // options: -max_len=1024
 /*
@@ -11,6 +13,7 @@
  */
 #include <string.h>
 
+#include "acrn/sbuf.h"
 #include "config.h"
 #include "service_machine.h"
 
@@ -19,6 +22,7 @@
 #define STRUCT 0x1000U
 #define OTHER  0x3000U
 #define PAGES  0x6000U /* of I/O requests, if the input does not say otherwise */
+#define RING   (TEST_RAM - PAGE_SIZE) /* where an overrun shows */
 
 static const uint8_t calls[] = {
 	HC_CREATE_VM,
@@ -45,6 +49,9 @@ static const uint8_t calls[] = {
 	HC_SET_CALLBACK_VECTOR,
 	HC_SET_MEMORY_REGIONS,
 	HC_PM_GET_CPU_STATE,
+	HC_ASYNCIO_ASSIGN,
+	HC_ASYNCIO_DEASSIGN,
+	HC_SETUP_SBUF,
 };
 
 static struct fuzz in;
@@ -78,6 +85,7 @@ static void access_device(void)
 
 	io.write = (fuzz_take(&in, 1) & 1) != 0;
 	io.addr = fuzz_take(&in, 4);
+	io.value = fuzz_take(&in, 1);
 	if (vm->state != VM_RUNNING)
 		return;
 	/* one that polls gives its processor away, and does not wait for this thread */
@@ -134,6 +142,29 @@ static void structure(void)
 	in.left -= n;
 }
 
+static void doorbell(void)
+{
+	struct acrn_asyncio_info info = {.type = (uint32_t)fuzz_take(&in, 1) % 4,
+					 .match_data = (uint32_t)fuzz_take(&in, 1) & 1,
+					 .addr = fuzz_take(&in, 4),
+					 .fd = UINT64_MAX,
+					 .data = fuzz_take(&in, 1)};
+
+	memcpy(service_ram(STRUCT), &info, sizeof(info));
+}
+
+static void ring(void)
+{
+	struct acrn_sbuf_param p = {.sbuf_id = 64U + (fuzz_take(&in, 1) & 1), .gpa = RING};
+	struct sbuf_header h = {.magic = SBUF_MAGIC};
+
+	h.ele_num = (uint32_t)fuzz_take(&in, 2);
+	h.ele_size = (fuzz_take(&in, 1) & 1) != 0 ? 8 : 32;
+	h.size = h.ele_num * h.ele_size;
+	memcpy(service_ram(STRUCT), &p, sizeof(p));
+	memcpy(service_ram(RING), &h, sizeof(h));
+}
+
 static void call(void)
 {
 	static const uint64_t addresses[] = {STRUCT,	   STRUCT,	OTHER,
@@ -153,6 +184,10 @@ static void call(void)
 
 		memcpy(service_ram(STRUCT), &page, sizeof(page));
 	}
+	if ((nr == HC_ASYNCIO_ASSIGN || nr == HC_ASYNCIO_DEASSIGN) && (how & 0x40) == 0)
+		doorbell();
+	if (nr == HC_SETUP_SBUF && (how & 0x40) == 0)
+		ring();
 	(void)hypercall(service(), how & 0x80 ? (uint32_t)fuzz_take(&in, 4) : nr, arg1, arg2);
 }
 
@@ -170,6 +205,10 @@ static void step(void)
 		break;
 	case 3:
 		access_device();
+		break;
+	case 4: /* the Service VM writes where the hypervisor does */
+		*((uint8_t *)service_ram(RING) + fuzz_take(&in, 1) % 72) =
+			(uint8_t)fuzz_take(&in, 1);
 		break;
 	default:
 		call();
