@@ -16,6 +16,10 @@ PARALLEL	= $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell npr
 
 all: hypervisor devicemodel manager
 
+# The other scenario of the tests: VMs that share memory and have serial lines to each other.
+hypervisor-connected:
+	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/connected BOARD=$(BOARD) SCENARIO=connected all
+
 hypervisor:
 	+@$(MAKE) $(QUIET) -C hypervisor $(SELECTION) all
 
@@ -46,7 +50,7 @@ run: setup
 		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
 
 test: setup
-	+@$(MAKE) $(QUIET) $(PARALLEL) all tests-unit tests-guest tests-fuzz
+	+@$(MAKE) $(QUIET) $(PARALLEL) all hypervisor-connected tests-unit tests-guest tests-fuzz
 	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
 
 check:
@@ -86,5 +90,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel manager tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
+.PHONY: all hypervisor hypervisor-connected devicemodel manager tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
 	profile release-and-guests footprint menuconfig clean help

@@ -142,6 +142,11 @@ int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
 	return request(hsm, ACRN_IOCTL_SET_MEMSEG, &map);
 }
 
+int hsm_create_vdev(struct hsm *hsm, const struct acrn_vdev *vdev)
+{
+	return request(hsm, ACRN_IOCTL_CREATE_VDEV, vdev);
+}
+
 int hsm_inject_msi(struct hsm *hsm, uint64_t addr, uint64_t data)
 {
 	struct acrn_msi_entry msi = {.msi_addr = addr, .msi_data = data};

@@ -37,6 +37,8 @@
 #define BAR_PREFETCH   BIT32(3)
 #define BAR_FLAGS      0xFU
 
+#define USER_ECAM_BASE 0xE0000000UL /* VM_ECAM_BASE of devicemodel/include/vm.h */
+
 extern const struct vfunc_type __start_hv_vfuncs[]
 	__attribute__((weak, visibility("hidden")));
 extern const struct vfunc_type __stop_hv_vfuncs[] __attribute__((weak, visibility("hidden")));
@@ -303,6 +305,30 @@ bool vfunc_cfg_access(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *
 	return f != NULL;
 }
 
+/* The function's page of the ECAM window that acrn-dm gives a User VM. */
+static void ecam_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+{
+	const struct vfunc *f = arg;
+	uint32_t reg = (uint32_t)io->addr & 0xFFFU;
+
+	vio_all_ones(vcpu, io);
+	if ((reg & 3U) + io->width <= 4U) {
+		(void)vfunc_cfg_access(f->vm, f->bdf, reg, io);
+	}
+}
+
+static gpa_t ecam_page(const struct vfunc *f)
+{
+	return GPA(USER_ECAM_BASE + ((uint64_t)f->bdf << 12));
+}
+
+static void ecam_remove(const struct vfunc *f)
+{
+	if (!owns_machine(f->vm)) {
+		vio_remove_mmio(f->vm, ecam_page(f));
+	}
+}
+
 /* --- life --- */
 
 /* With the lock held, or before anybody knows the function. True: flush. */
@@ -352,10 +378,13 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		f->bar[i].f = f;
 		f->first_bar[i] = args ? args->bar[i] : 0U;
 	}
+	ret = owns_machine(vm) ? 0 : vio_add_mmio(vm, ecam_page(f), PAGE_SIZE, ecam_io, f);
+	if (ret != 0) {
+		goto out_put;
+	}
 	ret = type->init(f, args);
 	if (ret != 0) {
-		pool_put(&vfunc_pool, f);
-		return ret;
+		goto out_ecam;
 	}
 	if (f->msix.count != 0U) {
 		f->cfg[REG_COMMAND / 4U] |= STATUS_CAPS;
@@ -369,6 +398,11 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 	spin_unlock(&vpci->lock);
 	pr_info("%s: %s at 00:%02x.%x", vm->name, type->name, bdf >> 3, bdf & 7U);
 	return 0;
+out_ecam:
+	ecam_remove(f);
+out_put:
+	pool_put(&vfunc_pool, f);
+	return ret;
 }
 
 /* All vCPUs are stopped. True: flush. */
@@ -389,6 +423,7 @@ static bool destroy(struct vpci *vpci, uint32_t i)
 		vpci->vfunc_slots |= BIT32(vpci->vfunc[i]->bdf >> 3);
 	}
 	spin_unlock(&vpci->lock);
+	ecam_remove(f);
 	pool_put(&vfunc_pool, f);
 	return flush;
 }
@@ -444,10 +479,18 @@ static bool machine_has(uint32_t device)
 	return false;
 }
 
+bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf)
+{
+	uint32_t device = bdf >> 3;
+
+	return device != 0U && device < 32U && (vm->vpci->vfunc_slots & BIT32(device)) == 0U &&
+	       !machine_has(device);
+}
+
 int32_t vfunc_free_slot(const struct vm *vm)
 {
 	for (uint32_t device = 31U; device > 0U; device--) {
-		if ((vm->vpci->vfunc_slots & BIT32(device)) == 0U && !machine_has(device)) {
+		if (vfunc_slot_is_free(vm, (bdf_t)(device << 3))) {
 			return (int32_t)(device << 3);
 		}
 	}

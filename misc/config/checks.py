@@ -173,6 +173,36 @@ def check_vuarts(scenario: Scenario, _board: Board) -> Found:
         yield from _check_endpoint(scenario, second, used)
 
 
+def check_regions(scenario: Scenario, _board: Board) -> Found:
+    """Shared memory has a name and a size of its own, and VMs that exist."""
+    names = [vm.name for vm in scenario.vms]
+    seen: set[str] = set()
+    for region in scenario.regions:
+        size = region.megabytes
+        if not 2 <= size <= 512 or size & (size - 1):
+            yield scenario.problem(region.element.find("IVSHMEM_SIZE"),
+                                   f"{size} MB is not a power of two from 2 to 512",
+                                   "<IVSHMEM_SIZE>2</IVSHMEM_SIZE>")
+        if region.name in seen:
+            yield scenario.problem(region.element.find("NAME"),
+                                   f"a second region has the name {region.name}",
+                                   f"<NAME>shm_region_{len(seen)}</NAME>")
+        seen.add(region.name)
+        told: set[str] = set()
+        for name, element in region.vms:
+            where = element.find("VM_NAME")
+            if name not in names:
+                yield scenario.problem(where, f"there is no VM {name}",
+                                       "one of " + ", ".join(f"<VM_NAME>{n}</VM_NAME>" for n in names))
+            elif name in told:
+                yield scenario.problem(where, f"region {region.name} names {name} twice", "it once")
+            told.add(name)
+        if len(told) < 2:
+            yield scenario.problem(region.element.find("IVSHMEM_VMS"),
+                                   f"region {region.name} is of one VM alone",
+                                   "a second <IVSHMEM_VM> in it")
+
+
 def check_serial_console(scenario: Scenario, board: Board) -> Found:
     name = scenario.serial_console
     if name != "None" and name not in board.serials:
@@ -244,6 +274,7 @@ CHECKS: tuple[Callable[[Scenario, Board], Found], ...] = (
     check_kernels,
     check_weights,
     check_vuarts,
+    check_regions,
     check_serial_console,
     check_memory,
     check_hv_ram_start,

@@ -94,6 +94,20 @@ def _vm_lines(vm: Vm) -> list[str]:
     ]
 
 
+def _region_lines(scenario: Scenario) -> list[str]:
+    """An array cannot be empty, so one that is not counted stands where there is no region."""
+    ids = {vm.name: vm.vm_id for vm in scenario.vms}
+    service = [vm.name for vm in scenario.vms if vm.load_order == "SERVICE_VM"]
+    lines = []
+    for region in scenario.hv_regions:
+        vms = sum(1 << ids[name] for name, _ in region.vms)
+        bdf = next((region.bdf_of[name] for name in service if name in region.bdf_of), 0)
+        lines.append(f"\t{{ .name = {c_string(region.name)}, .size = {region.megabytes << 20:#x}UL, "
+                     f".vms = {vms:#x}UL, .service_bdf = {bdf:#x}U }},")
+    return ["const struct ivshmem_config ivshmem_configs[] = {", *(lines or ["\t{ .size = 0 },"]),
+            "};", "", f"const uint16_t ivshmem_config_count = {len(lines)}U;", ""]
+
+
 def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> str:
     serial = board.serials.get(scenario.serial_console)
     console = "{ .type = SERIAL_NONE }"
@@ -119,6 +133,7 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> s
         "",
         f"const uint16_t vm_config_count = {len(scenario.vms)}U;",
         "",
+        *_region_lines(scenario),
         "const struct board_config board_config = {",
         f"\t.name = {c_string(board.name)},",
         f"\t.scenario = {c_string(scenario.name)},",

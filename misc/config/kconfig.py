@@ -76,6 +76,7 @@ def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, 
     for name, value, source in (
         ("SERVICE_VM", scenario.has_service_vm, "scenario, whether it has a Service VM"),
         ("VAPIC", scenario.needs_vapic, "scenario, whether a VM does without lapic_passthrough"),
+        ("IVSHMEM", bool(scenario.hv_regions), "scenario, hv/FEATURES/IVSHMEM"),
         ("DEBUG", not scenario.is_release, "scenario, hv/BUILD_TYPE"),
     ):
         if name not in set_by:
@@ -139,6 +140,7 @@ def _check_needs(
     for name, is_needed, why in (
         ("SERVICE_VM", scenario.has_service_vm, "the scenario has a Service VM"),
         ("VAPIC", scenario.needs_vapic, "a VM of the scenario has no <lapic_passthrough>"),
+        ("IVSHMEM", bool(scenario.hv_regions), "the scenario has an <IVSHMEM_REGION>"),
     ):
         if is_needed and kconf.syms[name].tri_value == 0 and config is not None:
             what = f"CONFIG_{name} is off, but {why}"

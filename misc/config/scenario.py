@@ -48,6 +48,18 @@ class Endpoint:
 
 
 @dataclass
+class Region:
+    """Memory that VMs share: its size in MB, and who sees it, with the element that says so."""
+
+    name: str  # without hv:/
+    by_hypervisor: bool
+    megabytes: int
+    vms: list[tuple[str, Element]]
+    bdf_of: dict[str, int]  # VM name -> function of bus 0, where one is asked for
+    element: Element
+
+
+@dataclass
 class Vuart:
     """A serial port of a VM; its peer is (VM index, vUART index), or the console if None."""
 
@@ -112,9 +124,16 @@ class Scenario:
     options: list[Option]
     vms: list[Vm]
     connections: list[tuple[Endpoint, Endpoint]]
+    regions: list[Region]
 
     def problem(self, element: Element, what: str, write: str) -> Problem:
         return self.file.problem(element, what, write)
+
+    @property
+    def hv_regions(self) -> list[Region]:
+        """Those the hypervisor provides, the largest first: each is aligned to its size."""
+        regions = [region for region in self.regions if region.by_hypervisor]
+        return sorted(regions, key=lambda region: -region.megabytes)
 
     @property
     def has_service_vm(self) -> bool:
@@ -195,6 +214,21 @@ def _read_endpoint(element: Element) -> Endpoint:
     return Endpoint(text_of(element.find("vm_name")), port, element)
 
 
+def _read_region(element: Element) -> Region:
+    name = text_of(element.find("NAME"))
+    vms = [(text_of(vm.find("VM_NAME")), vm) for vm in element.iterfind("IVSHMEM_VMS/IVSHMEM_VM")]
+    places = {vm_name: text_of(vm.find("VBDF")) for vm_name, vm in vms}
+    return Region(
+        name=name.removeprefix("hv:/").removeprefix("dm:/"),
+        by_hypervisor=not name.startswith("dm:/")
+        and text_of(element.find("PROVIDED_BY")) != "Device Model",
+        megabytes=number_of(text_of(element.find("IVSHMEM_SIZE"))),
+        vms=vms,
+        bdf_of={name: int(place[3:5], 16) << 3 for name, place in places.items() if place},
+        element=element,
+    )
+
+
 def read_scenario(path: Path) -> Scenario:
     """Raises ConfigError if the file is not well-formed or not as its schema wants it."""
     file = XmlFile(path, "scenario.xsd")
@@ -212,6 +246,7 @@ def read_scenario(path: Path) -> Scenario:
         options=_read_options(hypervisor),
         vms=[_read_vm(element) for element in file.root.iterfind("vm")],
         connections=connections,
+        regions=[_read_region(e) for e in hypervisor.iterfind("FEATURES/IVSHMEM/IVSHMEM_REGION")],
     )
 
 

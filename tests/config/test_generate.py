@@ -84,6 +84,22 @@ class Tables(unittest.TestCase):
         self.assertIn(".port = 0x3e8U, .irq = 6U, .peer = VUART_PEER_VM, .peer_vm = 0U, "
                       ".peer_index = 1U", table)
 
+    def test_shared_memory_is_of_the_vms_it_names(self) -> None:
+        text = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
+        files = support.run_text(scenario=text)
+        self.assertEqual(value(files["config.h"], "IVSHMEM"), "1")
+        table = files["vm_config.c"]
+        users = table.index('{ .name = "users", .size = 0x400000UL, .vms = 0x6UL, .service_bdf = 0x0U }')
+        everyone = table.index('{ .name = "all", .size = 0x200000UL, .vms = 0x7UL, .service_bdf = 0x48U }')
+        self.assertLess(users, everyone)  # the larger first
+        self.assertIn("ivshmem_config_count = 2U", table)
+        files = support.run_text(scenario=text.replace("Hypervisor<", "Device Model<"))
+        self.assertIsNone(value(files["config.h"], "IVSHMEM"))
+        self.assertIn("ivshmem_config_count = 0U", files["vm_config.c"])
+        found = support.problems(scenario=text, config="CONFIG_IVSHMEM=n\n")
+        self.assertEqual(found, [".config:1: CONFIG_IVSHMEM is off, but the scenario has an "
+                                 "<IVSHMEM_REGION>; write CONFIG_IVSHMEM=y"])
+
     def test_quotes_in_boot_arguments_stay_inside_the_string(self) -> None:
         text = SHARED.replace("console=ttyS0", 'a="b c" d=\\ ??/')
         with tempfile.TemporaryDirectory() as name:

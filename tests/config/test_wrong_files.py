@@ -29,6 +29,12 @@ def connection(*ends: tuple[str, str]) -> str:
     return f"<vuart_connections><vuart_connection>{endpoints}</vuart_connection></vuart_connections></hv>"
 
 
+def region(name: str, size: str, *vms: str) -> str:
+    inside = "".join(f"<IVSHMEM_VM><VM_NAME>{vm_name}</VM_NAME></IVSHMEM_VM>" for vm_name in vms)
+    return (f"<IVSHMEM>\n<IVSHMEM_REGION><NAME>{name}</NAME>\n<IVSHMEM_SIZE>{size}</IVSHMEM_SIZE>"
+            f"\n<IVSHMEM_VMS>{inside}</IVSHMEM_VMS></IVSHMEM_REGION></IVSHMEM></FEATURES>")
+
+
 END = "</acrn-config>"
 KERNEL = "<os_config><kern_mod>k</kern_mod></os_config>"
 MEMORY = ("<memory><hpa_region><start_hpa>{}</start_hpa><size_hpa>64</size_hpa></hpa_region>"
@@ -116,6 +122,26 @@ SCENARIO_MISTAKES = (
      "VUART_RX_BUF 1 is out of range; write a value from 16 to 65536"),
     ("<name>vm1</name>", "<name>vm1</name><bvt_weight>0</bvt_weight>", "<bvt_weight>",
      "BVT weight 0 of vm1 is not 1 to 128"),
+    ("</FEATURES>", region("a", "3", "vm1", "ACRN_Service_VM"), "<IVSHMEM_SIZE>",
+     "3 MB is not a power of two from 2 to 512; write <IVSHMEM_SIZE>2</IVSHMEM_SIZE>"),
+    ("</FEATURES>", region("a", "1024", "vm1", "ACRN_Service_VM"), "<IVSHMEM_SIZE>",
+     "1024 MB is not a power of two"),
+    ("</FEATURES>", region("a", "2", "vm1", "vm7"), "<VM_NAME>",
+     "there is no VM vm7; write one of <VM_NAME>ACRN_Service_VM</VM_NAME>, <VM_NAME>vm1"),
+    ("</FEATURES>", region("a", "2", "vm1"), "<IVSHMEM_VMS>", "region a is of one VM alone"),
+    ("</FEATURES>", region("a", "2", "vm1", "vm1"), "<VM_NAME>", "region a names vm1 twice"),
+    ("</FEATURES>", region("a", "2", "vm1", "ACRN_Service_VM").replace(
+        "</IVSHMEM>", "<IVSHMEM_REGION><NAME>hv:/a</NAME><IVSHMEM_SIZE>2</IVSHMEM_SIZE><IVSHMEM_VMS>"
+        "<IVSHMEM_VM><VM_NAME>vm1</VM_NAME></IVSHMEM_VM><IVSHMEM_VM><VM_NAME>ACRN_Service_VM"
+        "</VM_NAME></IVSHMEM_VM></IVSHMEM_VMS></IVSHMEM_REGION></IVSHMEM>"), "<NAME>hv:/a",
+     "a second region has the name a; write <NAME>shm_region_1</NAME>"),
+    ("</FEATURES>", region("a b", "2", "vm1", "ACRN_Service_VM"), "<NAME>a b",
+     "is \"a b\", not 1 to 27 letters"),
+    ("</FEATURES>", region("a", "2", "vm1", "ACRN_Service_VM").replace(
+        "</VM_NAME>", "</VM_NAME><VBDF>01:00.0</VBDF>"), "<VBDF>",
+     "not a function of bus 0, or nothing; write <VBDF>00:09.0</VBDF>"),
+    ("</FEATURES>", region("a", "2").replace("<IVSHMEM_VMS></IVSHMEM_VMS>", "<IVSHMEM_VMS/>"),
+     "<IVSHMEM_VMS/>", "<IVSHMEM_VMS> lacks <IVSHMEM_VM>"),
     ("<BUILD_TYPE>debug", "<BUILD_TYPE>fast", "fast", "not debug or release"),
     ("<hv>", "<hv>text", "<hv>", '<hv> holds the text "text"'),
     ("<BUILD_TYPE>debug", "<BUILD_TYPE><b/>", "<BUILD_TYPE>", "<BUILD_TYPE> holds other elements"),

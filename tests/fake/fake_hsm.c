@@ -119,6 +119,13 @@ int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
 	return call(0x41, NULL);
 }
 
+int hsm_create_vdev(struct hsm *hsm, const struct acrn_vdev *vdev)
+{
+	(void)hsm;
+	fake_hsm.vdev = *vdev;
+	return call(0x59, NULL);
+}
+
 int hsm_inject_msi(struct hsm *hsm, uint64_t addr, uint64_t data)
 {
 	(void)hsm;

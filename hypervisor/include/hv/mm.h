@@ -31,6 +31,11 @@ hpa_t ptr_hpa(const volatile void *p);
 void *boot_alloc(size_t size, size_t align);
 void *boot_alloc_raw(size_t size, size_t align); /* not zeroed */
 void boot_alloc_seal(void);
+/*
+ * Memory that guests are to be shown (hv/vfunc.h), zeroed, 2 MB aligned, apart from all else of the
+ * hypervisor's; `size` is a multiple of 2 MB. Once, at boot. -ENOMEM.
+ */
+int boot_alloc_shared(uint64_t size, hpa_t *base);
 
 /*
  * Size the region by what was discovered and configured, take it from the memory map, start the
@@ -88,7 +93,7 @@ uint64_t e820_top(const struct e820 *map); /* first byte above the highest range
 uint64_t e820_ram_size(const struct e820 *map);
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size);
 /* Everything that is the hypervisor's (image, boot memory): no guest may ever map it. */
-#define HV_RANGES 3U
+#define HV_RANGES 4U
 hpa_t hv_range(uint32_t i, uint64_t *size); /* page-aligned; size 0: not there */
 bool hv_owns(hpa_t base, uint64_t size);
 

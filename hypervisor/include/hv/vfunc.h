@@ -93,6 +93,7 @@ int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf);
  * for the VM that owns the machine's devices. -ENOSPC.
  */
 int32_t vfunc_free_slot(const struct vm *vm);
+bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf); /* so is the device that bdf is of */
 
 /* For the checker of a debug build: is [hpa, hpa + size) shown to the VM at gpa on purpose? */
 bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);

@@ -116,6 +116,20 @@ struct vm_config {
 extern const struct vm_config vm_configs[];
 extern const uint16_t vm_config_count;
 
+/*
+ * Memory that VMs share, shown to each by a PCI function. Sizes are powers of two from 2 MB; those of
+ * a larger size come first, so that each region can start at a multiple of its size.
+ */
+struct ivshmem_config {
+	char name[32];	      /* without hv:/ */
+	uint64_t size;	      /* bytes */
+	uint64_t vms;	      /* bitmap of the VM ids that may see it */
+	uint16_t service_bdf; /* where the Service VM shall find it; 0: anywhere on bus 0 */
+};
+
+extern const struct ivshmem_config ivshmem_configs[];
+extern const uint16_t ivshmem_config_count;
+
 enum serial_type {
 	SERIAL_NONE = 0,
 	SERIAL_PIO = 1,

@@ -35,6 +35,7 @@ struct fake_hsm {
 	unsigned int maps;
 	atomic_bool line[FAKE_HSM_GSIS]; /* level of each interrupt line */
 	atomic_uint rises[FAKE_HSM_GSIS], pulses[FAKE_HSM_GSIS];
+	struct acrn_vdev vdev; /* the last CREATE_VDEV */
 	struct acrn_msi_entry msi[FAKE_HSM_MSIS];
 	atomic_uint msis;
 };

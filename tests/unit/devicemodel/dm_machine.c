@@ -20,8 +20,9 @@ struct vm machine;
 static struct iothread *events;
 static char line[1024];
 
-void machine_create(const char *options)
+int machine_try(const char *options)
 {
+	int err;
 	char *argv[MAX_WORDS + 1];
 	char *save = NULL;
 	int argc = 0;
@@ -37,7 +38,15 @@ void machine_create(const char *options)
 	events = iothread_create("events", NULL);
 	assert_non_null(events);
 	machine.loop = iothread_loop(events);
-	assert_int_equal(vm_create(&machine), 0);
+	err = vm_create(&machine);
+	if (err)
+		iothread_destroy(events);
+	return err;
+}
+
+void machine_create(const char *options)
+{
+	assert_int_equal(machine_try(options), 0);
 }
 
 void machine_destroy(void)

@@ -16,6 +16,7 @@ extern struct vm machine;
 
 /* "-s", "-l" and so on as on the command line, without program name and VM name. */
 void machine_create(const char *options);
+int machine_try(const char *options); /* the error of vm_create(); nothing is left then */
 void machine_destroy(void);
 
 uint32_t machine_in(uint16_t port, unsigned int size);

@@ -18,6 +18,10 @@ SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_wal
 	$(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c \
 	vpci_pt.c) \
 	tests/unit/hypervisor/guest_machine.c
+# Emulated PCI functions over real EPTs.
+SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c vpci_pt.c) \
+	$(addprefix hypervisor/guest/,gmem.c unit.c vio.c) hypervisor/arch/x86/vmx/ept.c \
+	hypervisor/arch/x86/mm/pgtable.c tests/unit/hypervisor/vfunc_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.
 SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_mem.c hc_misc.c hc_vm.c \
 	asyncio.c hypercall.c ioreq.c sbuf.c vm_event.c) hypervisor/lib/sbuf.c hypervisor/guest/unit.c $(SET_hypervisor_machine) \

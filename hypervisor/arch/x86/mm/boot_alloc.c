@@ -24,6 +24,7 @@
 #define BASE_BYTES MB(1)
 
 static uint64_t region_base, region_size, region_next;
+static uint64_t shared_base, shared_size;
 static bool sealed;
 
 /* Whole pages: the linker script sees to it. */
@@ -109,6 +110,21 @@ void boot_alloc_seal(void)
 		region_size >> 10, region_base, page_pool.total - page_pool.used);
 }
 
+int boot_alloc_shared(uint64_t size, hpa_t *base)
+{
+	uint64_t at = e820_find_top(size, PAGE_SIZE_2M, UINT64_MAX);
+
+	ASSERT(!sealed && shared_size == 0U);
+	if (at == UINT64_MAX || e820_reserve(at, size) != 0) {
+		return -ENOMEM;
+	}
+	shared_base = at;
+	shared_size = size;
+	*base = HPA(at);
+	(void)memset(hpa_ptr(*base), 0, size);
+	return 0;
+}
+
 hpa_t hv_range(uint32_t i, uint64_t *size)
 {
 	switch (i) {
@@ -121,6 +137,9 @@ hpa_t hv_range(uint32_t i, uint64_t *size)
 	case 2U:
 		*size = (pcpu_trampoline().v != 0U) ? PAGE_SIZE : 0U;
 		return pcpu_trampoline();
+	case 3U:
+		*size = shared_size;
+		return HPA(shared_base);
 	default:
 		*size = 0U;
 		return HPA(0U);
