@@ -7,6 +7,7 @@
 #include "hv/vmexit.h"
 #include "hv/irq.h"
 #include "hv/log.h"
+#include "hv/trace.h"
 #include "hv/vcpu_loop.h"
 #include "hv/vevent.h"
 #include "hv/vm.h"
@@ -80,6 +81,9 @@ void vmexit_handle(struct vcpu *vcpu)
 {
 	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
 
+	if (trace_wanted()) {
+		trace_exit(vcpu, reason);
+	}
 	if (likely(reason < EXIT_REASONS)) {
 		vcpu->exits[reason]++;
 		table[reason](vcpu);
@@ -89,6 +93,7 @@ void vmexit_handle(struct vcpu *vcpu)
 	if (unlikely(vcpu->requests != 0U)) {
 		vcpu_loop_serve(vcpu);
 	}
+	trace(TRACE_VM_ENTER, 0U, 0U);
 }
 
 static void external_interrupt(struct vcpu *vcpu)

@@ -9,6 +9,7 @@
 #include "asm/insn.h"
 #include "hv/pcpu.h"
 #include "hv/schedule.h"
+#include "hv/trace.h"
 
 /* context.S */
 void sched_switch_stack(struct thread *from, struct thread *to);
@@ -81,6 +82,9 @@ void sched_switched(void)
 
 static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next)
 {
+	if (trace_wanted()) {
+		trace_switch(prev, next);
+	}
 	if (sched_arm_slice == NULL) {
 		slice_set(rq, prev, false);
 	}

@@ -55,6 +55,9 @@ int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, 
 int64_t hc_set_irqline(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 
+/* sbuf.c */
+int64_t hc_setup_sbuf(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
+
 /* ioreq.c */
 int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,

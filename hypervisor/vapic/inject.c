@@ -8,6 +8,7 @@
  */
 #include "asm/cpuregs.h"
 #include "asm/vmx_insn.h"
+#include "hv/trace.h"
 #include "hv/vmexit.h"
 #include "hv/vmcs.h"
 #include "vapic.h"
@@ -44,6 +45,7 @@ static bool can_inject(void)
 
 static void inject_vector(uint8_t vector)
 {
+	trace(TRACE_INJECT, vector, 0U);
 	vmcs_write(VMCS_ENTRY_INTR_INFO, INTR_INFO_VALID | INTR_TYPE(EXTERNAL) | vector);
 }
 
@@ -104,6 +106,9 @@ void vapic_inject(struct vcpu *vcpu)
 	bool extint = extint_pending(v);
 
 	vlapic_irr_sync(v);
+	if (apicv.vid && v->rvi != 0U) {
+		trace(TRACE_INJECT, v->rvi, 0U);
+	}
 	if (likely(apicv.vid && !extint)) {
 		apicv_write_vmcs(v);
 		vmcs_proc_ctrl(vcpu, 0U, PROC_INTR_WINDOW);

@@ -39,6 +39,8 @@ OPTIONAL = ("vapic", "service_vm", "ext")
 OWNERS = {
     "hv/vm_config.h": "lib",  # generated facts, no code
     "hv/log.h": "lib",  # all may speak; a release answers with debug/none.c
+    "hv/trace.h": "lib",  # all may be traced; a release has none of it
+    "hv/rings.h": "arch",  # what debug/ implements and a release is without
     "hv/image.h": "lib",  # symbols of the linker script
     "hv/acpi.h": "lib",  # facts of the machine, read only once boot/ has found them
     "hv/boot.h": "lib",  # the same: what the loader handed over

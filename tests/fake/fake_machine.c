@@ -11,6 +11,7 @@
 #include "asm/vmx_insn.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
+#include "hv/trace.h"
 #include "fake_machine.h"
 
 #define MAX_CPUID 128U
@@ -367,4 +368,26 @@ void vmcs_write(uint32_t field, uint64_t v)
 		abort();
 	fake_vmcs[field] = v;
 	fake_vmcs_writes++;
+}
+
+/* Nobody traces, unless a test brings its own. */
+__attribute__((weak)) volatile bool trace_on;
+
+__attribute__((weak)) void trace_write(uint32_t id, uint64_t a, uint64_t b)
+{
+	(void)id;
+	(void)a;
+	(void)b;
+}
+
+__attribute__((weak)) void trace_exit(const struct vcpu *vcpu, uint32_t reason)
+{
+	(void)vcpu;
+	(void)reason;
+}
+
+__attribute__((weak)) void trace_switch(const struct thread *prev, const struct thread *next)
+{
+	(void)prev;
+	(void)next;
 }

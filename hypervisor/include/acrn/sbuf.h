@@ -29,6 +29,8 @@ struct sbuf_header {
 };
 
 /* What HC_SETUP_SBUF's second argument points to. */
+#define ACRN_SBUF_TRACE	   0U  /* of a CPU, in debug builds: struct trace_entry (acrn/trace.h) */
+#define ACRN_SBUF_HVLOG	   1U  /* of a CPU, in debug builds: text, see HVLOG_ENTRY */
 #define ACRN_SBUF_ASYNCIO  64U /* of a VM: acrn_asyncio_info.fd of each write, 8 bytes */
 #define ACRN_SBUF_VM_EVENT 65U /* of a VM: struct acrn_vm_event */
 
@@ -38,6 +40,9 @@ struct acrn_sbuf_param {
 	uint32_t sbuf_id; /* ACRN_SBUF_x */
 	uint64_t gpa;	  /* of the header; 0: not shared any more */
 };
+
+/* A line of the log takes as many entries as it needs; it ends with a newline, then NULs. */
+#define HVLOG_ENTRY 80U
 
 _Static_assert(sizeof(struct sbuf_header) == 64, "ABI");
 _Static_assert(offsetof(struct sbuf_header, overrun_cnt) == 32, "ABI");

@@ -13,6 +13,15 @@
 #define LOG_DBG	  6U
 
 /*
+ * Where lines go in a debug build (debug/log.c): any CPU may read and change the level of a sink.
+ * LOG_FATAL lines always reach the console.
+ */
+#define LOG_CONSOLE 0U
+#define LOG_MEMORY  1U /* the rings of the CPUs, debug/rings.c */
+#define LOG_SINKS   2U
+extern volatile uint32_t log_level[LOG_SINKS];
+
+/*
  * One line of the log; a newline is added. Any CPU, any context, no lock needed. In a release
  * build only LOG_FATAL lines come out (debug/none.c).
  */

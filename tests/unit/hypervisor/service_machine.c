@@ -334,8 +334,24 @@ void sched_stop(struct thread *t)
 	test_frozen++;
 }
 
+struct log_sink *test_log_sink;
+
+void log_sink_add(struct log_sink *s)
+{
+	test_log_sink = s;
+}
+
 void smp_call_serve(void)
 {
+}
+
+void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg)
+{
+	uint16_t cpu = fake_cpu;
+
+	fake_cpu = p->id;
+	fn(arg);
+	fake_cpu = cpu;
 }
 
 /* The test's side */

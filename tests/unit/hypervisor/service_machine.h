@@ -20,6 +20,7 @@
 #include "asm/vmx_insn.h"
 #include "fake_machine.h"
 #include "hv/gmem.h"
+#include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/unit.h"
@@ -75,6 +76,9 @@ extern uint64_t test_hv_page;
 extern uint32_t test_vfuncs[];
 extern struct vfunc_args test_vfunc_args;
 extern bdf_t test_vfunc_bdf;
+
+/* Lines of the log in memory go there. */
+extern struct log_sink *test_log_sink;
 
 /* Called by sched_block(); a test without one must not block. */
 extern void (*test_on_block)(void);

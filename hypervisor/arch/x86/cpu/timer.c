@@ -8,6 +8,7 @@
 #include "asm/insn.h"
 #include "hv/irq.h"
 #include "hv/pcpu.h"
+#include "hv/trace.h"
 
 static struct timer *first(const struct timer_queue *q)
 {
@@ -22,6 +23,7 @@ static void program(struct timer_queue *q)
 
 	if (deadline != q->programmed) {
 		q->programmed = deadline;
+		trace(TRACE_TIMER_UPDATED, deadline, 0U);
 		lapic_timer_set(deadline);
 	}
 }
@@ -53,6 +55,7 @@ void timer_arm(struct timer *t, uint64_t deadline)
 		}
 	}
 	list_insert_before(&t->node, it);
+	trace(TRACE_TIMER_ADDED, t->deadline, 0U);
 	program(q);
 }
 
@@ -85,6 +88,7 @@ void timer_run(void)
 	while (!list_empty(&due)) {
 		t = container_of(due.next, struct timer, node);
 		list_remove(&t->node);
+		trace(TRACE_TIMER_PICKED, t->deadline, 0U);
 		t->fn(t);
 	}
 	program(q);
@@ -94,6 +98,7 @@ static void timer_interrupt(uint8_t vector, void *arg)
 {
 	(void)vector;
 	(void)arg;
+	trace(TRACE_TIMER_IRQ, 0U, 0U);
 	timer_run();
 }
 

@@ -8,6 +8,7 @@
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
+#include "hv/trace.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
@@ -51,6 +52,7 @@ void irq_dispatch(uint8_t vector)
 	const struct irq_slot *s = &slots[vector];
 	irq_handler_t fn = s->fn;
 
+	trace(TRACE_IRQ, vector, 0U);
 	if (vector != VECTOR_SPURIOUS) {
 		lapic_eoi();
 	}

@@ -27,6 +27,13 @@ static uint64_t region_base, region_size, region_next;
 static uint64_t shared_base, shared_size;
 static bool sealed;
 
+/* The rings of a debug build are a power of two together (debug/rings.c). */
+static uint64_t ring_bytes(void)
+{
+	return IS_ENABLED(CONFIG_DEBUG) ?
+		       2U * pcpu_count * KB(CONFIG_LOG_RING_KB + CONFIG_TRACE_RING_KB) : 0U;
+}
+
 /* Whole pages: the linker script sees to it. */
 static uint64_t image_size(void)
 {
@@ -61,7 +68,7 @@ int boot_alloc_init(void)
 {
 	uint64_t vcpus = (uint64_t)CONFIG_MAX_VM_NUM * pcpu_count;
 	uint64_t size = BASE_BYTES + vcpus * VCPU_BYTES + CONFIG_MAX_VM_NUM * VM_BYTES +
-			pcpu_count * PCPU_BYTES + ept_bytes() + host_map_bytes();
+			pcpu_count * PCPU_BYTES + ring_bytes() + ept_bytes() + host_map_bytes();
 
 	size = ALIGN_UP(size, PAGE_SIZE_2M);
 	region_base = e820_find_top(size, PAGE_SIZE_2M, GB(4));
