@@ -96,17 +96,26 @@ void vfunc_bar_memory(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa)
 	bar_add(f, bar, size, hpa, BAR_64 | BAR_PREFETCH);
 }
 
+void vfunc_bar_show(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa)
+{
+	vfunc_bar_memory(f, bar, size, hpa);
+	f->bar[bar].read_only = true;
+}
+
 static bool bar_is_wide(const struct vfunc *f, uint32_t bar)
 {
 	return f->bar[bar].memory.v != 0U;
 }
 
-/* Memory that is seen here only by an access the processor gave up on, as another CPU mapped it. */
+/*
+ * Memory that is seen here only by an access the processor gave up on: another CPU mapped it just
+ * now, or it is a write to what may only be read.
+ */
 static void memory_io(const struct vfunc_bar *bar, uint64_t offset, struct io_access *io)
 {
 	uint8_t *p = hpa_ptr(HPA(bar->memory.v + offset));
 
-	if (offset + io->width > bar->size) {
+	if (offset + io->width > bar->size || (io->write && bar->read_only)) {
 		return;
 	}
 	for (uint32_t i = 0U; i < io->width; i++) {
@@ -176,7 +185,7 @@ static void bar_on(struct vm *vm, struct vfunc_bar *bar, uint64_t at)
 	}
 	if (bar->memory.v != 0U) {
 		ret = ept_map(&vm->ept, GPA(at), bar->memory, bar->size,
-			      EPT_READ | EPT_WRITE | EPT_MT_WB | EPT_IPAT);
+			      EPT_READ | (bar->read_only ? 0U : EPT_WRITE) | EPT_MT_WB | EPT_IPAT);
 	} else if (owns_machine(vm)) {
 		ret = ept_unmap(&vm->ept, GPA(at), bar->size);
 	}

@@ -71,6 +71,7 @@ struct vfunc_bar {
 	hpa_t memory;	/* what it shows; 0: it traps */
 	uint64_t at;	/* GPA, while decoded */
 	bool decoded;
+	bool read_only; /* its memory */
 	uint8_t index;
 	struct vfunc *f;
 };

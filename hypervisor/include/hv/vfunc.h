@@ -65,6 +65,8 @@ struct vfunc_type {
  */
 void vfunc_bar_trap(struct vfunc *f, uint32_t bar, uint64_t size);
 void vfunc_bar_memory(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa);
+/* The same, but the guest can only read: its writes go nowhere. */
+void vfunc_bar_show(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa);
 /* `vectors` of MSI-X with their table in `bar`, which is 4 KB of its own. */
 void vfunc_msix(struct vfunc *f, uint32_t bar, uint32_t vectors);
 

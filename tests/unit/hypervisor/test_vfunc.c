@@ -177,6 +177,25 @@ static void test_memory_access(void **state)
 	assert_int_equal(share[SHARE - 4], 0x44);
 }
 
+/* What if a guest writes to memory that is only shown to it? Nothing of it arrives. */
+static void test_shown(void **state)
+{
+	uint64_t hpa;
+
+	(void)state;
+	only_shown = true;
+	make(&service);
+	only_shown = false;
+	place(&service, HOLE);
+	assert_int_equal(mapped(&service, HOLE + 0x1000000, &hpa),
+			 EPT_READ | EPT_MT_WB | EPT_IPAT);
+	assert_int_equal(hpa, ptr_hpa(share).v);
+	share[8] = 0x5A;
+	mem_write(&service, HOLE + 0x1000008, 8, 0);
+	assert_int_equal(share[8], 0x5A);
+	assert_int_equal(mem_read(&service, HOLE + 0x1000008, 1) & 0xFF, 0x5A);
+}
+
 /* Does nothing run out of memory, and does a failure leave the addresses as they were? */
 static void test_no_memory(void **state)
 {
@@ -328,6 +347,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bars, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_hostile_places, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_memory_access, vfunc_setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_shown, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_no_memory, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_msix, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_life, vfunc_setup, vfunc_teardown),

@@ -10,6 +10,7 @@
 struct vm service, user;
 struct vcpu service_cpu, user_cpu;
 uint8_t *share;
+bool only_shown;
 struct acpi_facts acpi_facts;
 struct e820 host_e820;
 
@@ -24,7 +25,10 @@ static int fn_init(struct vfunc *f, const struct vfunc_args *args)
 	seen.f = f;
 	vfunc_bar_trap(f, 0, PAGE_SIZE);
 	vfunc_msix(f, 1, 4);
-	vfunc_bar_memory(f, 2, SHARE, ptr_hpa(share));
+	if (only_shown)
+		vfunc_bar_show(f, 2, SHARE, ptr_hpa(share));
+	else
+		vfunc_bar_memory(f, 2, SHARE, ptr_hpa(share));
 	vfunc_set_priv(f, &seen);
 	return seen.result;
 }

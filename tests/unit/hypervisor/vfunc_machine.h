@@ -33,6 +33,7 @@
 extern struct vm service, user;
 extern struct vcpu service_cpu, user_cpu;
 extern uint8_t *share; /* what the function shows */
+extern bool only_shown; /* functions made now show it for reading */
 
 /* What the function was called with, and what its init answers. */
 struct vfunc_seen {
