@@ -14,7 +14,7 @@ QUIET		:= --no-print-directory
 # Builds started for run, test and bench use all processors, unless -j says otherwise.
 PARALLEL	= $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell nproc)))
 
-all: hypervisor devicemodel manager
+all: hypervisor devicemodel manager tools
 
 # The other scenario of the tests: VMs that share memory and have serial lines to each other.
 hypervisor-connected:
@@ -28,6 +28,9 @@ devicemodel:
 
 manager:
 	+@$(MAKE) $(QUIET) -C misc/mngr O=$(O) all
+
+tools:
+	+@$(MAKE) $(QUIET) -C misc/acrntrace O=$(O) all
 
 tests-unit:
 	+@$(MAKE) $(QUIET) -C tests/unit O=$(O) all
@@ -90,5 +93,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor hypervisor-connected devicemodel manager tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
+.PHONY: all hypervisor hypervisor-connected devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
 	profile release-and-guests footprint menuconfig clean help
