@@ -4,7 +4,7 @@
 from tests.run.target import BROKEN, Session, TargetTest
 
 WRONG = BROKEN + r"|^smp: wrong.*\n|exception \d+ error"
-PARTS = ["physical", "shorthands", "storms", "starts", "flat", "cluster", "physical",
+PARTS = ["physical", "shorthands", "storms", "starts", "rewritten", "flat", "cluster", "physical",
          "shorthands", "storms", "starts", "logical"]
 
 
@@ -34,6 +34,16 @@ class Matrix(TargetTest):
     def test_interrupt_delivery(self) -> None:
         # And with virtual-interrupt delivery by the processor?
         self.judge(self.boot_guest("smp", "quirks=off hide=posted", cpus=8), 8)
+
+    def test_reset(self) -> None:
+        # What if the machine is reset while its processors INIT and start each other, and by a
+        # triple fault of one of them?
+        for how, line in (("race", "race, 4 CPUs"), ("fault", "triple fault")):
+            with self.subTest(how):
+                session = self.boot_guest("smp", f"smp={how} loglevel=5", cpus=4)
+                for _ in range(3):
+                    session.expect(f"^smp: {line}", 60, WRONG)
+                    session.expect("invariants hold", 60, WRONG)
 
     def test_no_apicv(self) -> None:
         # And where each access to the APIC exits?

@@ -46,6 +46,24 @@ done
 wait
 """
 
+# VMs whose processors start each other, and reset themselves, die at any time; one ends by a
+# triple fault; one that is well lives beside them.
+RACES = f"""\
+{DM} -k /data/smp.bzimage well </dev/null >/data/well.log 2>&1 &
+well=$!
+for round in 1 2 3 4 5 6; do
+	{DM} -k /data/smp.bzimage -B smp=race race </dev/null >>/data/race.log 2>&1 &
+	sleep $round.$round
+	kill -9 $!
+	wait $!
+done
+echo "races: $(grep -c 'race, 4 CPUs' /data/race.log)"
+{DM} -k /data/smp.bzimage -B smp=fault fault </dev/null >/data/fault.log 2>&1
+echo "fault: $(grep -c 'triple fault' /data/fault.log), status $?"
+wait $well
+sed 's/^smp/well/' /data/well.log
+"""
+
 CPUS = """\
 cpus=$(nproc)
 echo "online: $(cat /sys/devices/system/cpu/online), $(grep -c ^processor /proc/cpuinfo) in cpuinfo"
@@ -81,3 +99,18 @@ class SmpVms(TargetTest):
         # In the VM with four, twice in what is left of the Service VM, in the VM with two.
         for cpu, times in enumerate([4, 4, 1, 1]):
             self.assertEqual(len(re.findall(f"^busy on {cpu}$", session.text, re.MULTILINE)), times)
+
+    def test_races(self) -> None:
+        # What if a VM is destroyed or reset while its processors are in the middle of a start?
+        vm = self.service_vm(RACES)
+        vm.user_disk_mb = 0
+        vm.hv_args = "loglevel=5"
+        vm.disk_files.append((self.guest("smp"), "/smp.bzimage"))
+        session = self.boot_service_vm(vm, cpus=4)
+        failed = BROKEN + "|launch ended"
+        self.assertGreater(int(session.expect(r"^races: (\d+)\s", 300, failed)[1]), 6)
+        session.expect("^fault: 1, status 0", 100, failed)
+        session.expect("^well done, 0 wrong", 200, failed)
+        session.wait_end(60)
+        # After each of the eight VMs and at power-off.
+        self.assertGreaterEqual(session.text.count("invariants hold"), 9)

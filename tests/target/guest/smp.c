@@ -16,7 +16,6 @@
 #define STORM_ROUNDS 20U
 #define MAX_LINES    40U
 #define SEND_ILLEGAL 0x20U
-#define BASE_X2	     0x400U
 #define NOBODY	     0U
 #define ALL	     ((1U << cpu_count) - 1U)
 #define BIT(n)	     (1U << (n))
@@ -233,17 +232,10 @@ static void cluster(void)
 	arbitrate(0x07U, in_cluster(0x07U));
 }
 
-static void set_x2(struct cpu *c, uint32_t arg)
-{
-	(void)c;
-	(void)arg;
-	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_X2);
-}
-
 /* All are in the first cluster of 16. */
 static void x2apic_logical(void)
 {
-	set_all(set_x2, 0U); /* after starts in Bochs */
+	set_all(x2apic_enter, 0U); /* after starts in Bochs */
 	for (uint32_t dest = 0U; dest < 0x100U; dest++)
 		expect("x2APIC cluster", dest, ICR_LOGICAL | VECTOR, dest & ALL);
 	expect_modes(3U, ICR_LOGICAL, 3U & ALL);
@@ -379,7 +371,7 @@ static void set_timer(struct cpu *c, uint32_t ticks)
 {
 	(void)c;
 	apic_write(APIC_LVT_TIMER, VECTOR_TIMER);
-	apic_write(0x380U, ticks);
+	apic_write(APIC_TIMER_COUNT, ticks);
 }
 
 static void start_one(struct cpu *c)
@@ -459,19 +451,26 @@ void guest_main(const void *boot_params)
 {
 	uint32_t r[4];
 
-	(void)boot_params;
 	out8(0x21U, 0xffU); /* no PIC */
 	out8(0xa1U, 0xffU);
 	cpus_start();
 	print("smp: %u CPUs\n", cpu_count);
+	if (smp_asked(boot_params, "smp=race"))
+		smp_race();
+	if (smp_asked(boot_params, "smp=fault"))
+		smp_fault();
 	both_modes();
+	if (cpu_count > 1U)
+		check("code rewritten by another", &cpus[1], smp_rewrite());
+	sent++;
+	part("rewritten");
 	flat();
 	part("flat");
 	cluster();
 	part("cluster");
 	cpuid(1U, 0U, r);
 	if ((r[2] & BIT(21)) != 0U) {
-		set_all(set_x2, 0U);
+		set_all(x2apic_enter, 0U);
 		both_modes();
 		x2apic_logical();
 		part("logical");

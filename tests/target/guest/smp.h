@@ -19,6 +19,7 @@
 #define APIC_ISR    0x100U
 #define APIC_ESR    0x280U
 #define APIC_ICR_HI 0x310U
+#define APIC_TIMER_COUNT 0x380U
 
 #define ICR_LOWEST   0x100U
 #define ICR_SMI	     0x200U
@@ -41,6 +42,10 @@
 #define PAGE_A 0x8000U /* where processors start */
 #define PAGE_B 0x9000U
 
+struct state {
+	uint32_t eax, ecx, device, ram;
+};
+
 struct cpu {
 	struct cpu *self; /* at GS:0 */
 	uint32_t index, id;
@@ -56,6 +61,8 @@ struct cpu {
 	/* What the APIC had when the processor started. */
 	volatile uint32_t svr, tpr, ldr, isr;
 	volatile uint64_t base;
+	uint64_t seed;
+	struct state odd; /* the last result that no instruction has */
 };
 
 extern struct cpu cpus[MAX_CPUS];
@@ -72,9 +79,20 @@ void cpus_start(void);
 /* Runs `fn` on a processor, its interrupts off; waits for its end unless it does not return. */
 bool cpu_call(struct cpu *c, void (*fn)(struct cpu *c, uint32_t arg), uint32_t arg);
 void cpu_call_no_return(struct cpu *c, void (*fn)(struct cpu *c, uint32_t arg), uint32_t arg);
+/* Own processor. */
+void x2apic_enter(struct cpu *c, uint32_t arg);
+/* What a processor does when it has started, if not NULL. */
+extern void (*volatile cpu_first_task)(struct cpu *c);
 /* Waits until `*value` is `wanted`. */
 bool wait_for(const volatile uint32_t *value, uint32_t wanted);
 /* True once all that was sent before has arrived at all processors of the mask. */
 bool cpus_barrier(uint32_t mask);
+
+/* smp_race.c: the word is in the command line; what it asks for, for ever. */
+bool smp_asked(const void *boot_params, const char *word);
+void smp_race(void);
+void smp_fault(void);
+/* smp_rewrite.c: false if something was done that no instruction does. Needs two processors. */
+bool smp_rewrite(void);
 
 #endif

@@ -26,6 +26,7 @@ uint8_t smp_stacks[MAX_CPUS * STACK_SIZE] __attribute__((aligned(16)));
 struct idt_pointer smp_idt;
 struct cpu cpus[MAX_CPUS];
 uint32_t cpu_count;
+void (*volatile cpu_first_task)(struct cpu *c);
 
 static struct cpu *this_cpu(void)
 {
@@ -68,6 +69,13 @@ void icr_send(uint32_t dest, uint32_t low)
 	__asm__ volatile("pushq %0; popfq" : : "r"(flags) : "memory", "cc");
 }
 
+void x2apic_enter(struct cpu *c, uint32_t arg)
+{
+	(void)c;
+	(void)arg;
+	wrmsr(MSR_APIC_BASE, rdmsr(MSR_APIC_BASE) | BASE_X2);
+}
+
 static void taken(uint32_t vector)
 {
 	struct cpu *c = this_cpu();
@@ -105,6 +113,8 @@ void smp_cpu_main(uint32_t id, uint32_t segment)
 	c->page = segment << 4;
 	apic_write(APIC_SVR, 0x100U | VECTOR_STRAY);
 	c->starts++;
+	if (cpu_first_task != NULL)
+		cpu_first_task(c);
 	for (;;) {
 		void (*task)(struct cpu *cpu);
 
