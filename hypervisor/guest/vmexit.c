@@ -5,6 +5,7 @@
  * and nothing global but the table, which is read-only after boot. Counting is one increment.
  */
 #include "hv/vmexit.h"
+#include "asm/insn.h"
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/trace.h"
@@ -12,9 +13,12 @@
 #include "hv/vevent.h"
 #include "hv/vm.h"
 #include "hv/vmcs.h"
+#include "lib/kconfig.h"
 
 extern const struct vmexit_entry __start_hv_vmexits[] __attribute__((visibility("hidden")));
 extern const struct vmexit_entry __stop_hv_vmexits[] __attribute__((visibility("hidden")));
+
+void (*vmexit_account)(struct vcpu *vcpu, uint32_t reason, uint64_t start);
 
 static vmexit_fn handlers[EXIT_REASONS];
 static vmexit_fn table[EXIT_REASONS]; /* what an exit calls: the handler, or what comes before it */
@@ -79,6 +83,7 @@ vmexit_fn vmexit_replace(uint32_t reason, vmexit_fn fn)
 
 void vmexit_handle(struct vcpu *vcpu)
 {
+	uint64_t start = IS_ENABLED(CONFIG_DEBUG) ? rdtsc() : 0U;
 	uint32_t reason = vmcs_read32(VMCS_EXIT_REASON);
 
 	if (trace_wanted()) {
@@ -92,6 +97,9 @@ void vmexit_handle(struct vcpu *vcpu)
 	}
 	if (unlikely(vcpu->requests != 0U)) {
 		vcpu_loop_serve(vcpu);
+	}
+	if (IS_ENABLED(CONFIG_DEBUG) && vmexit_account != NULL) {
+		vmexit_account(vcpu, reason, start);
 	}
 	trace(TRACE_VM_ENTER, 0U, 0U);
 }

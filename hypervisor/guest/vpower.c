@@ -14,6 +14,7 @@
 #include "hv/vcpu.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
+#include "hv/vpower.h"
 #include "hv/vmcs.h"
 #include "lib/errno.h"
 #include "config.h"
@@ -85,12 +86,12 @@ static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
 }
 
 /* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
-static __noreturn void reset_machine(struct vcpu *vcpu, struct io_access *how)
+void vpower_reset_machine(const char *who, struct io_access *how)
 {
 	if (vm_check != NULL) {
 		vm_check(NULL);
 	}
-	report("%s resets the machine", vcpu->vm->name);
+	report("%s resets the machine", who);
 	vmx_disable_pcpu();
 	if (how != NULL) {
 		pass(how);
@@ -114,7 +115,7 @@ static void request_reset(struct vcpu *vcpu, struct io_access *io)
 	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "reset");
 	}
-	reset_machine(vcpu, io);
+	vpower_reset_machine(vcpu->vm->name, io);
 }
 
 static void reset_port_io(struct vcpu *vcpu, void *arg, struct io_access *io)
@@ -179,7 +180,7 @@ static void on_triple_fault(struct vcpu *vcpu)
 	if (!owns_machine(vcpu->vm)) {
 		end_vm(vcpu, "triple fault");
 	}
-	reset_machine(vcpu, NULL);
+	vpower_reset_machine(vcpu->vm->name, NULL);
 }
 
 static int claim(struct vm *vm, uint16_t port, uint16_t count, io_handler_t fn)

@@ -18,16 +18,6 @@
 #define MSI_DEST_SHIFT	  12U
 #define MAX_PHYSICAL_DEST 0xFEU /* 8 bits, and the highest means everybody */
 
-/* One message of one device; vm is NULL in a free one. */
-struct pt_msi {
-	struct vm *vm;
-	uint64_t addr; /* as the guest wrote it */
-	uint32_t data;
-	uint16_t bdf;
-	uint16_t index;
-	uint8_t vector;
-};
-
 static struct pt_msi entries[CONFIG_MAX_PT_IRQ_ENTRIES];
 static spinlock_t lock;
 
@@ -150,6 +140,14 @@ static void remap_vm_deinit(struct vm *vm)
 		}
 	}
 	spin_unlock(&lock);
+}
+
+bool ptirq_message(uint32_t i, struct pt_msi *copy)
+{
+	spin_lock(&lock);
+	*copy = entries[i];
+	spin_unlock(&lock);
+	return copy->vm != NULL;
 }
 
 UNIT(ptirq_remap) = {

@@ -185,6 +185,17 @@ int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, 
 		    uint64_t *out_addr, uint32_t *out_data);
 void ptirq_msi_release(struct vm *vm, uint16_t bdf);
 
+/* One message of one device; vm is NULL in a free one. */
+struct pt_msi {
+	struct vm *vm;
+	uint64_t addr; /* as the guest wrote it */
+	uint32_t data;
+	uint16_t bdf;
+	uint16_t index;
+	uint8_t vector;
+};
+bool ptirq_message(uint32_t i, struct pt_msi *copy); /* i below CONFIG_MAX_PT_IRQ_ENTRIES */
+
 /* vpic.c */
 int vpic_boot(void);
 int vpic_create(struct vm *vm);

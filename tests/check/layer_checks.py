@@ -41,6 +41,7 @@ OWNERS = {
     "hv/log.h": "lib",  # all may speak; a release answers with debug/none.c
     "hv/trace.h": "lib",  # all may be traced; a release has none of it
     "hv/rings.h": "arch",  # what debug/ implements and a release is without
+    "hv/shell.h": "lib",  # any part may have a command; debug/ runs it
     "hv/image.h": "lib",  # symbols of the linker script
     "hv/acpi.h": "lib",  # facts of the machine, read only once boot/ has found them
     "hv/boot.h": "lib",  # the same: what the loader handed over

@@ -187,6 +187,19 @@ void msr_write(uint32_t msr, uint64_t v)
 	}
 }
 
+bool msr_read_safe(uint32_t msr, uint64_t *val)
+{
+	*val = fake_msr_exists(msr) ? fake_msr_get(msr) : 0;
+	return fake_msr_exists(msr);
+}
+
+bool msr_write_safe(uint32_t msr, uint64_t v)
+{
+	if (fake_msr_exists(msr))
+		msr_write(msr, v);
+	return fake_msr_exists(msr);
+}
+
 uint64_t rdtsc(void)
 {
 	fake_tsc += fake_tsc_step;

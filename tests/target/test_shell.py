@@ -16,6 +16,7 @@ until grep -q '^waits' /data/vm1.log || [ $tries = 0 ]; do
 	sleep 1
 	tries=$((tries - 1))
 done
+[ $tries = 0 ] && cat /data/vm1.log && exit 1
 echo "both run"
 read -r word
 echo "launch read $word"
@@ -46,6 +47,39 @@ ANSWERS: list[tuple[str, list[str]]] = [
     ("loglevel 3 5", ["^console level: 3"]),
     ("dump_log", [r"sev=5\]: VM 0 \(ACRN_Service_VM\): created with 2 vCPUs"]),
     ("boot_report", ["^boot: Bochs: virtual-interrupt delivery"]),
+    ("cpuid 0x40000000", ["leaf: 0x40000000, subleaf: 0x0, 0x"]),
+    ("cpuid 1 0", [r"subleaf: 0x0, 0x00050654:0x0[01]010800:0x\w{8}:0x\w{8}"]),
+    ("cpuid", [r"^usage: cpuid <leaf \[subleaf\]>"]),
+    # the boot processor, and the other one, in x2APIC mode
+    ("rdmsr 1b", [r"^rdmsr\(0x1b\): 0xfee00d00"]),
+    ("rdmsr -p 1 0x1b", [r"^rdmsr\(0x1b\): 0xfee00c00"]),
+    ("rdmsr -p2 1b", [r"^usage: rdmsr"]),
+    # write-only, locked: both are #GP
+    ("rdmsr 80b", ["^CPU 0 has no MSR 0x80b"]),
+    ("wrmsr 3a 0", ["^CPU 0 does not take 0x0 in MSR 0x3a"]),
+    ("wrmsr -p 1 3a 0", ["^CPU 1 does not take 0x0 in MSR 0x3a"]),
+    ("wrmsr c0000080 0", ["the hypervisor itself depends on MSR 0xc0000080: not written"]),
+    # TSC_AUX: Linux has the number of the processor there
+    ("wrmsr -p 1 c0000103 1", [r"^wrmsr\(0xc0000103\): 0x1\n"]),
+    ("rdmsr -p 1 c0000103", [r"^rdmsr\(0xc0000103\): 0x1\n"]),
+    ("dump_host_mem 0 20", [r"^0x0000000000000000: (\w\w ){16} .{16}\n0x0000000000000010: (\w\w ){4} "]),
+    ("dump_host_mem fec00000 16", ["^0xfec00000 is no memory of this machine"]),
+    ("dump_host_mem 9ff0000000000000 16", ["is no memory of this machine"]),
+    ("dump_host_mem ffffffffffffffff 16", ["^usage: dump_host_mem <addr, length>"]),
+    # the text of VM 1's Linux, loaded at 16 MB, and a hole
+    ("dump_guest_mem 1 1000000 16", [r"^0x0000000001000000: (\w\w ){16}"]),
+    ("dump_guest_mem 1 80000000 16", ["^0x80000000 is no memory of VM 1"]),
+    ("dump_guest_mem 2 0 16", ["^there is no VM 2"]),
+    ("int", [r"(?s)VECTOR FOR +CPU0 +CPU1.*timer +[1-9]\d* +[1-9]\d*\n.*kick"]),
+    ("dump_ioapic", [r"(?s)   4 0x\w\w   fixed   APIC id 0   edge    high     no .*  23 0x"]),
+    ("vioapic 0", [r"(?s)   4 0x\w\w   fixed .*  23 0x"]),
+    ("vioapic 1", [r"(?s)   4 0x\w\w   fixed .*  47 0x"]),
+    ("vioapic", ["^usage: vioapic <vm id>"]),
+    ("pt", [r" 0 line 14 +0x\w\w +0 edge +no +guest: 0x"]),
+    ("vm_stats 1", [r" 1 +0 +10 CPUID +[1-9]\d* +[1-9]\d* +[1-9]\d* +[1-9]\d* ",
+                    r" 1 +0 +30 port I/O +[1-9]"]),
+    ("vm_stats 16", [r"^usage: vm_stats \[vm id\]"]),
+    ("reboot now", ["^usage: reboot"]),
 ]
 
 
@@ -57,16 +91,16 @@ class Shell(TargetTest):
     def command(self, session: Session, line: str) -> str:
         """What the shell answers to `line`."""
         session.send(line + "\r")
-        session.expect(re.escape(line) + "\n", 30, BROKEN)
-        start = session._seen
-        return session.text[start:session.expect("^" + PROMPT, 60, BROKEN).start()]
+        start = session.expect(re.escape(line) + "\n", 30, BROKEN).end()
+        end = session.expect("^" + PROMPT, 60, BROKEN).start()
+        return session.text[start:end]
 
     def test_commands(self) -> None:
         # Does each command answer what is so, while two VMs run?
-        vm = self.service_vm(LAUNCH, waits="echo waits\nread -r word")
+        vm = self.service_vm(LAUNCH, waits="echo waits\nwhile :; do sleep 1000; done")
         vm.user_disk_mb = 0
         session = self.boot_service_vm(vm, cpus=2)
-        session.expect("^both run", 250, BROKEN)
+        session.expect("^both run", 200, BROKEN + "|launch ended")
         session.send(LEAVE)
         session.expect("Entering ACRN Shell.*\n" + PROMPT, 30, BROKEN)
         for line, answers in ANSWERS:
@@ -76,3 +110,8 @@ class Shell(TargetTest):
         session.expect("Entering VM 0", 30, BROKEN)
         session.send("hazel\n")
         session.expect("^launch read hazel", 30, BROKEN)
+        # Does reboot do so, and is the shell's half of a line still there on the way?
+        session.send(LEAVE)
+        session.expect("Entering ACRN Shell.*\n" + PROMPT, 30, BROKEN)
+        session.send("reboot\r")
+        session.expect("the shell resets the machine(.*\n)+boot: Bochs: virtual", 60, BROKEN)

@@ -26,6 +26,46 @@ static inline void msr_write(uint32_t msr, uint64_t v)
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
 
+/*
+ * Where an instruction that may fault goes on: both relative to where they stand. A build that uses
+ * these sets exception_expected (hv/cpu.h).
+ */
+struct insn_fixup {
+	int32_t insn, next;
+};
+
+/* Behind the instruction, which has the label 1. */
+#define INSN_OR_GO_ON                                                                              \
+	"movl $1, %[ok]\n"                                                                         \
+	"2:\n"                                                                                     \
+	".pushsection hv_fixups, \"a\"\n"                                                          \
+	".long 1b - ., 2b - .\n"                                                                   \
+	".popsection"
+
+/* False: #GP, there is no such MSR. */
+static inline bool msr_read_safe(uint32_t msr, uint64_t *val)
+{
+	uint32_t lo = 0U, hi = 0U, ok = 0U;
+
+	__asm__ volatile("1: rdmsr\n" INSN_OR_GO_ON
+			 : "+a"(lo), "+d"(hi), [ok] "+r"(ok)
+			 : "c"(msr));
+	*val = ((uint64_t)hi << 32) | lo;
+	return ok != 0U;
+}
+
+/* False: #GP, there is no such MSR or it does not take the value. */
+static inline bool msr_write_safe(uint32_t msr, uint64_t v)
+{
+	uint32_t ok = 0U;
+
+	__asm__ volatile("1: wrmsr\n" INSN_OR_GO_ON
+			 : [ok] "+r"(ok)
+			 : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32))
+			 : "memory");
+	return ok != 0U;
+}
+
 static inline uint64_t rdtsc(void)
 {
 	uint32_t lo, hi;

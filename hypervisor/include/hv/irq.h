@@ -24,6 +24,9 @@ void irq_unregister(uint8_t vector);
 int irq_alloc_vector(void);
 void irq_free_vector(uint8_t vector);
 
+/* Debug builds: how often `vector` was taken on CPU `cpu`, at VM exits and in the idle loop. */
+uint32_t irq_count(uint16_t cpu, uint8_t vector);
+
 /* Once at boot: the kick vector and the spurious one. */
 void irq_init(void);
 

@@ -28,6 +28,9 @@ void vmexit_init(void);
 /* Put fn in front of a handler, at boot only; returns the one it has to call on. */
 vmexit_fn vmexit_replace(uint32_t reason, vmexit_fn fn);
 
+/* Debug builds: called before the coming entry, if set; `start` is the host TSC of the exit. */
+extern void (*vmexit_account)(struct vcpu *vcpu, uint32_t reason, uint64_t start);
+
 /* entry.S calls it on every exit and enters the guest again when it returns. */
 void vmexit_handle(struct vcpu *vcpu);
 

@@ -16,11 +16,16 @@
 #include "config.h"
 #include "fake_machine.h"
 #include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/shell.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
 
 void (*vm_check)(struct vm *held);
+void (*vmexit_account)(struct vcpu *vcpu, uint32_t reason, uint64_t start);
+
+extern const struct shell_cmd __start_hv_shell_cmds[];
 
 static struct vm slots[CONFIG_MAX_VM_NUM];
 static struct vcpu vcpus[2];
@@ -30,7 +35,7 @@ static struct vm *checked;
 
 struct vm *vm_by_id(uint16_t id)
 {
-	return &slots[id];
+	return id < CONFIG_MAX_VM_NUM ? &slots[id] : NULL;
 }
 
 void log_line(uint32_t level, const char *fmt, ...)
@@ -51,6 +56,37 @@ void panic(const char *fmt, ...)
 	abort();
 }
 
+void *boot_alloc(size_t size, size_t align)
+{
+	static uint8_t memory[1000000];
+
+	assert_true(size <= sizeof(memory) && align <= 64);
+	return memset(memory, 0, size);
+}
+
+/* What the shell shows. */
+void shell_print(const char *fmt, ...)
+{
+	va_list ap;
+
+	assert_true(count < sizeof(lines) / sizeof(lines[0]));
+	va_start(ap, fmt);
+	assert_true(vsnprintf(lines[count++], sizeof(lines[0]), fmt, ap) < 200);
+	va_end(ap);
+}
+
+void shell_rows(bool (*row)(uint32_t i))
+{
+	for (uint32_t i = 0; row(i); i++)
+		;
+}
+
+bool shell_number(const char *text, uint64_t max, uint64_t *val)
+{
+	*val = strtoul(text, NULL, 0);
+	return *val <= max;
+}
+
 static void next(struct vm *held)
 {
 	checked = held;
@@ -62,7 +98,8 @@ static int setup(void **state)
 	memset(slots, 0, sizeof(slots));
 	memset(vcpus, 0, sizeof(vcpus));
 	count = 0U;
-	slots[1].id = 1U;
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++)
+		slots[i].id = i;
 	slots[1].state = VM_RUNNING;
 	slots[1].vcpu_count = 2U;
 	for (uint16_t i = 0U; i < 2U; i++) {
@@ -133,11 +170,49 @@ static void test_before_reset(void **state)
 	assert_int_equal(count, 2U);
 }
 
+static const struct shell_cmd *command(const char *name)
+{
+	const struct shell_cmd *cmd = __start_hv_shell_cmds;
+
+	while (strcmp(cmd->name, name) != 0)
+		cmd++;
+	return cmd;
+}
+
+/* Is an exit timed from its start to the entry, unless the vCPU gave its CPU away meanwhile? */
+static void test_cost(void **state)
+{
+	char *all[] = {"vm_stats"}, *none[] = {"vm_stats", "2"}, *bad[] = {"vm_stats", "99"};
+
+	(void)state;
+	assert_int_equal(unit_vcpu_init(&vcpus[1]), 0);
+	vcpus[1].exits[EXIT_CPUID] = 3;
+	fake_tsc = 1000;
+	vmexit_account(&vcpus[1], EXIT_CPUID, 900);
+	vmexit_account(&vcpus[1], EXIT_CPUID, 960);
+	vcpus[1].thread.run_start = 950;
+	vmexit_account(&vcpus[1], EXIT_CPUID, 500); /* was away */
+	vmexit_account(&vcpus[1], 0x80000021U, 990);
+	assert_int_equal(command("vm_stats")->fn(1, all), 0);
+	assert_int_equal(count, 2);
+	assert_string_equal(lines[1], "    1    1     10 CPUID                         3          2"
+				      "       40       70        100          140");
+	assert_int_equal(command("vm_stats")->fn(2, none), 0);
+	assert_int_equal(count, 3);
+	assert_int_equal(command("vm_stats")->fn(2, bad), -22);
+	/* a VM that comes anew begins anew */
+	assert_int_equal(unit_vcpu_init(&vcpus[1]), 0);
+	count = 0;
+	assert_int_equal(command("vm_stats")->fn(1, all), 0);
+	assert_non_null(strstr(lines[1], " 3          0        0"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_before_reset, setup), /* boots the units for all */
 		cmocka_unit_test_setup(test_line, setup),
+		cmocka_unit_test_setup(test_cost, setup),
 		cmocka_unit_test_setup(test_nothing, setup),
 		cmocka_unit_test_setup(test_too_many_for_a_line, setup),
 	};

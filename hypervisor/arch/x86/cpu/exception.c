@@ -14,6 +14,8 @@
 #include "hv/vcpu.h"
 #include "lib/atomic.h"
 
+bool (*exception_expected)(struct intr_frame *f);
+
 static __noreturn void die(const struct intr_frame *f)
 {
 	report("exception %lu error 0x%lx at 0x%lx rsp 0x%lx cr2 0x%lx", f->vector,
@@ -57,7 +59,7 @@ void exception_entry(struct intr_frame *f)
 		 */
 		take_nmi(this_pcpu());
 		lapic_send_ipi(this_pcpu()->apic_id, VECTOR_KICK);
-	} else {
+	} else if (exception_expected == NULL || !exception_expected(f)) {
 		die(f);
 	}
 }

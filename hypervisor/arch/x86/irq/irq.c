@@ -11,6 +11,7 @@
 #include "hv/trace.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
+#include "lib/kconfig.h"
 
 struct irq_slot {
 	irq_handler_t fn;
@@ -19,6 +20,7 @@ struct irq_slot {
 
 static struct irq_slot slots[256];
 static uint64_t allocated[4];
+static uint32_t counts[CONFIG_MAX_PCPU_NUM][256]; /* debug builds */
 
 void irq_register(uint8_t vector, irq_handler_t fn, void *arg)
 {
@@ -53,12 +55,20 @@ void irq_dispatch(uint8_t vector)
 	irq_handler_t fn = s->fn;
 
 	trace(TRACE_IRQ, vector, 0U);
+	if (IS_ENABLED(CONFIG_DEBUG)) {
+		counts[this_pcpu()->id][vector]++;
+	}
 	if (vector != VECTOR_SPURIOUS) {
 		lapic_eoi();
 	}
 	if (fn != NULL) {
 		fn(vector, s->arg);
 	}
+}
+
+uint32_t irq_count(uint16_t cpu, uint8_t vector)
+{
+	return counts[cpu][vector];
 }
 
 static void kick_interrupt(uint8_t vector, void *arg)

@@ -8,6 +8,11 @@
 void cpuid_count(uint32_t leaf, uint32_t sub, uint32_t r[4]);
 uint64_t msr_read(uint32_t msr);
 void msr_write(uint32_t msr, uint64_t v);
+struct insn_fixup {
+	int32_t insn, next;
+};
+bool msr_read_safe(uint32_t msr, uint64_t *val);
+bool msr_write_safe(uint32_t msr, uint64_t v);
 uint64_t rdtsc(void);
 
 uint8_t pio_read8(uint16_t port);
