@@ -133,6 +133,12 @@ int pci_cap_add_pcie(struct pci_device *dev);
 /* Interrupt pin A on the slot's GSI; the interrupt line register follows. */
 void pci_intx_add(struct pci_device *dev);
 
+/*
+ * The rest of init of a function that the hypervisor emulates: ids and BARs are set, args name it.
+ * An error has been logged.
+ */
+int pci_hv_create(struct pci_device *dev, const char *args);
+
 /* For devices that take no configuration: 0, or -EINVAL with a line in the log. */
 int pci_no_config(const struct pci_device *dev, const char *config);
 

@@ -82,23 +82,11 @@ static int parse(const struct pci_device *dev, const char *config, struct wanted
 /* The function is the hypervisor's from here on: no access to it arrives any more. */
 static int create_in_hypervisor(struct pci_device *dev, const struct wanted *w)
 {
-	struct acrn_vdev vdev = {.slot = dev->slot << 3};
 	int err = pci_bar_add(dev, BAR_MSIX, PCI_BAR_MEM32, REGISTER_BYTES, false);
 
 	if (err)
 		return err;
-	vdev.id.fields.vendor = VENDOR;
-	vdev.id.fields.device = DEVICE;
-	for (unsigned int i = 0; i < 4; i++)
-		vdev.io_addr[i] = pci_cfg_get32(dev, PCI_BASE_ADDRESS_0 + 4 * i);
-	vdev.io_size[BAR_MEMORY] = (uint32_t)w->size;
-	strncpy((char *)vdev.args, w->name, sizeof(vdev.args) - 1);
-	err = hsm_create_vdev(dev->vm->hsm, &vdev);
-	if (err)
-		log_err("%s: the hypervisor refuses %s of %llu MB to VM \"%s\": %s%s", dev->name,
-			w->name, (unsigned long long)(w->size >> 20), dev->vm->cfg.name,
-			strerror(-err), err == -ENODEV ? " (it has none)" : "");
-	return err;
+	return pci_hv_create(dev, w->name);
 }
 
 /* Memory of that name, made if it is not there; others may have it open. */
@@ -154,10 +142,6 @@ static int ivshmem_init(struct pci_device *dev, const char *config)
 
 	if (err)
 		return err;
-	if (dev->func != 0) {
-		log_err("%s: it takes a slot of its own, function 0", dev->name);
-		return -EINVAL;
-	}
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		return -ENOMEM;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Virtual 16550A UARTs with an other end: the hypervisor's console or a vUART of another VM. Port
- * accesses come from vio.c on the vCPU's CPU, the other end from any CPU. Each vUART's lock covers
+ * Virtual 16550A UARTs with an other end: the hypervisor's console or a vUART of another VM, by a
+ * null-modem cable. Accesses come from vio.c, or from the PCI function a vUART is in (vuart_pci.c),
+ * on the vCPU's CPU, the other end from any CPU. Each vUART's lock covers
  * its registers and rings and is held while its interrupt line moves, so that edges keep their
  * order; two vUARTs' locks are never held together. No character is dropped: an end without room
  * makes the sender's transmitter busy.
@@ -10,6 +11,7 @@
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
+#include "hv/vfunc.h"
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -28,6 +30,7 @@ struct ring {
 struct vuart {
 	struct vm *vm;
 	const struct vm_vuart_config *cfg;
+	struct vfunc *f;    /* VUART_PCI: where its interrupts come out */
 	struct vuart *peer; /* VUART_PEER_VM: the other VM's; it may not exist at the moment */
 	spinlock_t lock;
 	volatile bool live;
@@ -109,10 +112,19 @@ static void update_irq(struct vuart *u)
 		return;
 	}
 	u->irq_high = high;
-	(void)vintr_set_gsi(u->vm, u->cfg->irq, high ? GSI_SET_HIGH : GSI_SET_LOW);
+	if (u->cfg->type == VUART_LEGACY) {
+		(void)vintr_set_gsi(u->vm, u->cfg->irq, high ? GSI_SET_HIGH : GSI_SET_LOW);
+	} else if (high) {
+		vfunc_raise(u->f, 0U);
+	} else {
+		/* a message has no end */
+	}
 }
 
-/* Modem inputs: from the outputs when looped back, else those of a connected cable. */
+/*
+ * Modem inputs: from the outputs when looped back, else those of a connected cable. Another VM's RTS
+ * is CTS here, so that its driver can hold off ours.
+ */
 static void update_msr(struct vuart *u)
 {
 	uint8_t in = 0U, changed;
@@ -123,7 +135,8 @@ static void update_msr(struct vuart *u)
 		in |= (u->mcr & MCR_OUT1) != 0U ? MSR_RI : 0U;
 		in |= (u->mcr & MCR_OUT2) != 0U ? MSR_DCD : 0U;
 	} else if (peer_live(u)) {
-		in = MSR_CTS | MSR_DSR | MSR_DCD;
+		in = MSR_DSR | MSR_DCD;
+		in |= (u->peer == NULL || (u->peer->mcr & MCR_RTS) != 0U) ? MSR_CTS : 0U;
 	}
 	changed = (in ^ u->msr) & 0xF0U;
 	/* The deltas are the low bits; of RI only its end counts. */
@@ -242,12 +255,19 @@ static void reg_write(struct vuart *u, uint32_t reg, uint8_t v)
 	}
 }
 
-/* The other end made room: the guest that waits for an empty transmitter hears of it. */
-static void tx_room(struct vuart *u)
+/*
+ * The other end made room, came, went, or moved RTS: the guest that waits for an empty transmitter
+ * or for CTS hears of it. No lock is held; u may be NULL.
+ */
+static void tell(struct vuart *u)
 {
+	if (u == NULL || !u->live) {
+		return;
+	}
 	spin_lock(&u->lock);
-	if (u->live && !u->thre_pending && tx_ready(u)) {
-		u->thre_pending = true;
+	if (u->live) {
+		update_msr(u);
+		u->thre_pending = u->thre_pending || tx_ready(u);
 		update_irq(u);
 	}
 	spin_unlock(&u->lock);
@@ -266,8 +286,8 @@ static void access_read(struct vuart *u, uint32_t reg, uint8_t *v)
 	}
 	spin_unlock(&u->lock);
 
-	if (was_full && u->peer != NULL && u->peer->live && has_room(&u->rx)) {
-		tx_room(u->peer);
+	if (was_full && has_room(&u->rx)) {
+		tell(u->peer);
 	}
 	/* A guest that polls with interrupts off must not depend on a timer's interrupt. */
 	if (starved && u->cfg->peer == VUART_PEER_CONSOLE) {
@@ -277,14 +297,22 @@ static void access_read(struct vuart *u, uint32_t reg, uint8_t *v)
 
 static void access_write(struct vuart *u, uint32_t reg, uint8_t v)
 {
-	bool sent;
+	bool sent, was_full;
+	uint8_t mcr;
 
 	spin_lock(&u->lock);
+	was_full = !has_room(&u->rx);
+	mcr = u->mcr;
 	sent = reg == UART_THR && (u->lcr & LCR_DLAB) == 0U && (u->mcr & MCR_LOOP) == 0U;
 	reg_write(u, reg, v);
 	update_irq(u);
+	mcr ^= u->mcr;
+	was_full = was_full && has_room(&u->rx);
 	spin_unlock(&u->lock);
 
+	if (was_full || (mcr & MCR_RTS) != 0U) {
+		tell(u->peer);
+	}
 	if (!sent) {
 		return;
 	}
@@ -295,12 +323,8 @@ static void access_write(struct vuart *u, uint32_t reg, uint8_t v)
 	}
 }
 
-static void vuart_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+void vuart_access(struct vuart *u, uint32_t reg, struct io_access *io)
 {
-	struct vuart *u = arg;
-	uint32_t reg = (uint32_t)(io->addr - u->cfg->port);
-
-	(void)vcpu;
 	/* A wide access is one of each byte's port in turn, as on the ISA bus. */
 	for (uint32_t i = 0U; i < io->width && reg + i < UART_REGS; i++) {
 		uint8_t byte = (uint8_t)(io->value >> (8U * i));
@@ -313,6 +337,14 @@ static void vuart_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 			io->value |= (uint64_t)byte << (8U * i);
 		}
 	}
+}
+
+static void port_io(struct vcpu *vcpu, void *arg, struct io_access *io)
+{
+	struct vuart *u = arg;
+
+	(void)vcpu;
+	vuart_access(u, (uint32_t)(io->addr - u->cfg->port), io);
 }
 
 int vuart_take(struct vuart *u)
@@ -374,7 +406,7 @@ static int vuart_boot(void)
 		const struct vm_vuart_config *cfg = vm_configs[i].vuart;
 
 		for (uint32_t n = 0U; n < VM_VUART_NUM; n++) {
-			if (cfg[n].type != VUART_LEGACY) {
+			if (cfg[n].type == VUART_NONE) {
 				continue;
 			}
 			if (vuarts[i] == NULL) {
@@ -402,6 +434,44 @@ static int vuart_boot(void)
 	return 0;
 }
 
+struct vuart *vuart_pci_find(const struct vm *vm, uint32_t index)
+{
+	struct vuart *set = (vm->config != NULL) ? vuarts[vm->config - vm_configs] : NULL;
+
+	for (uint32_t n = 0U; n < VM_VUART_NUM && set != NULL; n++) {
+		const struct vm_vuart_config *cfg = set[n].cfg;
+
+		if (cfg != NULL && cfg->type == VUART_PCI && cfg->pci_index == index) {
+			return &set[n];
+		}
+	}
+	return NULL;
+}
+
+void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f)
+{
+	u->vm = vm;
+	u->f = f;
+	u->irq_high = false;
+	u->tx.head = u->tx.count = 0U;
+	registers_reset(u);
+	u->live = true;
+	tell(u->peer);
+}
+
+void vuart_disconnect(struct vuart *u)
+{
+	spin_lock(&u->lock);
+	u->live = false;
+	spin_unlock(&u->lock);
+	tell(u->peer);
+}
+
+bool vuart_is_connected(const struct vuart *u)
+{
+	return u->live;
+}
+
 static void vuart_vm_deinit(struct vm *vm)
 {
 	for (uint32_t n = 0U; n < VM_VUART_NUM && vm->vuart != NULL; n++) {
@@ -413,9 +483,7 @@ static void vuart_vm_deinit(struct vm *vm)
 		if (u->cfg->peer == VUART_PEER_CONSOLE) {
 			vuart_console->detach(u);
 		}
-		spin_lock(&u->lock);
-		u->live = false;
-		spin_unlock(&u->lock);
+		vuart_disconnect(u);
 	}
 	vm->vuart = NULL;
 }
@@ -429,22 +497,18 @@ static int vuart_vm_init(struct vm *vm)
 		struct vuart *u = &set[n];
 		int err;
 
-		if (u->cfg == NULL ||
+		if (u->cfg == NULL || u->cfg->type != VUART_LEGACY ||
 		    (u->cfg->peer == VUART_PEER_CONSOLE && vuart_console == NULL)) {
 			continue;
 		}
-		err = vio_add_pio(vm, u->cfg->port, UART_REGS, vuart_io, u);
+		err = vio_add_pio(vm, u->cfg->port, UART_REGS, port_io, u);
 		if (err != 0) {
 			pr_err("%s: vUART at port 0x%x overlaps another device", vm->name,
 			       u->cfg->port);
 			vuart_vm_deinit(vm);
 			return err;
 		}
-		u->vm = vm;
-		u->irq_high = false;
-		u->tx.head = u->tx.count = 0U;
-		registers_reset(u);
-		u->live = true;
+		vuart_connect(u, vm, NULL);
 		if (u->cfg->peer == VUART_PEER_CONSOLE) {
 			vuart_console->attach(vm, u);
 		}
@@ -463,6 +527,7 @@ static void vuart_vm_reset(struct vm *vm)
 		spin_lock(&u->lock);
 		registers_reset(u);
 		spin_unlock(&u->lock);
+		tell(u->peer);
 	}
 }
 

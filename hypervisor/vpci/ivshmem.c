@@ -178,22 +178,11 @@ static int ivshmem_vm_init(struct vm *vm)
 	for (uint16_t i = 0U; i < ivshmem_config_count && vm->load_order == SERVICE_VM; i++) {
 		const struct ivshmem_config *cfg = &ivshmem_configs[i];
 		struct vfunc_args args = {.text = PREFIX};
-		int32_t bdf = cfg->service_bdf;
-		int ret;
 
-		if ((cfg->vms & BIT(vm->id)) == 0U) {
-			continue;
-		}
-		if (bdf == 0 || !vfunc_slot_is_free(vm, (bdf_t)bdf)) {
-			bdf = vfunc_free_slot(vm);
-		}
-		(void)string_copy(&args.text[PREFIX_LEN], cfg->name, sizeof(cfg->name));
-		ret = (bdf < 0) ? bdf
-				: vfunc_create(vm, vfunc_type_find(0x1AF4, 0x1110), (bdf_t)bdf,
-					       &args);
-		if (ret != 0) {
-			pr_err("%s: no PCI function for shared memory %s, error %d", vm->name,
-			       cfg->name, ret);
+		if ((cfg->vms & BIT(vm->id)) != 0U) {
+			(void)string_copy(&args.text[PREFIX_LEN], cfg->name, sizeof(cfg->name));
+			vfunc_create_at(vm, vfunc_type_find(0x1AF4, 0x1110), cfg->service_bdf,
+					&args);
 		}
 	}
 	return 0;

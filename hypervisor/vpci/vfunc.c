@@ -488,7 +488,7 @@ static bool machine_has(uint32_t device)
 	return false;
 }
 
-bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf)
+static bool slot_is_free(const struct vm *vm, bdf_t bdf)
 {
 	uint32_t device = bdf >> 3;
 
@@ -499,11 +499,23 @@ bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf)
 int32_t vfunc_free_slot(const struct vm *vm)
 {
 	for (uint32_t device = 31U; device > 0U; device--) {
-		if (vfunc_slot_is_free(vm, (bdf_t)(device << 3))) {
+		if (slot_is_free(vm, (bdf_t)(device << 3))) {
 			return (int32_t)(device << 3);
 		}
 	}
 	return -ENOSPC;
+}
+
+void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
+		     const struct vfunc_args *args)
+{
+	int32_t at = slot_is_free(vm, bdf) ? (int32_t)bdf : vfunc_free_slot(vm);
+	int ret = at < 0 ? at : vfunc_create(vm, type, (bdf_t)at, args);
+
+	if (ret != 0) {
+		pr_err("%s: no %s %.32s at 00:%02x.0, error %d", vm->name, type->name,
+		       args ? args->text : "", bdf >> 3, ret);
+	}
 }
 
 bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)

@@ -14,6 +14,7 @@ from xml_file import text_of
 
 Found = Iterator[Problem]
 TWO_MB = 1 << 21
+MAX_VUARTS = 8  # VM_VUART_NUM of hv/vm_config.h
 
 
 def check_vm_ids(scenario: Scenario, _board: Board) -> Found:
@@ -147,6 +148,11 @@ def _check_endpoint(scenario: Scenario, end: Endpoint, used: dict[str, set[int]]
     if end.vm_name not in used:
         yield scenario.problem(end.element.find("vm_name"), f"there is no VM {end.vm_name}",
                                "one of " + ", ".join(f"<vm_name>{n}</vm_name>" for n in used))
+    elif end.port is None:
+        return
+    elif end.element.find("io_port") is None:
+        yield scenario.problem(end.element, "an end of a legacy connection has no port",
+                               "<io_port>0x2f8</io_port> in it, or <type>pci</type>")
     elif end.port not in COM_IRQS:
         free = [port for port in COM_IRQS if port not in used[end.vm_name]] or list(COM_IRQS)
         what = f"{end.port:#x} is not the port of COM1 to COM4"
@@ -171,6 +177,12 @@ def check_vuarts(scenario: Scenario, _board: Board) -> Found:
             yield scenario.problem(second.element.find("vm_name"), what, "another <vm_name>")
         yield from _check_endpoint(scenario, first, used)
         yield from _check_endpoint(scenario, second, used)
+    for vm in scenario.vms:
+        ends = [end for ends in scenario.connections for end in ends if end.vm_name == vm.name]
+        if len(ends) + (vm.console_port is not None) > MAX_VUARTS:
+            yield scenario.problem(ends[-1].element.find("vm_name"),
+                                   f"{vm.name} has more than {MAX_VUARTS} serial ports",
+                                   "fewer connections")
 
 
 def check_regions(scenario: Scenario, _board: Board) -> Found:

@@ -58,7 +58,11 @@ def config_mk(board: Board, scenario: Scenario, values: dict[str, Value]) -> str
 def _vuart_lines(vm: Vm) -> list[str]:
     lines = []
     for vuart in vm.vuarts:
-        fields = [".type = VUART_LEGACY", f".port = {vuart.port:#x}U", f".irq = {vuart.irq}U"]
+        if vuart.port is None:
+            fields = [".type = VUART_PCI", f".pci_index = {vuart.pci_index}U",
+                      f".pci_bdf = {vuart.bdf:#x}U"]
+        else:
+            fields = [".type = VUART_LEGACY", f".port = {vuart.port:#x}U", f".irq = {vuart.irq}U"]
         if vuart.peer is None:
             fields.append(".peer = VUART_PEER_CONSOLE")
         else:

@@ -40,10 +40,11 @@ class Option:
 
 @dataclass
 class Endpoint:
-    """One end of a connection between two VMs' serial ports."""
+    """One end of a connection between two VMs' serial ports; port None: a PCI function."""
 
     vm_name: str
-    port: int
+    port: Optional[int]
+    bdf: int  # of the PCI function, 0: anywhere
     element: Element
 
 
@@ -63,9 +64,11 @@ class Region:
 class Vuart:
     """A serial port of a VM; its peer is (VM index, vUART index), or the console if None."""
 
-    port: int
+    port: Optional[int]
     irq: int
     peer: Optional[tuple[int, int]] = None
+    pci_index: int = 0  # 1 for the VM's first PCI one
+    bdf: int = 0
 
 
 @dataclass
@@ -209,9 +212,15 @@ def _read_options(hypervisor: Element) -> list[Option]:
     return options
 
 
-def _read_endpoint(element: Element) -> Endpoint:
-    port = number_of(text_of(element.find("io_port")))
-    return Endpoint(text_of(element.find("vm_name")), port, element)
+def _bdf(text: str) -> int:
+    """00:0a.0 as a number, 0 if nothing is said; the schema has looked at the rest."""
+    return int(text[3:5], 16) << 3 if text else 0
+
+
+def _read_endpoint(element: Element, is_pci: bool) -> Endpoint:
+    port = None if is_pci else _number_or(element, "io_port", 0)
+    return Endpoint(text_of(element.find("vm_name")), port, _bdf(text_of(element.find("vbdf"))),
+                    element)
 
 
 def _read_region(element: Element) -> Region:
@@ -224,7 +233,7 @@ def _read_region(element: Element) -> Region:
         and text_of(element.find("PROVIDED_BY")) != "Device Model",
         megabytes=number_of(text_of(element.find("IVSHMEM_SIZE"))),
         vms=vms,
-        bdf_of={name: int(place[3:5], 16) << 3 for name, place in places.items() if place},
+        bdf_of={name: _bdf(place) for name, place in places.items() if place},
         element=element,
     )
 
@@ -236,7 +245,8 @@ def read_scenario(path: Path) -> Scenario:
     connections = []
     for connection in hypervisor.iterfind("vuart_connections/vuart_connection"):
         first, second = connection.iterfind("endpoint")
-        connections.append((_read_endpoint(first), _read_endpoint(second)))
+        is_pci = text_of(connection.find("type")) == "pci"
+        connections.append((_read_endpoint(first, is_pci), _read_endpoint(second, is_pci)))
     return Scenario(
         file=file,
         name=path.stem,
@@ -261,7 +271,11 @@ def connect_vuarts(scenario: Scenario) -> None:
         vms = [scenario.vms[index_of[end.vm_name]] for end in ends]
         places = [(index_of[vm.name], len(vm.vuarts)) for vm in vms]
         for vm, end, peer in zip(vms, ends, reversed(places)):
-            vm.vuarts.append(Vuart(end.port, COM_IRQS[end.port], peer))
+            if end.port is None:
+                index = 1 + sum(1 for vuart in vm.vuarts if vuart.port is None)
+                vm.vuarts.append(Vuart(None, 0, peer, index, end.bdf))
+            else:
+                vm.vuarts.append(Vuart(end.port, COM_IRQS[end.port], peer))
 
 
 def assign_affinity(scenario: Scenario, max_pcpu_num: int) -> None:

@@ -84,6 +84,21 @@ class Tables(unittest.TestCase):
         self.assertIn(".port = 0x3e8U, .irq = 6U, .peer = VUART_PEER_VM, .peer_vm = 0U, "
                       ".peer_index = 1U", table)
 
+    def test_pci_connections_count_per_vm(self) -> None:
+        text = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
+        ends = "".join(f"<endpoint><vm_name>{name}</vm_name></endpoint>" for name in ("vm2", "vm1"))
+        text = text.replace("</vuart_connections>", "<vuart_connection><type>pci</type>" + ends
+                            + "</vuart_connection></vuart_connections>")
+        table = support.run_text(scenario=text)["vm_config.c"]
+        service_vm, vm1, vm2 = (table.split(f"[{n}] =")[1].split("bvt_weight")[0]
+                                for n in range(3))
+        self.assertIn("VUART_PCI, .pci_index = 1U, .pci_bdf = 0x50U, .peer = VUART_PEER_VM, "
+                      ".peer_vm = 1U, .peer_index = 1U", service_vm)
+        self.assertIn(".pci_index = 2U, .pci_bdf = 0x0U, .peer = VUART_PEER_VM, .peer_vm = 2U, "
+                      ".peer_index = 0U", vm1)
+        self.assertIn(".pci_index = 1U, .pci_bdf = 0x0U, .peer = VUART_PEER_VM, .peer_vm = 1U, "
+                      ".peer_index = 2U", vm2)
+
     def test_shared_memory_is_of_the_vms_it_names(self) -> None:
         text = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
         files = support.run_text(scenario=text)

@@ -99,6 +99,18 @@ SCENARIO_MISTAKES = (
      "0x1234 is not the port of COM1 to COM4; write <io_port>0x3f8</io_port>"),
     ("</hv>", connection(("ACRN_Service_VM", "0x2F8"), ("vm7", "0x2F8")), "<io_port>",
      "there is no VM vm7; write one of <vm_name>ACRN_Service_VM</vm_name>"),
+    ("</hv>", connection(("ACRN_Service_VM", "0x2F8"), ("vm1", "0x2F8")).replace(
+        "<io_port>0x2F8</io_port></endpoint></vuart_connection>", "</endpoint></vuart_connection>"),
+     "<endpoint>", "an end of a legacy connection has no port; write <io_port>0x2f8</io_port>"),
+    ("</hv>", connection(("ACRN_Service_VM", "0x2F8"), ("vm1", "0x2F8")).replace(
+        "<vuart_connection>", "<vuart_connection><type>usb</type>"), "<type>",
+     "not legacy or pci; write <type>legacy</type>"),
+    ("</hv>", connection(("ACRN_Service_VM", "0"), ("vm1", "0")).replace(
+        "<vuart_connection>", "<vuart_connection><type>pci</type>").replace(
+        "</vuart_connections>", "<vuart_connection><type>pci</type><endpoint><vm_name>"
+        "ACRN_Service_VM</vm_name></endpoint><endpoint><vm_name>vm1</vm_name></endpoint>"
+        "</vuart_connection>" * 8 + "</vuart_connections>"), "<vuart_connection>",
+     "vm1 has more than 8 serial ports; write fewer connections"),
     ("</hv>", connection(("vm1", "0x2F8"), ("vm1", "0x3F8")), "<io_port>",
      "both ends of a connection are vm1"),
     ("</hv>", connection(("vm1", "0x2F8")), "<vuart_connection>",

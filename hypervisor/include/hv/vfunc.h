@@ -95,7 +95,13 @@ int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf);
  * for the VM that owns the machine's devices. -ENOSPC.
  */
 int32_t vfunc_free_slot(const struct vm *vm);
-bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf); /* so is the device that bdf is of */
+
+/*
+ * Make a function of the VM that owns the machine's devices at `bdf`, or elsewhere on bus 0 if that
+ * is 0 or taken. The VM can do without: a failure is a line in the log.
+ */
+void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
+		     const struct vfunc_args *args);
 
 /* For the checker of a debug build: is [hpa, hpa + size) shown to the VM at gpa on purpose? */
 bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);

@@ -77,6 +77,7 @@ struct vm_os_config {
 enum vm_vuart_type {
 	VUART_NONE = 0,	  /* the ports read all-ones */
 	VUART_LEGACY = 1, /* 16550 at I/O ports port..port+7 */
+	VUART_PCI = 2,	  /* 16550 in BAR 0 of a PCI function */
 };
 
 enum vm_vuart_peer {
@@ -91,6 +92,8 @@ struct vm_vuart_config {
 	uint8_t irq;	    /* pin of the VM's IOAPIC, and IRQ of its PIC if below 16 */
 	uint16_t peer_vm;   /* index into vm_configs[] */
 	uint8_t peer_index; /* index into the peer's vuart[] */
+	uint8_t pci_index;  /* VUART_PCI: 1 for the VM's first, and so on */
+	uint16_t pci_bdf;   /* VUART_PCI of the Service VM: where; 0: anywhere on bus 0 */
 };
 
 /* One VM of the scenario; its index in vm_configs[] is its VM id. */
@@ -108,7 +111,7 @@ struct vm_config {
 	uint64_t memory_size;  /* bytes, pre-launched VMs only; else 0 */
 	uint64_t memory_start; /* HPA, pre-launched VMs only; 0: anywhere */
 	struct vm_os_config os;
-	struct vm_vuart_config vuart[VM_VUART_NUM]; /* 0..3 are COM1..COM4 */
+	struct vm_vuart_config vuart[VM_VUART_NUM];
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
 };
 

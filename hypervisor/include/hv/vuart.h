@@ -6,6 +6,8 @@
 
 struct vm;
 struct vuart;
+struct vfunc;
+struct io_access;
 
 /*
  * The virtual 16550s of a VM (VM_VUART_NUM at most, from its configuration). No character is lost:
@@ -23,6 +25,16 @@ struct vuart_console {
 	void (*output)(struct vuart *u);
 };
 extern const struct vuart_console *vuart_console;
+
+/*
+ * For the PCI function that a vUART is in: the VM's number `index` of VUART_PCI, or NULL; it is
+ * there, with its interrupts as message 0 of f, or no more; an access to its registers from `reg` on.
+ */
+struct vuart *vuart_pci_find(const struct vm *vm, uint32_t index);
+void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f);
+void vuart_disconnect(struct vuart *u);
+bool vuart_is_connected(const struct vuart *u);
+void vuart_access(struct vuart *u, uint32_t reg, struct io_access *io);
 
 /* For the other end, any CPU: the next character the guest sent, or -1. */
 int vuart_take(struct vuart *u);

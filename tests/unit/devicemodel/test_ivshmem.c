@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * "-s N,ivshmem": is a hv: region asked of the hypervisor with the addresses that the guest will
+ * "-s N,ivshmem" and "-s N,uart": is a hv: region asked of the hypervisor with the addresses that the guest will
  * find, is a dm: region the same memory for two VMs, also where the guest moves the BAR, and what
  * is said of a command line that makes no sense?
  */
@@ -90,6 +90,29 @@ static void test_refused(void **state)
 	assert_int_equal(try("hv:/region,2"), 0);
 }
 
+/* A PCI UART: the same way, by its number. */
+static void test_uart(void **state)
+{
+	static const char *const bad[] = {"", ",", ",vuart_idx", ",vuart_idx:", ",vuart_idx:0",
+					  ",vuart_idx:10", ",vuart_idx:1,", ",stdio"};
+	char options[64];
+
+	(void)state;
+	machine_create("-s 0,hostbridge -s 6,uart,vuart_idx:1");
+	assert_int_equal(fake_hsm.vdev.id.value, 0x99009710);
+	assert_int_equal(fake_hsm.vdev.slot, 6 << 3);
+	assert_string_equal((const char *)fake_hsm.vdev.args, "vuart_idx:1");
+	assert_int_not_equal(fake_hsm.vdev.io_addr[0], fake_hsm.vdev.io_addr[1]);
+	pci_bus_reset(&machine);
+	machine_destroy();
+	assert_int_equal(fake_hsm.calls[0x59], 1);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(options, sizeof(options), "-s 0,hostbridge -s 6,uart%s", bad[i]);
+		assert_int_equal(machine_try(options), -EINVAL);
+	}
+	assert_int_equal(fake_hsm.calls[0x59], 1);
+}
+
 /* Every mistake is an error, and shared memory is made by none of them. */
 static void test_mistakes(void **state)
 {
@@ -167,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_hypervisor, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_uart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_mistakes, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_device_model, set_up, tear_down),
 	};

@@ -44,7 +44,7 @@ static struct vm machine[4];
 static struct vfunc made[8];
 static uint32_t count;
 static uint64_t shared_size;
-static bool slot_taken, no_memory, no_slot;
+static bool no_memory;
 static const struct vfunc_type *type;
 
 extern const struct vfunc_type __start_hv_vfuncs[], __stop_hv_vfuncs[];
@@ -111,17 +111,10 @@ void vfunc_set_priv(struct vfunc *f, void *priv)
 	f->priv = priv;
 }
 
-int32_t vfunc_free_slot(const struct vm *vm)
+void vfunc_create_at(struct vm *vm, const struct vfunc_type *t, bdf_t bdf,
+		     const struct vfunc_args *args)
 {
-	(void)vm;
-	return no_slot ? -ENOSPC : 0xF8;
-}
-
-bool vfunc_slot_is_free(const struct vm *vm, bdf_t bdf)
-{
-	(void)vm;
-	assert_int_equal(bdf, 0x48);
-	return !slot_taken;
+	(void)vfunc_create(vm, t, bdf, args);
 }
 
 int boot_alloc_shared(uint64_t size, hpa_t *base)
@@ -141,7 +134,7 @@ static int setup(void **state)
 	(void)state;
 	fake_machine_reset();
 	count = 0;
-	slot_taken = no_memory = no_slot = false;
+	no_memory = false;
 	memset(machine, 0, sizeof(machine));
 	for (uint16_t i = 0; i < 4; i++) {
 		machine[i].id = i;
@@ -191,20 +184,6 @@ static void test_regions(void **state)
 	assert_int_equal(count, 1);
 	assert_int_equal(join(1, "hv:/users", MB(4)), 0);
 	assert_int_equal(made[1].memory.v, BASE);
-}
-
-/* The Service VM comes up as well where its place is taken, or no place is left. */
-static void test_place(void **state)
-{
-	(void)state;
-	slot_taken = true;
-	assert_int_equal(unit_vm_init(&machine[0]), 0);
-	assert_int_equal(made[0].bdf, 0xF8);
-	type->deinit(&made[0]);
-	no_slot = true;
-	assert_int_equal(unit_vm_init(&machine[0]), 0);
-	assert_int_equal(count, 1);
-	assert_int_equal(fake_log_lines, 1);
 }
 
 /* A wrong name, size or VM, and a second time: refused with a line that says why. */
@@ -290,7 +269,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_regions, setup),
-		cmocka_unit_test_setup(test_place, setup),
 		cmocka_unit_test_setup(test_refused, setup),
 		cmocka_unit_test_setup(test_registers, setup),
 		cmocka_unit_test_setup(test_doorbell, setup),

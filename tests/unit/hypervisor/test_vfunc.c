@@ -338,6 +338,19 @@ static void test_free_slot(void **state)
 	assert_int_equal(vfunc_free_slot(&service), 29 << 3);
 	assert_int_equal(vfunc_create(&service, vfunc_type_find(0x1AF4, 0x10F0), 29 << 3, NULL), 0);
 	assert_int_equal(vfunc_free_slot(&service), 28 << 3);
+	/* and one that is asked for, free, taken, the machine's; when there is no more, a line */
+	vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 9 << 3, NULL);
+	assert_int_equal(cfg_read(&service, 9 << 3, 0, 4), 0x10F01AF4);
+	vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 9 << 3, NULL);
+	assert_int_equal(cfg_read(&service, 28 << 3, 0, 4), 0x10F01AF4);
+	vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 31 << 3, NULL);
+	assert_int_equal(cfg_read(&service, 27 << 3, 0, 4), 0x10F01AF4);
+	vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 0, NULL);
+	assert_int_equal(cfg_read(&service, 26 << 3, 0, 4), 0x10F01AF4);
+	assert_int_equal(fake_log_lines, 0);
+	for (uint32_t i = vfunc_count(&service); i <= VFUNC_PER_VM; i++)
+		vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 9 << 3, NULL);
+	assert_int_equal(fake_log_lines, 1);
 }
 
 int main(void)

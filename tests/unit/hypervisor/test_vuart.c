@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/vdev/vuart.c hypervisor/guest/unit.c @machine
+// links: hypervisor/vdev/vuart.c hypervisor/vdev/vuart_pci.c hypervisor/guest/unit.c
+// links: tests/fake/fake_string.c @machine
 /*
  * The virtual 16550: registers, interrupts, the two kinds of other end. VM 0 has COM1 on the
  * console and COM2 wired to COM1 of VM 1.
@@ -13,7 +14,9 @@
 
 #include "asm/uart16550.h"
 #include "fake_machine.h"
+#include "hv/mm.h"
 #include "hv/unit.h"
+#include "hv/vfunc.h"
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -36,10 +39,16 @@ const struct vm_config vm_configs[] = {
 	{.name = "lost", .vuart = {
 		{.type = VUART_LEGACY, .peer = VUART_PEER_VM, .port = COM1, .irq = 4, .peer_vm = 2,
 		 .peer_index = 200}}},
+	{.load_order = SERVICE_VM, .name = "service", .vuart = {
+		{.type = VUART_PCI, .peer = VUART_PEER_VM, .peer_vm = 5, .peer_index = 0,
+		 .pci_index = 1, .pci_bdf = 0x48}}},
+	{.name = "pci", .vuart = {
+		{.type = VUART_PCI, .peer = VUART_PEER_VM, .peer_vm = 4, .peer_index = 0,
+		 .pci_index = 1}}},
 };
-const uint16_t vm_config_count = 4;
+const uint16_t vm_config_count = 6;
 
-static struct vm vm[4];
+static struct vm vm[6];
 static struct vuart *attached;
 static uint32_t outputs;
 static bool line[4][16];
@@ -49,6 +58,96 @@ static struct {
 	void *arg;
 } claim[4][2];
 static int claim_error;
+
+struct vfunc {
+	struct vm *vm;
+	void *priv;
+	uint32_t raised;
+};
+
+static struct vfunc funcs[4];
+static uint32_t func_count;
+static const struct vfunc_type *type;
+
+extern const struct vfunc_type __start_hv_vfuncs[], __stop_hv_vfuncs[];
+
+const struct vfunc_type *vfunc_type_find(uint16_t vendor, uint16_t device)
+{
+	type = __start_hv_vfuncs;
+	assert_int_equal(__stop_hv_vfuncs - __start_hv_vfuncs, 1);
+	assert_int_equal(vendor, type->vendor);
+	assert_int_equal(device, type->device);
+	return type;
+}
+
+int vfunc_create(struct vm *v, const struct vfunc_type *t, bdf_t bdf, const struct vfunc_args *args)
+{
+	int ret;
+
+	(void)t;
+	(void)bdf;
+	funcs[func_count] = (struct vfunc){.vm = v};
+	ret = type->init(&funcs[func_count], args);
+	func_count += ret == 0;
+	return ret;
+}
+
+void vfunc_create_at(struct vm *v, const struct vfunc_type *t, bdf_t bdf,
+		     const struct vfunc_args *args)
+{
+	assert_int_equal(bdf, 0x48);
+	assert_int_equal(vfunc_create(v, t, bdf, args), 0);
+}
+
+void vfunc_bar_trap(struct vfunc *f, uint32_t bar, uint64_t size)
+{
+	(void)f;
+	assert_int_equal(bar, 0);
+	assert_int_equal(size, PAGE_SIZE);
+}
+
+void vfunc_msix(struct vfunc *f, uint32_t bar, uint32_t vectors)
+{
+	(void)f;
+	assert_int_equal(bar, 1);
+	assert_int_equal(vectors, 1);
+}
+
+void vfunc_raise(struct vfunc *f, uint32_t vector)
+{
+	assert_int_equal(vector, 0);
+	f->raised++;
+}
+
+struct vm *vfunc_vm(const struct vfunc *f)
+{
+	return f->vm;
+}
+
+void *vfunc_priv(const struct vfunc *f)
+{
+	return f->priv;
+}
+
+void vfunc_set_priv(struct vfunc *f, void *priv)
+{
+	f->priv = priv;
+}
+
+static void pci_out(struct vfunc *f, uint64_t reg, uint8_t value)
+{
+	struct io_access a = {.kind = IO_MMIO, .write = true, .width = 1, .value = value};
+
+	type->access(f, 0, reg, &a);
+}
+
+static uint8_t pci_in(struct vfunc *f, uint64_t reg)
+{
+	struct io_access a = {.kind = IO_MMIO, .width = 1, .value = UINT64_MAX};
+
+	type->access(f, 0, reg, &a);
+	return (uint8_t)a.value;
+}
 
 static uint32_t vm_index(const struct vm *v)
 {
@@ -127,8 +226,10 @@ static int setup(void **state)
 	outputs = 0;
 	attached = NULL;
 	vuart_console = &fake_console;
-	for (uint16_t i = 0; i < 4; i++) {
+	func_count = 0;
+	for (uint16_t i = 0; i < 6; i++) {
 		vm[i].id = i;
+		vm[i].load_order = vm_configs[i].load_order;
 		vm[i].config = &vm_configs[i];
 		assert_int_equal(unit_vm_init(&vm[i]), 0);
 	}
@@ -138,7 +239,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	for (uint16_t i = 0; i < 4; i++)
+	for (uint16_t i = 0; i < 6; i++)
 		unit_vm_deinit(&vm[i]);
 	return 0;
 }
@@ -324,6 +425,7 @@ static void test_peer(void **state)
 static void test_peer_gone(void **state)
 {
 	(void)state;
+	out(1, COM1, UART_MCR, MCR_RTS);
 	assert_int_equal(in(0, COM2, UART_MSR) & 0xF0, MSR_CTS | MSR_DSR | MSR_DCD);
 	unit_vm_deinit(&vm[1]);
 	assert_int_equal(in(0, COM2, UART_MSR), MSR_DCTS | MSR_DDSR | MSR_DDCD);
@@ -334,6 +436,99 @@ static void test_peer_gone(void **state)
 	out(3, COM1, UART_THR, 1);
 	assert_int_equal(unit_vm_init(&vm[1]), 0);
 	assert_int_equal(in(1, COM1, UART_LSR) & LSR_DR, 0);
+}
+
+/* VM 0 fills the line until its transmitter is busy, and waits for an interrupt. */
+static void fill_line(void)
+{
+	out(0, COM2, UART_MCR, MCR_OUT2);
+	out(0, COM2, UART_IER, IER_THRE);
+	while ((in(0, COM2, UART_LSR) & LSR_THRE) != 0)
+		for (uint32_t i = 0; i < UART_FIFO_SIZE; i++)
+			out(0, COM2, UART_THR, 'x');
+	(void)in(0, COM2, UART_IIR);
+	assert_false(line[0][3]);
+}
+
+/* What if the other end empties its FIFO, is reset or destroyed: does a sender that waits go on? */
+static void test_sender_freed(void **state)
+{
+	(void)state;
+	fill_line();
+	out(1, COM1, UART_FCR, FCR_ENABLE | FCR_CLEAR_RX);
+	assert_true(line[0][3]);
+	fill_line();
+	unit_vm_reset(&vm[1]);
+	assert_true(line[0][3]);
+	assert_int_equal(in(1, COM1, UART_LSR) & LSR_DR, 0);
+	fill_line();
+	unit_vm_deinit(&vm[1]);
+	assert_true(line[0][3]);
+	assert_int_equal(unit_vm_init(&vm[1]), 0);
+}
+
+/* RTS of one end is CTS of the other, and a change is an interrupt: so do drivers hold each other off. */
+static void test_cts(void **state)
+{
+	(void)state;
+	out(0, COM2, UART_MCR, MCR_OUT2);
+	assert_int_equal(in(0, COM2, UART_MSR) & 0xF0, MSR_DSR | MSR_DCD);
+	out(0, COM2, UART_IER, IER_MS);
+	out(1, COM1, UART_MCR, MCR_RTS);
+	assert_true(line[0][3]);
+	assert_int_equal(in(0, COM2, UART_IIR) & 0x0F, IIR_MS);
+	assert_int_equal(in(0, COM2, UART_MSR), MSR_DSR | MSR_DCD | MSR_CTS | MSR_DCTS);
+	assert_false(line[0][3]);
+	out(1, COM1, UART_MCR, MCR_RTS | MCR_OUT2); /* nothing new */
+	assert_false(line[0][3]);
+	unit_vm_deinit(&vm[1]);
+	assert_true(line[0][3]);
+	assert_int_equal(in(0, COM2, UART_MSR), MSR_DCTS | MSR_DDSR | MSR_DDCD);
+	assert_int_equal(unit_vm_init(&vm[1]), 0);
+	assert_true(line[0][3]); /* the carrier is back */
+}
+
+/* A line of PCI functions: made by name, the registers in BAR 0, message 0 for each interrupt. */
+static void test_pci(void **state)
+{
+	static const char *const bad[] = {"", "vuart_idx:", "vuart_idx:0", "vuart_idx:2",
+					  "vuart_idx:1x", "vuart_idx:18446744073709551617", "uart:1"};
+	struct vfunc *one = &funcs[0], *two = &funcs[1];
+	struct vfunc_args args = {.text = "vuart_idx:1"};
+
+	(void)state;
+	assert_ptr_equal(one->vm, &vm[4]); /* the Service VM's is there */
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct vfunc_args wrong = {0};
+
+		strcpy(wrong.text, bad[i]);
+		assert_int_equal(vfunc_create(&vm[5], NULL, 0x28, &wrong), -ENOENT);
+	}
+	assert_int_equal(vfunc_create(&vm[5], NULL, 0x28, NULL), -ENOENT);
+	assert_int_equal(vfunc_create(&vm[0], NULL, 0x28, &args), -ENOENT); /* it has ports only */
+	assert_int_equal(vfunc_create(&vm[2], NULL, 0x28, &args), -ENOENT);
+	pci_out(one, UART_THR, 'z'); /* to nobody */
+	assert_int_equal(pci_in(one, UART_LSR) & LSR_THRE, LSR_THRE);
+	assert_int_equal(vfunc_create(&vm[5], NULL, 0x28, &args), 0);
+	assert_int_equal(vfunc_create(&vm[5], NULL, 0x28, &args), -EEXIST);
+	assert_int_equal(two->raised, 0);
+	pci_out(two, UART_MCR, MCR_OUT2);
+	pci_out(two, UART_IER, IER_RDA);
+	pci_out(one, UART_THR, 'q');
+	assert_int_equal(two->raised, 1);
+	pci_out(one, UART_THR, 'r'); /* the interrupt has not been served */
+	assert_int_equal(two->raised, 1);
+	assert_int_equal(pci_in(two, UART_RBR), 'q');
+	assert_int_equal(pci_in(two, UART_RBR), 'r');
+	pci_out(one, UART_THR, 's');
+	assert_int_equal(two->raised, 2);
+	assert_int_equal(pci_in(two, 8), 0xFF); /* no register */
+	unit_vm_deinit(&vm[5]);
+	type->deinit(two);
+	assert_int_equal(pci_in(one, UART_MSR) & MSR_DCD, 0);
+	pci_out(one, UART_THR, 't');
+	assert_int_equal(two->raised, 2);
+	assert_int_equal(unit_vm_init(&vm[5]), 0);
 }
 
 /* A wide access is one of each register in turn; at the last port it does not run over. */
@@ -392,6 +587,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_break, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_peer_gone, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sender_freed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_cts, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_pci, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_wide, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_creation, setup, teardown),
