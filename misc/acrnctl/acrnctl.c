@@ -12,6 +12,8 @@
 
 static const struct subcommand subcommands[] = {
 	{"list", "list", 0, 0, do_list},
+	{"start", "start NAME", 1, 1, do_start},
+	{"wake", "wake NAME SECONDS", 2, 2, do_wake},
 	{"stop", "stop [-f] NAME", 1, 2, do_stop},
 	{"reset", "reset NAME", 1, 1, do_reset},
 	{"pause", "pause NAME", 1, 1, do_pause},
@@ -42,6 +44,10 @@ static const char help[] =
 	"                              copied, so its paths must be absolute. NAME is needed\n"
 	"                              only where it cannot be told from the script\n"
 	"    del NAME                  forget a VM that was added and does not run\n"
+	"    start NAME                run the VM's script, by acrnd, and wait for the VM\n"
+	"    wake NAME SECONDS         have acrnd start the VM so many seconds from now; a "
+	"machine\n"
+	"                              that is off by then is woken, if its clock can do that\n"
 	"    stop NAME                 press the VM's power button and wait until it is off,\n"
 	"                              at most a minute\n"
 	"    stop -f NAME              switch the VM off at once; its guest loses what it has\n"

@@ -26,7 +26,7 @@ struct subcommand {
 /* A line on stderr, "acrnctl: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* list.c, running.c, added.c */
+/* running.c, added.c */
 enum status do_list(int argc, char **argv);
 enum status do_stop(int argc, char **argv);
 enum status do_pause(int argc, char **argv);
@@ -34,6 +34,7 @@ enum status do_resume(int argc, char **argv);
 enum status do_reset(int argc, char **argv);
 enum status do_blkrescan(int argc, char **argv);
 enum status do_start(int argc, char **argv);
+enum status do_wake(int argc, char **argv);
 enum status do_add(int argc, char **argv);
 enum status do_del(int argc, char **argv);
 enum status do_version(int argc, char **argv);
