@@ -2,9 +2,9 @@
 /*
  * Power-off and reset by the VM that owns the machine: ACPI PM1 control, the reset register of the
  * FADT, port 0xCF9, the keyboard controller's reset pulse, a triple fault. If no VM of a higher
- * severity lives they reach the machine, a reset as a full one; else they end the one VM. Sleep
- * states that would come back to firmware instead of the hypervisor are refused. Port handlers run
- * on the vCPU's CPU; no lock: the machine stops.
+ * severity runs they reach the machine, a reset as a full one; else they end the one VM, and reach
+ * the machine when the others have ended. Sleep states that would come back to firmware instead of
+ * the hypervisor are refused. Port handlers run on the vCPU's CPU; no lock: the machine stops.
  */
 #include "asm/insn.h"
 #include "hv/acpi.h"
@@ -28,6 +28,10 @@
 #define PM1_SLP_TYP(v)	 (((v) >> 10) & 7U)
 #define S5_UNKNOWN	 0xFFU
 #define RESET_WAIT_SPINS 1000000U
+
+/* What the VM that has ended wanted of the machine: a write to PM1, or if it is none a reset. */
+static struct io_access wanted;
+static struct vcpu *wanted_by;
 
 static uint64_t port_read(uint16_t port, uint8_t width)
 {
@@ -70,19 +74,11 @@ static bool owns_machine(const struct vm *vm)
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		const struct vm *other = vm_by_id(i);
 
-		if (other != vm && vm_is_live(other) && other->severity > vm->severity) {
+		if (other != vm && other->state == VM_RUNNING && other->severity > vm->severity) {
 			return false;
 		}
 	}
 	return true;
-}
-
-/* The VM is over, the machine goes on for the others. */
-static __noreturn void end_vm(struct vcpu *vcpu, const char *how)
-{
-	pr_acrn("%s: %s; a VM of higher severity lives, so only this one stops", vcpu->vm->name,
-		how);
-	vm_stop(vcpu);
 }
 
 /* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
@@ -110,10 +106,46 @@ void vpower_reset_machine(const char *who, struct io_access *how)
 	}
 }
 
+static void power_off_machine(const struct vcpu *vcpu, struct io_access *how)
+{
+	if (vm_check != NULL) {
+		vm_check(NULL);
+	}
+	report("%s powers the machine off", vcpu->vm->name);
+	pass(how);
+}
+
+void vm_ended(void)
+{
+	struct vcpu *vcpu;
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* its state, before we look who waits for it */
+	vcpu = __atomic_load_n(&wanted_by, __ATOMIC_SEQ_CST);
+	if (vcpu == NULL || !owns_machine(vcpu->vm)) {
+		return;
+	}
+	if (wanted.write) {
+		power_off_machine(vcpu, &wanted);
+	} else {
+		vpower_reset_machine(vcpu->vm->name, NULL);
+	}
+}
+
+/* The VM is over, the machine goes on for the others; the last of them may end meanwhile. */
+static __noreturn void end_vm(struct vcpu *vcpu, const char *how, const struct io_access *io)
+{
+	pr_acrn("%s: %s; a VM of higher severity runs, so only this one stops", vcpu->vm->name,
+		how);
+	wanted = (io != NULL) ? *io : (struct io_access){0};
+	__atomic_store_n(&wanted_by, vcpu, __ATOMIC_SEQ_CST);
+	vm_ended();
+	vm_stop(vcpu);
+}
+
 static void request_reset(struct vcpu *vcpu, struct io_access *io)
 {
 	if (!owns_machine(vcpu->vm)) {
-		end_vm(vcpu, "reset");
+		end_vm(vcpu, "reset", NULL);
 	}
 	vpower_reset_machine(vcpu->vm->name, io);
 }
@@ -165,20 +197,16 @@ static void pm1_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 		return;
 	}
 	if (!owns_machine(vcpu->vm)) {
-		end_vm(vcpu, "power-off");
+		end_vm(vcpu, "power-off", io);
 	}
-	if (vm_check != NULL) {
-		vm_check(NULL);
-	}
-	report("%s powers the machine off", vcpu->vm->name);
-	pass(io);
+	power_off_machine(vcpu, io);
 }
 
 static void on_triple_fault(struct vcpu *vcpu)
 {
 	pr_err("%s: vCPU %u triple-faulted", vcpu->vm->name, vcpu->id);
 	if (!owns_machine(vcpu->vm)) {
-		end_vm(vcpu, "triple fault");
+		end_vm(vcpu, "triple fault", NULL);
 	}
 	vpower_reset_machine(vcpu->vm->name, NULL);
 }

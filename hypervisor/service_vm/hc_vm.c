@@ -200,11 +200,21 @@ int64_t hc_create_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64
 	return err;
 }
 
+/* It runs, and only it may end that. */
+static bool ends_itself(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING && own_end(vm);
+}
+
 int64_t hc_destroy_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
 {
 	(void)caller;
 	(void)arg1;
 	(void)arg2;
+	if (ends_itself(target)) {
+		pr_err("DESTROY_VM: %s runs on, it can only power itself off", target->name);
+		return -EPERM;
+	}
 	vm_destroy(target);
 	if (vm_check != NULL) {
 		vm_check(target);
@@ -223,15 +233,13 @@ int64_t hc_start_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_
 	return vm_start(target);
 }
 
-/* A VM more important than the caller goes on, and the caller is not told. */
+/* The caller is not told that the VM goes on. */
 int64_t hc_pause_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
 {
+	(void)caller;
 	(void)arg1;
 	(void)arg2;
-	if (target->state == VM_RUNNING && target->severity > caller->severity) {
-		return 0;
-	}
-	return vm_pause(target);
+	return ends_itself(target) ? 0 : vm_pause(target);
 }
 
 int64_t hc_reset_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)

@@ -58,6 +58,14 @@ int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1,
 /* sbuf.c */
 int64_t hc_setup_sbuf(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 
+/* ACPI PM1a control of the device model, and the write to it that powers off (S5). */
+#define DM_PM1A_CNT 0x404U
+#define DM_PM1A_S5  (BIT32(13) | 0x1400U)
+
+/* own_end.c: this User VM may only end itself; it does from now on */
+bool own_end(const struct vm *vm);
+void own_end_begins(struct vm *vm);
+
 /* ioreq.c */
 int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,

@@ -21,10 +21,6 @@
 #include "config.h"
 #include "hypercall.h"
 
-/* ACPI PM1a control of the device model, and the write to it that powers off (S5). */
-#define DM_PM1A_CNT	0x404U
-#define DM_PM1A_S5	(BIT32(13) | 0x1400U)
-
 struct vm_ioreq {
 	struct acrn_io_request *slots; /* in the Service VM's memory; NULL before it is set */
 	bool polling;
@@ -120,6 +116,7 @@ static void power_off(struct vcpu *vcpu)
 	pr_err("VM%u (%s): vCPU %u triple-faulted, the VM is powered off", vcpu->vm->id,
 	       vcpu->vm->name, vcpu->id);
 	vm_event_send(vcpu->vm, ACRN_VM_EVENT_TRIPLE_FAULT);
+	own_end_begins(vcpu->vm);
 	ioreq_forward(vcpu, &io);
 	for (;;) {
 		sched_block();

@@ -28,7 +28,7 @@ from misc.run.session import Session
 
 __all__ = ["Boot", "MachineSpec", "Module", "ServiceVm", "Session", "TargetTest"]
 
-BROKEN = r"Kernel panic|\bBUG: |\bWARNING: |^error: |^ACRN: .*halted|invariant broken.*[\r\n]"
+BROKEN = r"Kernel panic|\bBUG: |\bWARNING: |^error: |^ACRN: .*halted|ACRN: panic|invariant broken.*[\r\n]"
 IPS = MachineSpec.ips
 
 

@@ -41,4 +41,4 @@ class Hypercalls(TargetTest):
         session = self.boot_service_vm(vm, cpus=2)
         session.expect("orders: done", 200, BROKEN)
         self.assertNotIn("WRONG", session.text)
-        self.assertEqual(session.text.count("orders: ok"), 34)
+        self.assertEqual(session.text.count("orders: ok"), 49)

@@ -26,6 +26,7 @@ enum vm_state {
 	VM_POWERED_OFF,
 	VM_CREATED,
 	VM_RUNNING,
+	VM_READY_TO_POWEROFF, /* runs, and has asked for its own end: others may end it now */
 	VM_PAUSED,
 };
 
@@ -112,6 +113,9 @@ int vm_pause(struct vm *vm);	/* any -> PAUSED; no vCPU of it runs when it return
  * no hypercall aims at.
  */
 void vm_stop(struct vcpu *vcpu) __noreturn;
+
+/* A VM has ended by itself: what the Service VM wanted of the machine may be due now (vpower.c). */
+void vm_ended(void);
 int vm_reset(struct vm *vm);	/* PAUSED -> CREATED, all vCPUs and units reset */
 void vm_destroy(struct vm *vm); /* any state -> POWERED_OFF, everything given back. May schedule */
 

@@ -18,6 +18,7 @@
 
 static int hsm;
 static uint8_t requests[4096] __attribute__((aligned(4096)));
+static uint8_t memory[0x4000] __attribute__((aligned(4096)));
 
 static void expect(const char *what, int ret, int error)
 {
@@ -112,6 +113,43 @@ static void two_processes(void)
 	EXPECT(0, ACRN_IOCTL_DESTROY_VM);
 }
 
+/* An RTVM, which asks for port 0x80 and then writes S5: nobody may end it before. */
+static void rtvm(void)
+{
+	static const uint8_t code[] = {
+		0xe4, 0x80,			    /* in $0x80, %al */
+		0xba, 0x04, 0x04, 0xb8, 0x00, 0x34, /* mov $0x404, %dx; mov $0x3400, %ax */
+		0xef, 0xf4,			    /* out %ax, %dx; hlt */
+	};
+	struct acrn_vm_creation c = creation();
+	struct acrn_vcpu_regs regs = {
+		.vcpu_regs = {.cr0 = 0x30, .cs_ar = 0x9f, .cs_limit = 0xffff, .rip = 0x1000}};
+	struct acrn_vm_memmap map = {.type = ACRN_MEMMAP_RAM,
+				     .attr = ACRN_MEM_ACCESS_RWX | ACRN_MEM_TYPE_WB,
+				     .len = sizeof(memory)};
+
+	struct acrn_ioreq_notify notify = {.vcpu = 0};
+
+	map.vma_base = (uintptr_t)memory;
+	c.vm_flag = 1U << 4; /* GUEST_FLAG_RT */
+	memcpy(&memory[0x1000], code, sizeof(code));
+	EXPECT(0, ACRN_IOCTL_CREATE_VM, &c);
+	EXPECT(0, ACRN_IOCTL_SET_MEMSEG, &map);
+	EXPECT(0, ACRN_IOCTL_SET_VCPU_REGS, &regs);
+	EXPECT(0, ACRN_IOCTL_CREATE_IOREQ_CLIENT);
+	EXPECT(0, ACRN_IOCTL_START_VM);
+	EXPECT(0, ACRN_IOCTL_PAUSE_VM);
+	EXPECT(EINVAL, ACRN_IOCTL_RESET_VM);
+	EXPECT(EPERM, ACRN_IOCTL_DESTROY_VM);
+	EXPECT(0, ACRN_IOCTL_ATTACH_IOREQ_CLIENT);
+	notify.vmid = c.vmid;
+	EXPECT(0, ACRN_IOCTL_NOTIFY_REQUEST_FINISH, &notify);
+	EXPECT(0, ACRN_IOCTL_ATTACH_IOREQ_CLIENT);
+	printf("orders: %s: the RTVM's request\n", *(uint32_t *)&requests[72] == 0x404 ? "ok" : "WRONG");
+	EXPECT(0, ACRN_IOCTL_PAUSE_VM);
+	EXPECT(0, ACRN_IOCTL_DESTROY_VM);
+}
+
 /* User space makes no hypercall: #GP, which Linux makes a SIGSEGV. */
 static void own_vmcall(void)
 {
@@ -137,6 +175,8 @@ int main(void)
 	wrong_order();
 	reopen();
 	two_processes();
+	reopen();
+	rtvm();
 	reopen();
 	own_vmcall();
 	EXPECT(0, ACRN_IOCTL_CREATE_VM, &c);

@@ -92,6 +92,9 @@ extern struct vcpu *test_posted_to;
 extern uint8_t test_posted;
 extern uint32_t test_msgs, test_gsi, test_gsi_op;
 extern uint64_t test_msi_addr;
+/* Handlers of a VM that may only end itself, and how often one has. */
+extern io_handler_t test_pm1a, test_reset_port;
+extern uint32_t test_ends;
 extern uint32_t test_msi_data;
 
 #endif

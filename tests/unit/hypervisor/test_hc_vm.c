@@ -149,6 +149,68 @@ static void test_pause_severity(void **state)
 	assert_int_equal(rt->severity, SEVERITY_RTVM);
 	assert_int_equal(hypercall(service(), HC_PAUSE_VM, rt->id, 0), 0);
 	assert_int_equal(rt->state, VM_RUNNING);
+	assert_int_equal(hypercall(service(), HC_DESTROY_VM, rt->id, 0), -EPERM);
+	assert_int_equal(rt->state, VM_RUNNING);
+}
+
+static uint64_t slots_gpa = 0x3000;
+
+static void answer(void)
+{
+	struct acrn_io_request *slot = service_ram(slots_gpa);
+
+	slot->processed = ACRN_IOREQ_COMPLETE;
+}
+
+static void write_port(struct vm *vm, io_handler_t fn, uint64_t port, uint8_t width, uint64_t value)
+{
+	struct io_access io = {.kind = IO_PIO, .write = true, .width = width, .addr = port,
+			       .value = value};
+
+	fn(vm->vcpus[0], NULL, &io);
+}
+
+/* Which writes of an RTVM are its own end: then, and not before, may it be paused and destroyed. */
+static void test_own_end(void **state)
+{
+	static const struct {
+		uint64_t port, value;
+		uint8_t width;
+		bool end;
+	} writes[] = {
+		{0x404, 1, 2, false},	   {0x404, 0x2000, 2, false}, {0x404, 0x1400, 2, false},
+		{0x404, 0x3c00, 2, false}, {0xcf9, 2, 1, false},      {0x404, 0x34, 1, false},
+		{0x404, 0x3400, 2, true},  {0x404, 0x3401, 4, true},  {0x405, 0x34, 1, true},
+		{0xcf9, 0x0e, 1, true},
+	};
+	struct vm *vm;
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		uint64_t id;
+
+		assert_int_equal(create("soft", GUEST_FLAG_RT, 0), 0);
+		id = creation()->vmid;
+		vm = user_vm((int64_t)id);
+		memcpy(service_ram(0x1000), &slots_gpa, sizeof(slots_gpa));
+		assert_int_equal(hypercall(service(), HC_SET_IOREQ_BUFFER, id, 0x1000), 0);
+		assert_int_equal(hypercall(service(), HC_START_VM, id, 0), 0);
+		test_on_block = answer;
+		test_ends = 0;
+		write_port(vm, writes[i].port == 0xcf9 ? test_reset_port : test_pm1a,
+			   writes[i].port, writes[i].width, writes[i].value);
+		assert_int_equal(test_ends, writes[i].end);
+		assert_int_equal(vm->state, writes[i].end ? VM_READY_TO_POWEROFF : VM_RUNNING);
+		assert_int_equal(hypercall(service(), HC_START_VM, id, 0), -EINVAL);
+		assert_int_equal(hypercall(service(), HC_PAUSE_VM, id, 0), 0);
+		assert_int_equal(vm->state, writes[i].end ? VM_PAUSED : VM_RUNNING);
+		if (writes[i].end)
+			assert_int_equal(hypercall(service(), HC_RESET_VM, id, 0), 0);
+		assert_int_equal(hypercall(service(), HC_DESTROY_VM, id, 0),
+				 writes[i].end ? 0 : -EPERM);
+		vm->state = VM_PAUSED;
+		(void)hypercall(service(), HC_DESTROY_VM, id, 0);
+	}
 }
 
 static struct acrn_vcpu_regs *regs(void)
@@ -275,6 +337,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_states, service_setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_pause_severity, service_setup,
 						service_teardown),
+		cmocka_unit_test_setup_teardown(test_own_end, service_setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_regs, service_setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_bad_regs, service_setup, service_teardown),
 	};

@@ -246,6 +246,46 @@ static void test_protected(void **state)
 	assert_int_equal(put(1, 0x64, 0xFE), 1);
 }
 
+static int other_ends(void)
+{
+	int how = setjmp(stopped);
+
+	if (how == 0)
+		vm_ended();
+	return how;
+}
+
+/* Nobody wants anything: nothing is done. The first of the tests. */
+static void test_no_wish(void **state)
+{
+	(void)state;
+	assert_int_equal(other_ends(), 0);
+	assert_int_equal(writes, 0);
+}
+
+/* When the VM of higher severity has ended too, what the Service VM wanted is done. */
+static void test_afterwards(void **state)
+{
+	(void)state;
+	vms_[3].state = VM_RUNNING;
+	vms_[3].severity = SEVERITY_RTVM;
+	assert_int_equal(put(1, 0xCF9, 6), 2);
+	assert_int_equal(other_ends(), 0);
+	assert_int_equal(writes, 0);
+	vms_[3].state = VM_READY_TO_POWEROFF;
+	assert_int_equal(other_ends(), 1);
+	assert_true(fake_reported("Service resets the machine"));
+	writes = 0;
+	vms_[3].state = VM_RUNNING;
+	assert_int_equal(put(2, PM1A, (1U << 13) | (7U << 10)), 2);
+	vms_[3].state = VM_PAUSED;
+	assert_int_equal(other_ends(), 0);
+	assert_int_equal(writes, 1);
+	assert_int_equal(first.port, PM1A);
+	assert_int_equal(first.val, (1U << 13) | (7U << 10));
+	assert_true(fake_reported("Service powers the machine off"));
+}
+
 /*
  * Other VMs have no say: nothing of theirs is claimed. A port of our own that is taken fails the
  * creation; one that the firmware names costs a line.
@@ -274,12 +314,14 @@ static int group_setup(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_no_wish, setup),
 		cmocka_unit_test_setup(test_pass, setup),
 		cmocka_unit_test_setup(test_sleep, setup),
 		cmocka_unit_test_setup(test_reset, setup),
 		cmocka_unit_test_setup(test_fadt_reset, setup),
 		cmocka_unit_test_setup(test_triple_fault, setup),
 		cmocka_unit_test_setup(test_protected, setup),
+		cmocka_unit_test_setup(test_afterwards, setup),
 		cmocka_unit_test_setup(test_creation, setup),
 	};
 
