@@ -84,7 +84,7 @@ int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu)
 	vcpu->vpid = (uint16_t)(1U + vm->id * VM_MAX_VCPUS + id);
 	vcpu->vmcs_hpa = ptr_hpa(vmcs);
 	vmcs_prepare(vcpu);
-	vcpu->thread.weight = (vm->config != NULL) ? vm->config->bvt_weight : 1U;
+	vcpu->thread.rank = vm->rank;
 	vcpu_start_power_on(&vcpu->start);
 	ret = unit_vcpu_init(vcpu);
 	if (ret != 0) {

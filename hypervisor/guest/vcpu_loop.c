@@ -86,7 +86,7 @@ void vcpu_loop_start(void *arg)
 	struct vcpu *vcpu = arg;
 
 	vmcs_init(vcpu);
-	vcpu->thread.slice_armed = false; /* the VMCS is new */
+	sched_guard_ended(); /* the VMCS is new, and holds none */
 	wait_for_sipi(vcpu);
 	vcpu_loop_serve(vcpu);
 	bool started = vcpu->started;

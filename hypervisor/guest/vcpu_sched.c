@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The exits that exist for the sake of sharing a CPU: the end of a time slice and a guest that
+ * The exits that exist for the sake of sharing a CPU: the guard of a time slice and a guest that
  * spins. On the vCPU's own CPU, no lock.
  */
 #include "asm/insn.h"
@@ -8,8 +8,9 @@
 #include "hv/vmexit.h"
 
 /*
- * The timer ends a slice even where an interrupt cannot: a CPU (Bochs) that holds back
- * external-interrupt exits while the guest keeps interrupts off. What waits is taken here.
+ * A slice ends by an interrupt, and a CPU (Bochs) may hold external-interrupt exits back while the
+ * guest keeps interrupts off. So a guest that shares its CPU exits now and then; what waits is taken
+ * here.
  */
 static void preemption_timer_exit(struct vcpu *vcpu)
 {
@@ -17,7 +18,7 @@ static void preemption_timer_exit(struct vcpu *vcpu)
 	irq_enable();
 	cpu_relax();
 	irq_disable();
-	sched_slice_end();
+	sched_guard_ended();
 }
 
 /* The guest waits for another CPU, perhaps for a vCPU that shares this one. */

@@ -203,6 +203,9 @@ int vcr_set_efer(struct vcpu *vcpu, uint64_t val)
 	if (((val ^ old) & EFER_LME) != 0U && (vcr_cr0() & CR0_PG) != 0U) {
 		return -EINVAL;
 	}
+	if ((val & ~old & EFER_SCE) != 0U) {
+		vmsr_syscall_on(vcpu);
+	}
 	if (((val ^ old) & EFER_NXE) != 0U) {
 		vcpu_request_self(vcpu, REQ_TLB_FLUSH);
 	}

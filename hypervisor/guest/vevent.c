@@ -26,8 +26,7 @@
 /* Traps and aborts, and #DB, whose RF the exit has set as it should be. */
 #define NOT_FAULTS (BIT32(EXC_DB) | BIT32(EXC_BP) | BIT32(EXC_OF) | BIT32(EXC_DF) | BIT32(EXC_MC))
 
-#define DR6_WRITABLE 0xE00FUL /* B0-B3, BD, BS, BT; the exit qualification has them in place */
-#define DR7_GD	     BIT(13)
+#define DR7_GD BIT(13)
 
 static bool is_contributory(uint8_t vector)
 {
@@ -219,8 +218,8 @@ static void forward_exception(struct vcpu *vcpu, uint32_t info)
 		vmcs_write(VMCS_GUEST_RIP,
 			   vmcs_read(VMCS_GUEST_RIP) + vmcs_read32(VMCS_EXIT_INSN_LEN));
 	} else if (vector == EXC_DB) {
-		dr_write(6, (dr_read(6) & ~0xFUL) |
-				    (vmcs_read(VMCS_EXIT_QUALIFICATION) & DR6_WRITABLE));
+		vcpu_set_dr6(vcpu, (vcpu_dr6(vcpu) & ~0xFUL) |
+					   (vmcs_read(VMCS_EXIT_QUALIFICATION) & DR6_WRITABLE));
 		vmcs_write(VMCS_GUEST_DR7, vmcs_read(VMCS_GUEST_DR7) & ~DR7_GD);
 	}
 	vcpu_inject(vcpu, vector, error);

@@ -97,6 +97,7 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 	vm->flags = args->flags;
 	vm->config = args->config;
 	vm->owner = args->owner;
+	vm->rank = (sched_policy.rank != NULL) ? sched_policy.rank(args->config) : 0U;
 	vm->io_fallback = vio_all_ones;
 	vm->on_triple_fault = stop_on_triple_fault;
 	ret = ept_init(&vm->ept);

@@ -8,6 +8,7 @@
 #include "lib/kconfig.h"
 #include "lib/string.h"
 #include "config.h"
+#include "asm/cpuregs.h"
 #include "asm/insn.h"
 #include "asm/msr.h"
 #include "hv/caps.h"
@@ -59,8 +60,11 @@ static bool has_rdtscp(void)
 	return cap_has(CAP_RDTSCP);
 }
 
-/* What this CPU's registers hold of those a guest cannot write without an exit. */
-static struct quiet_msrs held[CONFIG_MAX_PCPU_NUM];
+/* What a CPU's registers hold of those a guest cannot write without an exit. */
+static struct {
+	struct quiet_msrs msrs;
+	const struct quiet_msrs *syscall_of; /* all of SYSCALL's are this vCPU's; NULL: perhaps not */
+} held[CONFIG_MAX_PCPU_NUM];
 
 static inline void load(uint32_t msr, uint64_t *now, uint64_t val)
 {
@@ -70,15 +74,36 @@ static inline void load(uint32_t msr, uint64_t *now, uint64_t val)
 	}
 }
 
-static void quiet_load(const struct quiet_msrs *m)
+static __noinline void syscall_load(uint32_t cpu, const struct quiet_msrs *m)
 {
-	struct quiet_msrs *now = &held[this_pcpu()->id];
+	uint64_t *now = held[cpu].msrs.syscall;
 
-	load(MSR_STAR, &now->syscall[0], m->syscall[0]);
-	load(MSR_LSTAR, &now->syscall[1], m->syscall[1]);
-	load(MSR_CSTAR, &now->syscall[2], m->syscall[2]);
-	load(MSR_FMASK, &now->syscall[3], m->syscall[3]);
-	load(MSR_TSC_AUX, &now->tsc_aux, m->tsc_aux); /* where there is none both are 0 */
+	for (uint32_t i = 0U; i < ARRAY_SIZE(m->syscall); i++) {
+		load(MSR_STAR + i, &now[i], m->syscall[i]);
+	}
+	held[cpu].syscall_of = m;
+}
+
+static inline void quiet_load(const struct quiet_msrs *m)
+{
+	uint32_t cpu = this_pcpu()->id;
+
+	load(MSR_TSC_AUX, &held[cpu].msrs.tsc_aux, m->tsc_aux); /* where there is none both are 0 */
+	if (m->syscall_on && held[cpu].syscall_of != m) {
+		syscall_load(cpu, m);
+	}
+}
+
+void vmsr_syscall_on(struct vcpu *vcpu)
+{
+	vcpu->msrs->quiet.syscall_on = true;
+	quiet_load(&vcpu->msrs->quiet);
+}
+
+static int syscall_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	*val = vcpu->msrs->quiet.syscall[msr - MSR_STAR];
+	return 0;
 }
 
 /* Kernels write these once, as they start; so a switch need neither read nor often write them. */
@@ -94,6 +119,7 @@ static int quiet_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 		return -EINVAL;
 	}
 	*(msr == MSR_TSC_AUX ? &m->tsc_aux : &m->syscall[msr - MSR_STAR]) = val;
+	held[this_pcpu()->id].syscall_of = NULL;
 	quiet_load(m);
 	return 0;
 }
@@ -141,14 +167,17 @@ static void msrs_vcpu_deinit(struct vcpu *vcpu)
  */
 static void msrs_vcpu_reset(struct vcpu *vcpu)
 {
-	struct quiet_msrs *now = &held[this_pcpu()->id];
+	uint32_t cpu = this_pcpu()->id;
+	struct quiet_msrs *now = &held[cpu].msrs;
 
 	(void)memset(now->syscall, 0xFF, sizeof(now->syscall));
 	now->tsc_aux = has_rdtscp() ? UINT64_MAX : 0U;
+	held[cpu].syscall_of = NULL;
 	*vcpu->msrs = (struct vcpu_msrs){
 		.pat = PAT_POWER_ON,
 		.misc_enable = 1U,
 		.tsc_adjust = vcpu->msrs->tsc_adjust, /* outlives an INIT */
+		.quiet.syscall_on = (vcpu->start.efer & EFER_SCE) != 0U,
 	};
 	vmsr_switch(NULL, vcpu);
 }
@@ -164,7 +193,7 @@ UNIT(vmsr_switch) = {
 
 VMSR(sysenter) = {.first = MSR_SYSENTER_CS, .last = MSR_SYSENTER_EIP, .pass_read = true, .pass_write = true};
 VMSR(syscall) = {
-	.first = MSR_STAR, .last = MSR_FMASK, .pass_read = true, .write = quiet_write};
+	.first = MSR_STAR, .last = MSR_FMASK, .read = syscall_read, .write = quiet_write};
 VMSR(fs_gs) = {.first = MSR_FS_BASE, .last = MSR_KERNEL_GS_BASE, .pass_read = true, .pass_write = true};
 VMSR(tsc_aux) = {.first = MSR_TSC_AUX, .last = MSR_TSC_AUX, .pass_read = true, .write = quiet_write,
 		 .present = has_rdtscp};

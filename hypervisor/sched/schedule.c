@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Threads of a pCPU: block, wake, yield, freeze, and the switch between them. Owns struct thread
- * and struct runqueue; who runs next is the policy's business (bvt.c, noop.c). Called from exit
- * handlers, the idle loop and, for sched_wake(), from any CPU. Never moves a thread to another
- * pCPU. Takes the run queue's lock only, and never holds it over the switch itself: a thread that
+ * and struct runqueue; in which order they run is the policy's business (bvt.c, prio.c, iorr.c,
+ * noop.c). Called from exit handlers, the idle loop and, for sched_wake() and sched_set_rank(), from
+ * any CPU. Never moves a thread to another pCPU. Takes the run queue's lock only, and never holds it over the switch itself: a thread that
  * another CPU wakes meanwhile can be picked only by the CPU that is still leaving its stack.
  */
 #include "asm/insn.h"
@@ -17,123 +17,148 @@ void sched_thread_start(void);
 /* called by context.S as the first thing on a new thread's stack */
 void sched_switched(void);
 
-void (*sched_arm_slice)(uint64_t ticks);
+void (*sched_arm_guard)(uint64_t ticks);
 
 /* Rounds of waiting for another CPU to leave a thread before it is kicked once more. */
 #define KICK_AGAIN 0x10000U
 
-
-static void enqueue(struct runqueue *rq, struct thread *t)
+static inline struct thread *first_of(const struct runqueue *rq)
 {
-	sched_policy.enqueue(rq, t);
+	return container_of(rq->runnable.next, struct thread, node);
+}
+
+static inline void enqueue(struct runqueue *rq, struct thread *t)
+{
+	struct list *it;
+
+	list_for_each(it, &rq->runnable) {
+		if (container_of(it, struct thread, node)->order > t->order) {
+			break;
+		}
+	}
+	list_insert_before(&t->node, it);
 	rq->nr_runnable++;
 }
 
-static void dequeue(struct runqueue *rq, struct thread *t)
+static inline void dequeue(struct runqueue *rq, struct thread *t)
 {
-	sched_policy.dequeue(rq, t);
+	list_remove(&t->node);
 	rq->nr_runnable--;
 }
 
-/*
- * The slice of t, which runs on this CPU with its VMCS loaded, begins or is called off. A VMCS
- * keeps what is left of a slice while others run.
- */
-static void slice_set(struct runqueue *rq, struct thread *t, bool on)
+static inline void account(struct runqueue *rq, struct thread *t, uint64_t now)
 {
-	if (rq->slice == 0U || t == rq->idle || (!on && !t->slice_armed)) {
-		return;
+	uint64_t ticks = now - t->accounted;
+
+	t->ran += ticks;
+	t->accounted = now;
+	if (sched_policy.account != NULL) {
+		sched_policy.account(rq, t, ticks);
 	}
-	if (sched_arm_slice != NULL) {
-		if (on == t->slice_armed) {
-			return;
-		}
-		sched_arm_slice(on ? rq->slice : 0U);
-	} else if (on) {
-		timer_arm(&rq->slice_timer, rdtsc() + rq->slice);
-	} else {
-		timer_cancel(&rq->slice_timer);
+}
+
+/* It may have been alone for long, and what is decided next is by what it has had. */
+static inline void account_current(struct runqueue *rq)
+{
+	if (rq->current != rq->idle) {
+		account(rq, rq->current, rdtsc());
 	}
-	t->slice_armed = on;
 }
 
 /*
- * A thread that shares its CPU has a time slice. Where the slice is the VMX preemption timer it
- * runs even while the others sleep: it ends the guest's run also when no interrupt can (a guest
- * that keeps interrupts off on a CPU that holds external-interrupt exits back for that).
+ * Somebody waits for this CPU: the slice ends by a timer, in real time, so that what the hypervisor
+ * does for a thread is part of its slice. The timer is left to fire when nobody waits any more.
  */
-static bool slice_wanted(const struct runqueue *rq)
+static inline void slice_begin(struct runqueue *rq)
 {
-	return rq->nr_runnable != 0U || (sched_arm_slice != NULL && rq->nr_threads > 1U);
+	if (unlikely(!timer_armed(&rq->slice_timer)) && rq->slice != 0U) {
+		timer_arm(&rq->slice_timer, rdtsc() + rq->slice);
+	}
+}
+
+/* Of t, which runs on this CPU with its VMCS loaded. A VMCS keeps it while others run. */
+static __noinline void guard_set(const struct runqueue *rq, struct thread *t)
+{
+	if (t != rq->idle && sched_arm_guard != NULL) {
+		sched_arm_guard(rq->guarded ? rq->slice : 0U);
+		t->guard_armed = rq->guarded;
+	}
+}
+
+static inline void guard_check(const struct runqueue *rq, struct thread *t)
+{
+	if (unlikely(t->guard_armed != rq->guarded)) {
+		guard_set(rq, t);
+	}
 }
 
 /* On the new thread's stack: from here on nobody uses the old one. */
-void sched_switched(void)
+static inline void switched(struct runqueue *rq)
 {
-	struct runqueue *rq = &this_pcpu()->rq;
 	struct thread *t = rq->current;
 
 	__atomic_store_n(&rq->switched_from->on_cpu, false, __ATOMIC_RELEASE);
 	if (t->switch_in != NULL) {
 		t->switch_in(t);
 	}
-	slice_set(rq, t, slice_wanted(rq));
+	guard_check(rq, t);
 }
 
-static void switch_to(struct runqueue *rq, struct thread *prev, struct thread *next)
+void sched_switched(void)
 {
-	if (trace_wanted()) {
-		trace_switch(prev, next);
-	}
-	if (sched_arm_slice == NULL) {
-		slice_set(rq, prev, false);
-	}
-	sched_switch_stack(prev, next);
-	sched_switched();
+	switched(&this_pcpu()->rq);
 }
 
 /*
  * Pick and switch; called with rq->lock held, returns without it when the caller is picked again.
- * With `yield` the running thread is taken only if there is no other.
+ * `prev` runs, and goes on being runnable with `stay`; with `yield` only if there is no other.
  */
-static void reschedule(struct runqueue *rq, bool yield)
+static inline void reschedule(struct runqueue *rq, struct thread *prev, bool stay, bool yield)
 {
-	struct thread *prev = rq->current, *next = NULL;
+	struct thread *next = NULL;
 	uint64_t now = rdtsc();
 
 	if (prev != rq->idle) {
-		sched_policy.account(rq, prev, now - prev->run_start);
+		account(rq, prev, now);
 	}
-	if (prev->state == THREAD_RUNNING) {
+	if (yield && rq->nr_runnable != 0U) {
+		next = first_of(rq);
+		dequeue(rq, next);
+	}
+	if (stay) {
 		prev->state = THREAD_RUNNABLE;
-		if (yield) {
-			next = sched_policy.pick(rq);
-		}
 		if (prev != rq->idle && !prev->frozen) {
 			enqueue(rq, prev);
 		}
 	}
 	if (next == NULL) {
-		next = sched_policy.pick(rq);
-	}
-	if (next != NULL) {
-		dequeue(rq, next);
-	} else {
 		next = rq->idle;
+		if (rq->nr_runnable != 0U) {
+			next = first_of(rq);
+			dequeue(rq, next);
+		}
 	}
 	next->state = THREAD_RUNNING;
 	next->run_start = now;
+	next->accounted = now;
 	rq->need_resched = false;
+	if (rq->nr_runnable != 0U) {
+		slice_begin(rq);
+	}
 	if (next == prev) {
 		spin_unlock(&rq->lock);
-		slice_set(rq, next, slice_wanted(rq));
+		guard_check(rq, prev);
 		return;
 	}
 	rq->current = next;
 	rq->switched_from = prev;
 	next->on_cpu = true;
 	spin_unlock(&rq->lock);
-	switch_to(rq, prev, next);
+	if (trace_wanted()) {
+		trace_switch(prev, next);
+	}
+	sched_switch_stack(prev, next);
+	switched(rq);
 }
 
 void schedule(void)
@@ -141,7 +166,7 @@ void schedule(void)
 	struct runqueue *rq = &this_pcpu()->rq;
 
 	spin_lock(&rq->lock);
-	reschedule(rq, false);
+	reschedule(rq, rq->current, true, false);
 }
 
 void sched_yield_cpu(void)
@@ -150,7 +175,7 @@ void sched_yield_cpu(void)
 
 	spin_lock(&rq->lock);
 	if (rq->nr_runnable != 0U || rq->current->frozen) {
-		reschedule(rq, true);
+		reschedule(rq, rq->current, true, !sched_policy.strict);
 	} else {
 		spin_unlock(&rq->lock);
 	}
@@ -159,15 +184,16 @@ void sched_yield_cpu(void)
 void sched_block(void)
 {
 	struct runqueue *rq = &this_pcpu()->rq;
+	struct thread *t = rq->current;
 
 	spin_lock(&rq->lock);
-	if (rq->current->wake_pending) {
-		rq->current->wake_pending = false;
+	if (t->wake_pending) {
+		t->wake_pending = false;
 		spin_unlock(&rq->lock);
 		return;
 	}
-	rq->current->state = THREAD_BLOCKED;
-	reschedule(rq, false);
+	t->state = THREAD_BLOCKED;
+	reschedule(rq, t, false, false);
 }
 
 /* Ask the running thread to call schedule(); rq->lock is held. */
@@ -179,43 +205,43 @@ static void preempt_current(struct runqueue *rq)
 	}
 }
 
-/* t has just become runnable on another CPU; releases rq->lock, then makes that notice. */
-static void notice_remote(struct runqueue *rq, const struct thread *t)
+/*
+ * t is in the queue now: makes its pCPU notice if it goes before who runs there, or is the first
+ * that waits, and a slice must begin. Releases rq->lock.
+ */
+static void notice_runnable(struct runqueue *rq, const struct thread *t)
 {
 	struct thread *cur = rq->current;
-	bool preempt = cur == rq->idle || rq->nr_runnable == 1U ||
-		       sched_policy.should_preempt(rq, t, rdtsc() - cur->run_start);
+	bool here = t->pcpu == this_pcpu();
+	bool preempt = cur == rq->idle || (!here && rq->nr_runnable == 1U) ||
+		       sched_policy.should_preempt(rq, t);
 
 	if (preempt) {
 		preempt_current(rq);
+	} else if (here) {
+		slice_begin(rq);
+		guard_check(rq, cur);
 	}
 	spin_unlock(&rq->lock);
-	if (preempt) {
+	if (preempt && !here) {
 		pcpu_kick(t->pcpu);
 	}
 }
 
-/* t has just become runnable; releases rq->lock, then makes its pCPU notice. */
-static void notice_runnable(struct runqueue *rq, const struct thread *t)
+bool sched_before(struct runqueue *rq, const struct thread *t)
 {
-	struct thread *cur = rq->current;
-	bool first;
+	return t->order < rq->current->order;
+}
 
-	if (t->pcpu != this_pcpu()) {
-		notice_remote(rq, t);
-		return;
+/* t, which was away, wants its CPU from now on; releases rq->lock. */
+static void make_runnable(struct runqueue *rq, struct thread *t)
+{
+	account_current(rq);
+	if (sched_policy.wake != NULL) {
+		sched_policy.wake(rq, t);
 	}
-	if (cur == rq->idle ||
-	    sched_policy.should_preempt(rq, t, rdtsc() - cur->run_start)) {
-		preempt_current(rq);
-		spin_unlock(&rq->lock);
-		return;
-	}
-	first = rq->nr_runnable == 1U;
-	spin_unlock(&rq->lock);
-	if (first) {
-		slice_set(rq, cur, true);
-	}
+	enqueue(rq, t);
+	notice_runnable(rq, t);
 }
 
 void sched_wake(struct thread *t)
@@ -233,9 +259,7 @@ void sched_wake(struct thread *t)
 		spin_unlock(&rq->lock);
 		return;
 	}
-	sched_policy.wake(rq, t);
-	enqueue(rq, t);
-	notice_runnable(rq, t);
+	make_runnable(rq, t);
 }
 
 void sched_stop(struct thread *t)
@@ -288,34 +312,66 @@ void sched_thaw(struct thread *t)
 		spin_unlock(&rq->lock);
 		return;
 	}
-	enqueue(rq, t);
-	notice_runnable(rq, t);
+	make_runnable(rq, t);
 }
 
-void sched_slice_end(void)
+/*
+ * The running thread has used up its slice, or another one ran before it: then it has what is left.
+ * With nobody waiting the timer stays off.
+ */
+static void slice_ended(struct timer *timer)
 {
-	struct runqueue *rq = &this_pcpu()->rq;
-	struct thread *cur = rq->current;
-	bool others;
+	struct runqueue *rq = container_of(timer, struct runqueue, slice_timer);
+	uint64_t end;
 
 	spin_lock(&rq->lock);
-	others = rq->nr_runnable != 0U;
-	if (others) {
-		preempt_current(rq);
+	if (rq->nr_runnable != 0U) {
+		end = rq->current->run_start + rq->slice;
+		if (rdtsc() >= end) {
+			preempt_current(rq);
+		} else {
+			timer_arm(timer, end);
+		}
 	}
 	spin_unlock(&rq->lock);
-	if (sched_arm_slice != NULL) {
-		slice_set(rq, cur, false); /* used up: a new one begins, now or when it runs again */
-	}
-	if (!others) {
-		slice_set(rq, cur, slice_wanted(rq));
+}
+
+void sched_guard_ended(void)
+{
+	struct runqueue *rq = &this_pcpu()->rq;
+
+	guard_set(rq, rq->current);
+}
+
+/* Who waits may go before who runs now. */
+static void rank_changed(struct runqueue *rq, const struct thread *t)
+{
+	if (rq->nr_runnable != 0U && (t == rq->current || t == first_of(rq))) {
+		notice_runnable(rq, first_of(rq));
+	} else {
+		spin_unlock(&rq->lock);
 	}
 }
 
-static void slice_timer_fired(struct timer *t)
+void sched_set_rank(struct thread *t, uint32_t rank)
 {
-	(void)t;
-	sched_slice_end();
+	struct runqueue *rq = &t->pcpu->rq;
+	bool queued;
+
+	spin_lock(&rq->lock);
+	account_current(rq);
+	queued = t->state == THREAD_RUNNABLE && !t->frozen;
+	if (queued) {
+		dequeue(rq, t);
+	}
+	t->rank = rank;
+	if (sched_policy.ranked != NULL) {
+		sched_policy.ranked(t);
+	}
+	if (queued) {
+		enqueue(rq, t);
+	}
+	rank_changed(rq, t);
 }
 
 bool sched_need_resched(const struct pcpu *p)
@@ -333,12 +389,20 @@ void sched_init_pcpu(struct pcpu *p, struct thread *idle)
 	rq->current = idle;
 	rq->switched_from = idle;
 	rq->slice = us_to_tsc(sched_policy.slice_us);
-	timer_init(&rq->slice_timer, slice_timer_fired);
+	timer_init(&rq->slice_timer, slice_ended);
 	list_init(&idle->node);
 	idle->pcpu = p;
 	idle->state = THREAD_RUNNING;
 	idle->on_cpu = true;
-	idle->run_start = rdtsc();
+}
+
+/* One thread more on the CPU, or with UINT32_MAX one less. */
+static void bind(struct runqueue *rq, uint32_t more)
+{
+	spin_lock(&rq->lock);
+	rq->nr_threads += more;
+	rq->guarded = rq->nr_threads > 1U && rq->slice != 0U && sched_arm_guard != NULL;
+	spin_unlock(&rq->lock);
 }
 
 void thread_init(struct thread *t, struct pcpu *p, void *stack_top, void (*entry)(void *arg),
@@ -358,26 +422,22 @@ void thread_init(struct thread *t, struct pcpu *p, void *stack_top, void (*entry
 	sp[8] = 0U;
 
 	if (t->pcpu == NULL) {
-		spin_lock(&p->rq.lock);
-		p->rq.nr_threads++;
-		spin_unlock(&p->rq.lock);
+		bind(&p->rq, 1U);
 	}
 	t->sp = (uint64_t)(uintptr_t)sp;
 	t->pcpu = p;
-	t->weight = MIN(MAX(t->weight, 1U), THREAD_WEIGHT_MAX);
 	t->state = THREAD_BLOCKED;
 	t->wake_pending = false;
 	t->frozen = false;
-	t->slice_armed = false;
+	t->guard_armed = false;
 	list_init(&t->node);
+	if (sched_policy.ranked != NULL) {
+		sched_policy.ranked(t);
+	}
 }
 
 void thread_deinit(struct thread *t)
 {
-	struct runqueue *rq = &t->pcpu->rq;
-
-	spin_lock(&rq->lock);
-	rq->nr_threads--;
-	spin_unlock(&rq->lock);
+	bind(&t->pcpu->rq, UINT32_MAX);
 	t->pcpu = NULL;
 }

@@ -94,6 +94,7 @@ def _vm_lines(vm: Vm) -> list[str]:
         "\t\t},",
         *_vuart_lines(vm),
         f"\t\t.bvt_weight = {vm.bvt_weight}U,",
+        f"\t\t.priority = {vm.priority},",
         "\t},",
     ]
 

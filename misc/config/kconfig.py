@@ -162,6 +162,20 @@ def _check_needs(
     return problems
 
 
+def _check_sharing(kconf: kconfiglib.Kconfig, scenario: Scenario) -> list[Problem]:
+    """A policy that shares no processor cannot serve two VMs that name the same one."""
+    problems = []
+    named: dict[int, str] = {}
+    for vm in scenario.vms if kconf.syms["SCHED_NOOP"].tri_value else []:
+        for pcpu, element in vm.pcpu_ids:
+            other = named.setdefault(pcpu, vm.name)
+            if other != vm.name:
+                what = f"processor {pcpu} of {vm.name} is {other}'s too, and SCHED_NOOP shares none"
+                problems.append(scenario.problem(element, what,
+                                                 "another <pcpu_id>, or another <SCHEDULER>"))
+    return problems
+
+
 def read_kconfig(
     config: Optional[Path], scenario: Scenario, board: Board, release: bool
 ) -> dict[str, Value]:
@@ -173,6 +187,7 @@ def read_kconfig(
         set_by["DEBUG"] = "RELEASE=y"
     problems = _check_ranges(kconf, scenario, config, set_by)
     problems += _check_needs(kconf, scenario, config) + _check_board(kconf, scenario, board)
+    problems += _check_sharing(kconf, scenario)
     if problems:
         raise ConfigError(problems)
     values = {}

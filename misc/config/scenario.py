@@ -93,6 +93,7 @@ class Vm:
     flags: list[str]
     console_port: Optional[int]
     bvt_weight: int
+    priority: str
     vuarts: list[Vuart] = field(default_factory=list)
     affinity: int = 0  # bitmap, see assign_affinity()
 
@@ -199,6 +200,7 @@ def _read_vm(element: Element) -> Vm:
         flags=_flags(element, is_rt),
         console_port=COM_PORTS.get(text_of(element.find("console_vuart"))),
         bvt_weight=_number_or(element, "bvt_weight", 1) or 0,
+        priority=text_of(element.find("priority")) or "PRIO_LOW",
     )
 
 

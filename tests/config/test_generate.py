@@ -137,6 +137,16 @@ class Precedence(unittest.TestCase):
         self.assertIn("#define CONFIG_MAX_VM_NUM 5 /* .config */", header)
         self.assertIn("/* Kconfig */", header)
 
+    def test_each_scheduler_and_a_priority(self) -> None:
+        for name in ("SCHED_BVT", "SCHED_PRIO", "SCHED_IORR", "SCHED_NOOP"):
+            files = support.run_text(scenario=SHARED.replace("SCHED_BVT", name).replace(
+                "<name>vm1</name>", "<name>vm1</name><priority>PRIO_HIGH</priority>"))
+            self.assertIn(f"CONFIG_{name} := y\n", files["config.mk"])
+            self.assertEqual(files["config.mk"].count("CONFIG_SCHED_"), 4)
+            self.assertEqual(files["config.mk"].count("CONFIG_SCHED_BVT := y"), name == "SCHED_BVT")
+            self.assertIn(".priority = PRIO_LOW", files["vm_config.c"])
+            self.assertIn(".priority = PRIO_HIGH", files["vm_config.c"])
+
     def test_release(self) -> None:
         self.assertIsNone(value(support.run_text(release=True)["config.h"], "DEBUG"))
         self.assertIsNone(value(support.run_text(

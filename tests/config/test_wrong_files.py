@@ -118,7 +118,8 @@ SCENARIO_MISTAKES = (
     ("/dev/ttyS0", "/dev/ttyS7", "/dev/ttyS7",
      "board bochs has no serial port /dev/ttyS7; write <SERIAL_CONSOLE>X</SERIAL_CONSOLE> "
      "with X of /dev/ttyS0, None"),
-    ("SCHED_BVT", "SCHED_CFS", "SCHED_CFS", "not SCHED_BVT or SCHED_NOOP"),
+    ("SCHED_BVT", "SCHED_CFS", "SCHED_CFS",
+     "not SCHED_BVT, SCHED_PRIO, SCHED_IORR or SCHED_NOOP"),
     ("<MAX_VM_NUM>16", "<MAX_VM_NUM>65", "<MAX_VM_NUM>65",
      "MAX_VM_NUM 65 is out of range; write a value from 1 to 64"),
     ("<MAX_VM_NUM>16", "<MAX_VM_NUM>1", '<vm id="1">',
@@ -206,6 +207,18 @@ class WrongFiles(unittest.TestCase):
                 text = SHARED.replace(old, new)
                 self.expect(support.problems(scenario=text), "scenario.xml",
                             line_of(text, blamed), said)
+
+    def test_processor_named_by_two_vms(self) -> None:
+        """Only where no processor is shared is it a mistake."""
+        text = SHARED.replace("<console_vuart>", pcpu(1) + "\n<console_vuart>")
+        blamed = text.rindex("<pcpu_id>")
+        line = text[:blamed].count("\n") + 1
+        for scheduler in ("SCHED_BVT", "SCHED_PRIO", "SCHED_IORR"):
+            self.assertEqual(support.problems(scenario=text.replace("SCHED_BVT", scheduler)), [])
+        for files in ({"scenario": text.replace("SCHED_BVT", "SCHED_NOOP")},
+                      {"scenario": text, "config": "CONFIG_SCHED_NOOP=y\n"}):
+            self.expect(support.problems(**files), "scenario.xml", line,
+                        "processor 1 of vm1 is ACRN_Service_VM's too, and SCHED_NOOP shares none")
 
     def test_pre_launched_vm(self) -> None:
         right = ("<acrn-config><hv/>\n"

@@ -88,6 +88,7 @@ struct vcpu {
 	struct inst_cache *insts; /* inst_cache.c */
 	uint64_t tsc_offset;
 	uint64_t cr2, dr[4], dr6; /* while another vCPU runs */
+	bool dr_used;		  /* the debug registers are in the processor while the vCPU is */
 	void *fpu;		  /* XSAVE area, while another vCPU runs */
 	uint64_t xcr0, xss;
 	hpa_t vmcs_hpa;
@@ -145,6 +146,11 @@ void vcpu_prepare_thread(struct vcpu *vcpu);
 
 /* vcpu_fpu.c: registers of `from` leave the processor (NULL: nobody's), those of `to` come. */
 void vcpu_fpu_switch(struct vcpu *from, const struct vcpu *to);
+
+/* DR6, wherever it is: the exit qualification of a debug exception has its bits in place. Own CPU. */
+#define DR6_WRITABLE 0xE00FUL /* B0-B3, BD, BS, BT */
+uint64_t vcpu_dr6(const struct vcpu *vcpu);
+void vcpu_set_dr6(struct vcpu *vcpu, uint64_t val);
 
 int vcpu_create(struct vm *vm, uint16_t id, struct pcpu *pcpu);
 void vcpu_destroy(struct vcpu *vcpu);

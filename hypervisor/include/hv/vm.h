@@ -42,6 +42,7 @@ struct vm {
 	uint64_t flags; /* GUEST_FLAG_x */
 	const struct vm_config *config; /* NULL for a dynamic VM */
 	struct vm *owner;		/* the VM whose hypercall created it, or NULL */
+	uint32_t rank;			/* of its vCPUs' threads, see schedule.h */
 
 	uint16_t vcpu_count;
 	struct vcpu *vcpus[VM_MAX_VCPUS]; /* index = vCPU id */

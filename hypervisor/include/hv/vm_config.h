@@ -28,6 +28,13 @@ enum vm_kernel_type {
 	KERNEL_ELF = 2,
 };
 
+/* The highest that wants a CPU has it. */
+enum vm_priority {
+	PRIO_IDLE = 0, /* no VM's */
+	PRIO_LOW = 1,
+	PRIO_HIGH = 2,
+};
+
 /* A VM may not stop or reset one of a higher severity. */
 enum vm_severity {
 	SEVERITY_STANDARD_VM = 0x10,
@@ -113,6 +120,7 @@ struct vm_config {
 	struct vm_os_config os;
 	struct vm_vuart_config vuart[VM_VUART_NUM];
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
+	uint8_t priority;			    /* enum vm_priority: goes first under SCHED_PRIO */
 };
 
 /* The scenario's VMs; slots from vm_config_count to CONFIG_MAX_VM_NUM are free for dynamic ones. */

@@ -23,7 +23,7 @@ void vmcs_guest_reset(struct vcpu *vcpu, const struct vcpu_start *start);
 /* Revision number into a fresh VMCS page. */
 void vmcs_prepare(struct vcpu *vcpu);
 
-/* Once at boot: the time slice rests on the preemption timer where the CPU has it. */
+/* Once at boot: the VMX preemption timer guards time slices where the CPU has it. */
 void vmcs_ctrl_boot(void);
 
 /* entry.S: enter the guest from the vCPU's thread; exits come in through vmexit_handle(). */

@@ -28,14 +28,21 @@ void vmsr_intercept(struct vm *vm, uint32_t msr, bool read, bool write);
 /* Registers of `from` leave the processor (NULL: nobody's), those of `to` come; on their CPU. */
 void vmsr_switch(struct vcpu *from, const struct vcpu *to);
 
+/* The guest sets EFER.SCE. Own CPU. */
+void vmsr_syscall_on(struct vcpu *vcpu);
+
 /* As RDMSR and WRMSR of the guest, for the emulated ones. -EINVAL: #GP(0). Own CPU. */
 int vmsr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val);
 int vmsr_write(struct vcpu *vcpu, uint32_t msr, uint64_t val);
 
-/* Live in the processor while the vCPU does; the guest's writes exit, so they are known. */
+/*
+ * Live in the processor while the vCPU does; the guest's writes exit, so they are known. Those of
+ * SYSCALL are there only once the guest may use it: until then it reads them by an exit.
+ */
 struct quiet_msrs {
 	uint64_t syscall[4]; /* STAR, LSTAR, CSTAR, FMASK: numbered one after the other */
 	uint64_t tsc_aux;
+	bool syscall_on; /* EFER.SCE is set, or was */
 };
 
 /*

@@ -7,6 +7,9 @@ CFLAGS_hypervisor := -std=gnu11
 
 # The fake processor, its log and its memory: what most tests link.
 SET_hypervisor_machine := $(addprefix tests/fake/,fake_machine.c fake_log.c fake_pool.c fake_time.c)
+# The scheduler without its policy, real timers, and threads of the test.
+SET_hypervisor_sched := hypervisor/sched/schedule.c hypervisor/arch/x86/cpu/timer.c \
+	$(SET_hypervisor_machine) tests/unit/hypervisor/sched_machine.c
 # Virtual interrupt controllers, and a core around them that writes down what it is asked for.
 SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inject.c ptirq.c ptirq_remap.c vapic.c \
 	vlapic.c vlapic_icr.c vlapic_irr.c vlapic_timer.c vpic.c) \

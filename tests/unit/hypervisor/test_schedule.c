@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/sched/schedule.c hypervisor/sched/bvt.c @machine
+// links: @sched hypervisor/sched/bvt.c
 /*
- * The scheduler on fake CPUs. The stack switch is faked: after schedule() the test plays whichever
- * thread is current, so that every order of events can be tried.
+ * The scheduler on fake CPUs, in every order of events.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,107 +11,7 @@
 #include <cmocka.h>
 
 #include "asm/insn.h"
-#include "fake_machine.h"
-#include "hv/pcpu.h"
-#include "hv/schedule.h"
-
-void sched_switch_stack(struct thread *from, struct thread *to);
-void sched_thread_start(void);
-
-static struct thread idle[2], t[4];
-static uint64_t stacks[4][64];
-static uint32_t switches, kicks, serves, preempts, ins;
-static struct pcpu *kicked;
-static uint64_t armed_at;
-static uint64_t slice;
-static void (*on_serve)(void);
-
-void sched_switch_stack(struct thread *from, struct thread *to)
-{
-	(void)from;
-	(void)to;
-	switches++;
-}
-
-void sched_thread_start(void)
-{
-}
-
-void pcpu_kick(struct pcpu *p)
-{
-	kicks++;
-	kicked = p;
-}
-
-void smp_call_serve(void)
-{
-	serves++;
-	if (on_serve)
-		on_serve();
-}
-
-void timer_init(struct timer *tm, void (*fn)(struct timer *tm))
-{
-	tm->fn = fn;
-}
-
-void timer_arm(struct timer *tm, uint64_t deadline)
-{
-	(void)tm;
-	armed_at = deadline;
-}
-
-void timer_cancel(struct timer *tm)
-{
-	(void)tm;
-	armed_at = 0;
-}
-
-static void arm_slice(uint64_t ticks)
-{
-	slice = ticks;
-}
-
-static void count_preempt(struct thread *th)
-{
-	(void)th;
-	preempts++;
-}
-
-static void count_in(struct thread *th)
-{
-	(void)th;
-	ins++;
-}
-
-static int setup(void **state)
-{
-	(void)state;
-	fake_machine_reset();
-	memset(idle, 0, sizeof(idle));
-	memset(t, 0, sizeof(t));
-	switches = kicks = serves = preempts = ins = 0;
-	kicked = NULL;
-	armed_at = 0;
-	slice = 0;
-	on_serve = NULL;
-	sched_arm_slice = NULL;
-	for (uint16_t i = 0; i < 2; i++)
-		sched_init_pcpu(&pcpus[i], &idle[i]);
-	for (uint32_t i = 0; i < 4; i++) {
-		t[i].weight = 1;
-		t[i].preempt = count_preempt;
-		t[i].switch_in = count_in;
-		/* t[3] lives on the other CPU */
-		thread_init(&t[i], &pcpus[i / 3], &stacks[i][64], NULL, NULL);
-	}
-	return 0;
-}
-
-static struct thread *current(void)
-{
-	return pcpus[fake_cpu].rq.current;
-}
+#include "sched_machine.h"
 
 /* Does a woken thread run once the idle loop gives the CPU away, and only then? */
 static void test_wake_and_run(void **state)
@@ -187,45 +86,86 @@ static void test_remote_wake_of_second_thread(void **state)
 	assert_int_equal(kicks, 1);
 }
 
-/* Two spinning threads without the preemption timer: does the host's timer end the slice? */
-static void test_slice_by_timer(void **state)
+/* Two spinning threads: does the slice begin when the second comes, and its end make way? */
+static void test_slice(void **state)
 {
 	(void)state;
 	sched_wake(&t[0]);
 	schedule();
 	assert_int_equal(armed_at, 0);
 	sched_wake(&t[1]);
-	assert_int_not_equal(armed_at, 0);
-	fake_tsc = armed_at + 1;
-	pcpus[0].rq.slice_timer.fn(&pcpus[0].rq.slice_timer);
+	assert_int_equal(armed_at, fake_tsc + 5 * MS);
+	timer_fires();
 	assert_int_equal(preempts, 1);
 	schedule();
 	assert_ptr_equal(current(), &t[1]);
-	assert_int_not_equal(armed_at, 0);
-	/* alone again: no slice */
+	assert_int_equal(armed_at, fake_tsc + 5 * MS);
+	/* alone again: the timer fires once more, and that is all */
 	sched_block();
 	assert_ptr_equal(current(), &t[0]);
+	preempts = 0;
+	timer_fires();
 	assert_int_equal(armed_at, 0);
+	assert_int_equal(preempts, 0);
 }
 
-/* With the preemption timer a CPU that two threads share has a slice even while one sleeps. */
-static void test_slice_by_preemption_timer(void **state)
+/* One timer serves all: who came to run in the middle of it has a whole slice of its own. */
+static void test_slice_after_switch(void **state)
 {
 	(void)state;
-	sched_arm_slice = arm_slice;
+	for (uint32_t i = 0; i < 3; i++)
+		sched_wake(&t[i]);
+	schedule();
+	fake_tsc += 2 * MS;
+	sched_block();
+	assert_ptr_equal(current(), &t[1]);
+	preempts = 0;
+	timer_fires();
+	assert_int_equal(preempts, 0);
+	assert_int_equal(armed_at, fake_tsc + 2 * MS);
+	timer_fires();
+	assert_int_equal(preempts, 1);
+}
+
+/* Is the guest of a CPU that threads share guarded, and the only thread of its CPU left alone? */
+static void test_guard(void **state)
+{
+	(void)state;
+	sched_arm_guard = arm_guard;
+	thread_deinit(&t[0]);
+	thread_init(&t[0], &pcpus[0], &stacks[0][64], NULL, NULL);
 	sched_wake(&t[0]);
 	schedule();
-	assert_int_not_equal(slice, 0);
-	slice = 0;
-	sched_slice_end();
-	assert_int_not_equal(slice, 0);
+	assert_int_equal(guard, 5 * MS);
+	guard = 0;
+	sched_guard_ended();
+	assert_int_equal(guard, 5 * MS);
 	assert_int_equal(preempts, 0);
+	thread_deinit(&t[1]);
+	thread_deinit(&t[2]);
+	schedule();
+	assert_int_equal(guard, 0);
+	guard = 1;
 	fake_cpu = 1;
 	sched_wake(&t[3]);
-	slice = 0;
 	schedule();
-	/* the only thread of its CPU has none */
-	assert_int_equal(slice, 0);
+	assert_int_equal(guard, 1);
+}
+
+/* Is what a thread has run counted, whoever ran between? */
+static void test_time(void **state)
+{
+	(void)state;
+	sched_wake(&t[0]);
+	sched_wake(&t[1]);
+	schedule();
+	run(50 * MS);
+	sched_block();
+	run(10 * MS);
+	sched_block();
+	assert_int_equal(t[0].ran, ran[0]);
+	assert_int_equal(t[1].ran, ran[1]);
+	assert_int_equal(ran[0] + ran[1], 60 * MS);
 }
 
 /* Is a frozen thread never picked, however it is woken, and back when thawed? */
@@ -314,22 +254,6 @@ static void test_stop(void **state)
 	assert_int_equal(serves, 0);
 }
 
-/* Does a yield let another go first, whoever is owed time, and return at once when alone? */
-static void test_yield(void **state)
-{
-	(void)state;
-	sched_wake(&t[0]);
-	schedule();
-	sched_yield_cpu();
-	assert_ptr_equal(current(), &t[0]);
-	t[1].avt = 1L << 40;
-	sched_wake(&t[1]);
-	sched_yield_cpu();
-	assert_ptr_equal(current(), &t[1]);
-	sched_yield_cpu();
-	assert_ptr_equal(current(), &t[0]);
-}
-
 /* A frozen thread that spins in root mode (polling) must leave the CPU at its next yield. */
 static void test_yield_of_frozen(void **state)
 {
@@ -357,18 +281,19 @@ static void test_binding(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(test_wake_and_run, setup),
-		cmocka_unit_test_setup(test_wake_before_block, setup),
-		cmocka_unit_test_setup(test_remote_wake_kicks, setup),
-		cmocka_unit_test_setup(test_remote_wake_of_second_thread, setup),
-		cmocka_unit_test_setup(test_slice_by_timer, setup),
-		cmocka_unit_test_setup(test_slice_by_preemption_timer, setup),
-		cmocka_unit_test_setup(test_freeze, setup),
-		cmocka_unit_test_setup(test_freeze_running_elsewhere, setup),
-		cmocka_unit_test_setup(test_stop, setup),
-		cmocka_unit_test_setup(test_yield, setup),
-		cmocka_unit_test_setup(test_yield_of_frozen, setup),
-		cmocka_unit_test_setup(test_binding, setup),
+		cmocka_unit_test_setup(test_wake_and_run, sched_setup),
+		cmocka_unit_test_setup(test_wake_before_block, sched_setup),
+		cmocka_unit_test_setup(test_remote_wake_kicks, sched_setup),
+		cmocka_unit_test_setup(test_remote_wake_of_second_thread, sched_setup),
+		cmocka_unit_test_setup(test_slice, sched_setup),
+		cmocka_unit_test_setup(test_slice_after_switch, sched_setup),
+		cmocka_unit_test_setup(test_guard, sched_setup),
+		cmocka_unit_test_setup(test_time, sched_setup),
+		cmocka_unit_test_setup(test_freeze, sched_setup),
+		cmocka_unit_test_setup(test_freeze_running_elsewhere, sched_setup),
+		cmocka_unit_test_setup(test_stop, sched_setup),
+		cmocka_unit_test_setup(test_yield_of_frozen, sched_setup),
+		cmocka_unit_test_setup(test_binding, sched_setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -72,6 +72,10 @@ void sched_wake(struct thread *t)
 	(void)t;
 }
 
+void sched_guard_ended(void)
+{
+}
+
 bool sched_need_resched(const struct pcpu *p)
 {
 	(void)p;

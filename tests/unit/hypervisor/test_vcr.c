@@ -306,6 +306,81 @@ static void test_check(void **state)
 	assert_int_equal(vcr_check(vm, &s), -EINVAL);
 }
 
+/* MOV from a debug register. */
+static void use_dr(struct vcpu *vcpu, uint32_t reg)
+{
+	fake_vmcs[VMCS_EXIT_QUALIFICATION] = reg | BIT(4);
+	test_exit(vcpu, EXIT_DR_ACCESS);
+}
+
+/* MOV of RCX to a debug register; false if it is to run again. */
+static bool set_dr(struct vcpu *vcpu, uint32_t reg, uint64_t val)
+{
+	uint64_t rip = vmcs_read(VMCS_GUEST_RIP);
+
+	fake_vmcs[VMCS_EXIT_QUALIFICATION] = reg | GPR_RCX << 8;
+	fake_vmcs[VMCS_EXIT_INSN_LEN] = 3;
+	vcpu->gpr[GPR_RCX] = val;
+	test_exit(vcpu, EXIT_DR_ACCESS);
+	return vmcs_read(VMCS_GUEST_RIP) == rip + 3;
+}
+
+/*
+ * A guest that does not use the debug registers: are they left alone at a switch, does a kernel's
+ * clearing them change nothing, and does the first use find what should be there?
+ */
+static void test_dr_unused(void **state)
+{
+	struct vcpu *a = test_vcpu(0, 0), *b = test_vcpu(1, 0);
+
+	(void)state;
+	fake_vmcs[VMCS_GUEST_DR7] = 0x400;
+	vcpu_fpu_switch(NULL, a);
+	use_dr(a, 3);
+	fake_dr[3] = 0x3333; /* what the instruction, run again, might have written */
+	vcpu_fpu_switch(a, b);
+	assert_int_equal(fake_dr[3], 0x3333);
+	assert_true((b->proc_ctrl & PROC_DR_EXIT) != 0U);
+	for (uint32_t reg = 0; reg < 8; reg++) {
+		if (reg != 4 && reg != 5)
+			assert_true(set_dr(b, reg, 0));
+	}
+	assert_true(set_dr(b, 6, 0xFFFF0FF0));
+	assert_true(set_dr(b, 7, 0x400));
+	assert_int_equal(fake_dr[3], 0x3333);
+	vcpu_set_dr6(b, 0xFFFF4FF8); /* a step; and a match, not with its own breakpoint */
+	assert_int_equal(vcpu_dr6(b), 0xFFFF4FF0);
+	use_dr(b, 6);
+	assert_true((b->proc_ctrl & PROC_DR_EXIT) == 0U);
+	assert_int_equal(fake_dr[3], 0);
+	assert_int_equal(fake_dr[6], 0xFFFF4FF0);
+	vcpu_fpu_switch(b, a);
+	assert_int_equal(fake_dr[3], 0x3333);
+	unit_vcpu_reset(b);
+	assert_true((b->proc_ctrl & PROC_DR_EXIT) != 0U);
+}
+
+/* What is not a kernel's clearing is use: the instruction runs again, with the processor's checks. */
+static void test_dr_writes(void **state)
+{
+	static const struct {
+		uint32_t reg;
+		uint64_t val;
+	} uses[] = {{0, 1}, {3, 1UL << 63}, {4, 0}, {5, 0}, {6, 1}, {6, 1UL << 32}, {7, 1}, {7, 0x2000}};
+	struct vcpu *c = test_vcpu(1, 0);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(uses); i++) {
+		unit_vcpu_reset(c);
+		fake_vmcs[VMCS_GUEST_DR7] = 0x400;
+		assert_false(set_dr(c, uses[i].reg, uses[i].val));
+		assert_true(c->dr_used);
+	}
+	unit_vcpu_reset(c);
+	fake_vmcs[VMCS_GUEST_SS_AR] = 0xF3; /* a program, where that exits */
+	assert_false(set_dr(c, 0, 0));
+}
+
 /* Registers that change hands with the CPU: FPU, CR2, debug registers, XCR0. */
 static void test_fpu_switch(void **state)
 {
@@ -315,6 +390,8 @@ static void test_fpu_switch(void **state)
 	vcpu_fpu_switch(NULL, a);
 	xsetbv(a, 0, 3);
 	fake_cr[2] = 0xAAAA;
+	use_dr(a, 0);
+	use_dr(b, 0);
 	fake_dr[0] = 1;
 	fake_dr[6] = 0xFFFF0FF1;
 	vcpu_fpu_switch(a, b);
@@ -354,7 +431,7 @@ int main(void)
 		T(test_reset_values),  T(test_cr0_bad),	      T(test_to_long_mode_and_back),
 		T(test_long_mode_bad), T(test_pae_entries),   T(test_cr4),
 		T(test_cache_disable), T(test_other_accesses), T(test_xsetbv),
-		T(test_check),	       T(test_fpu_switch),
+		T(test_check),	       T(test_fpu_switch), T(test_dr_unused), T(test_dr_writes),
 		cmocka_unit_test(test_fpu_without_xsave),
 	};
 

@@ -211,6 +211,7 @@ static void test_forwarded(void **state)
 	fake_vmcs[VMCS_EXIT_QUALIFICATION] = 0x4002; /* BS, B1 */
 	fake_vmcs[VMCS_GUEST_DR7] = 0x2400;
 	fake_dr[6] = 0xFFFF0FF1;
+	cpu->dr_used = true;
 	test_exit(cpu, EXIT_EXCEPTION_NMI);
 	assert_int_equal(fake_dr[6], 0xFFFF4FF2);
 	assert_int_equal(vmcs_read(VMCS_GUEST_DR7), 0x400);

@@ -25,7 +25,7 @@
 #define ALLOW_ALL 0xFFFFFFFF00000000UL
 
 static bool caps[CAP_COUNT];
-void (*sched_arm_slice)(uint64_t ticks);
+void (*sched_arm_guard)(uint64_t ticks);
 
 bool cap_has(enum cpu_cap cap)
 {
@@ -56,7 +56,7 @@ static int setup(void **state)
 	vcpu.vm = &vm;
 	vcpu.vpid = 17;
 	vcpu.tsc_offset = 0x1234;
-	sched_arm_slice = NULL;
+	sched_arm_guard = NULL;
 	return 0;
 }
 
@@ -150,19 +150,19 @@ static void test_slice(void **state)
 	(void)state;
 	fake_msr_set(MSR_VMX_MISC, 0x7004C1E5);
 	vmcs_ctrl_boot();
-	assert_non_null(sched_arm_slice);
+	assert_non_null(sched_arm_guard);
 	vmcs_init_controls(&vcpu);
 	assert_int_equal(fake_vmcs[VMCS_PIN_CTRL] & PIN_PREEMPTION_TIMER, 0);
-	sched_arm_slice(3200);
+	sched_arm_guard(3200);
 	assert_int_equal(fake_vmcs[VMCS_PREEMPTION_TIMER], 100);
 	assert_true((fake_vmcs[VMCS_PIN_CTRL] & PIN_PREEMPTION_TIMER) != 0);
 	assert_true((fake_vmcs[VMCS_EXIT_CTRL] & VMEXIT_SAVE_PREEMPTION) != 0);
 	writes = fake_vmcs_writes;
-	sched_arm_slice(64);
+	sched_arm_guard(64);
 	assert_int_equal(fake_vmcs_writes, writes + 1);
-	sched_arm_slice(UINT64_MAX);
+	sched_arm_guard(UINT64_MAX);
 	assert_int_equal(fake_vmcs[VMCS_PREEMPTION_TIMER], UINT32_MAX);
-	sched_arm_slice(0);
+	sched_arm_guard(0);
 	assert_int_equal(fake_vmcs[VMCS_PIN_CTRL] & PIN_PREEMPTION_TIMER, 0);
 	assert_int_equal(fake_vmcs[VMCS_EXIT_CTRL] & VMEXIT_SAVE_PREEMPTION, 0);
 	assert_true((fake_vmcs[VMCS_PIN_CTRL] & PIN_EXTINT_EXIT) != 0);
@@ -174,7 +174,7 @@ static void test_no_timer(void **state)
 	(void)state;
 	caps[CAP_PREEMPTION_TIMER] = false;
 	vmcs_ctrl_boot();
-	assert_null(sched_arm_slice);
+	assert_null(sched_arm_guard);
 	assert_int_equal(fake_msr_gp, 0);
 }
 

@@ -5,6 +5,7 @@
  */
 /* links: @machine @guest */
 #include "guest_machine.h"
+#include "hv/vcr.h"
 
 static int get(struct vcpu *c, uint32_t msr, uint64_t *val)
 {
@@ -24,10 +25,11 @@ static void test_bitmap(void **state)
 {
 	static const uint32_t open[] = {MSR_SYSENTER_CS, MSR_SYSENTER_EIP, MSR_FS_BASE,
 					MSR_GS_BASE, MSR_KERNEL_GS_BASE, MSR_SPEC_CTRL};
-	static const uint32_t readable[] = {MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK, MSR_TSC_AUX};
+	static const uint32_t readable[] = {MSR_TSC_AUX};
 	static const uint32_t closed[] = {0, MSR_APIC_BASE, MSR_FEATURE_CONTROL, MSR_EFER, MSR_PAT,
 					  MSR_VMX_BASIC, 0x1FFF, 0xC0000105, 0xC0001FFF, MSR_XSS,
-					  MSR_MISC_ENABLE, MSR_DEBUGCTL, MSR_TSC_ADJUST};
+					  MSR_MISC_ENABLE, MSR_DEBUGCTL, MSR_TSC_ADJUST,
+					  MSR_STAR, MSR_LSTAR, MSR_CSTAR, MSR_FMASK};
 	const struct vm *vm = test_vm(1);
 
 	(void)state;
@@ -234,6 +236,9 @@ static void test_switch(void **state)
 
 	(void)state;
 	vmsr_switch(NULL, a);
+	vmsr_syscall_on(a);
+	vmsr_syscall_on(b);
+	vmsr_switch(b, a);
 	assert_int_equal(vmsr_write(a, MSR_LSTAR, 0x1111), 0);
 	assert_int_equal(vmsr_write(a, MSR_TSC_AUX, 7), 0);
 	msr_write(MSR_KERNEL_GS_BASE, 0x2222);
@@ -258,6 +263,8 @@ static void test_switch_writes(void **state)
 	uint32_t writes;
 
 	(void)state;
+	vmsr_syscall_on(a);
+	vmsr_syscall_on(b);
 	for (uint32_t msr = MSR_STAR; msr <= MSR_FMASK; msr++) {
 		assert_int_equal(vmsr_write(b, msr, 0x1000), 0);
 		assert_int_equal(vmsr_write(a, msr, 0x1000), 0);
@@ -280,6 +287,7 @@ static void test_syscall_values(void **state)
 	struct vcpu *c = test_vcpu(1, 0);
 
 	(void)state;
+	vmsr_syscall_on(c);
 	assert_int_equal(vmsr_write(c, MSR_LSTAR, 0x800000000000UL), -EINVAL);
 	assert_int_equal(vmsr_write(c, MSR_LSTAR, 0xFFFF800000000000UL), 0);
 	assert_int_equal(vmsr_write(c, MSR_CSTAR, 0x7FFF800000000000UL), -EINVAL);
@@ -299,8 +307,40 @@ static void test_left_by_firmware(void **state)
 	fake_msr_set(MSR_LSTAR, 0x6666);
 	fake_msr_set(MSR_TSC_AUX, 0x77);
 	unit_vcpu_reset(c);
-	assert_int_equal(msr_read(MSR_LSTAR), 0);
 	assert_int_equal(msr_read(MSR_TSC_AUX), 0);
+	assert_int_equal(value(c, MSR_LSTAR), 0);
+	assert_int_equal(vmsr_write(c, MSR_EFER, vcr_efer() | EFER_SCE), 0);
+	assert_int_equal(msr_read(MSR_LSTAR), 0);
+}
+
+/*
+ * SYSCALL of a guest that may not use it: its values are written down, and it reads those; the
+ * processor keeps another guest's until EFER.SCE is set, by whichever way.
+ */
+static void test_syscall_off(void **state)
+{
+	struct vcpu *a = test_vcpu(0, 0), *b = test_vcpu(1, 0);
+
+	(void)state;
+	assert_int_equal(vmsr_write(a, MSR_EFER, vcr_efer() | EFER_SCE), 0);
+	assert_int_equal(vmsr_write(a, MSR_STAR, 0xAAAA), 0);
+	vmsr_switch(a, b);
+	fake_vmcs[VMCS_GUEST_EFER] &= ~EFER_SCE; /* b has a VMCS of its own */
+	assert_int_equal(vmsr_write(b, MSR_LSTAR, 0xBBBB), 0);
+	assert_int_equal(msr_read(MSR_STAR), 0xAAAA);
+	assert_int_equal(value(b, MSR_STAR), 0);
+	assert_int_equal(value(b, MSR_LSTAR), 0xBBBB);
+	assert_int_equal(vmsr_write(b, MSR_EFER, vcr_efer() | EFER_SCE), 0);
+	assert_int_equal(msr_read(MSR_STAR), 0);
+	assert_int_equal(msr_read(MSR_LSTAR), 0xBBBB);
+	b->start.efer = EFER_SCE;
+	vmsr_switch(b, a);
+	assert_int_equal(msr_read(MSR_STAR), 0xAAAA);
+	unit_vcpu_reset(b);
+	assert_int_equal(msr_read(MSR_STAR), 0);
+	assert_int_equal(msr_read(MSR_LSTAR), 0);
+	vmsr_switch(b, a);
+	assert_int_equal(msr_read(MSR_STAR), 0xAAAA);
 }
 
 int main(void)
@@ -311,6 +351,7 @@ int main(void)
 		T(test_small),	T(test_tsc),	   T(test_tsc_over_reset), T(test_arch_capabilities),
 		T(test_switch), cmocka_unit_test(test_absent_registers),
 		T(test_switch_writes), T(test_syscall_values), T(test_left_by_firmware),
+		T(test_syscall_off),
 	};
 
 	return cmocka_run_group_tests_name("vmsr", tests, NULL, NULL);

@@ -61,6 +61,8 @@ void thread_deinit(struct thread *t)
 	vm_threads--;
 }
 
+const struct sched_policy sched_policy = {.name = "none"};
+
 void sched_wake(struct thread *t)
 {
 	vm_wakes++;

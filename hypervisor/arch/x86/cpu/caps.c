@@ -53,7 +53,7 @@ static const struct feature features[CAP_COUNT] = {
 	[CAP_POSTED_INTR] = {"posted", VMX_PIN, PIN_POSTED_INTR, false,
 			     "interrupts from another CPU exit"},
 	[CAP_PREEMPTION_TIMER] = {"preemption", VMX_PIN, PIN_PREEMPTION_TIMER, false,
-				  "time slices rest on the APIC timer"},
+				  "guests can hold back the end of a slice"},
 	[CAP_PAUSE_EXIT] = {"pause", VMX_PROC, PROC_PAUSE_EXIT, false, "spinning guests use up "
 								       "their slice"},
 	[CAP_RDTSCP] = {"rdtscp", VMX_PROC2, PROC2_RDTSCP, false, "guests have no RDTSCP"},

@@ -126,7 +126,7 @@ void vmcs_init_controls(struct vcpu *vcpu)
  * The timer counts only while the guest runs and keeps its value over exits, so that an exit costs
  * nothing; saving is allowed only while it is active (SDM 3C 27.2.1.2), hence the pair.
  */
-static void slice_set(uint64_t ticks)
+static void guard_set(uint64_t ticks)
 {
 	uint32_t pin = vmcs_read32(VMCS_PIN_CTRL), out = vmcs_read32(VMCS_EXIT_CTRL);
 
@@ -148,5 +148,5 @@ void vmcs_ctrl_boot(void)
 		return;
 	}
 	preemption_shift = (uint32_t)msr_read(MSR_VMX_MISC) & 0x1FU;
-	sched_arm_slice = slice_set;
+	sched_arm_guard = guard_set;
 }
