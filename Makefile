@@ -16,12 +16,13 @@ PARALLEL	= $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(or $(JOBS),$(shell npr
 
 all: hypervisor devicemodel manager tools
 
-# The other scenario of the tests: VMs that share memory and have serial lines to each other.
-hypervisor-connected:
-	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/connected BOARD=$(BOARD) SCENARIO=connected all
-
 hypervisor:
 	+@$(MAKE) $(QUIET) -C hypervisor $(SELECTION) all
+
+# Of another scenario, for the tests: O/scenario/NAME
+hypervisor-%:
+	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/scenario/$* BOARD=$(BOARD) SCENARIO=$* all
+OTHERS	:= $(addprefix hypervisor-,connected partitioned hybrid)
 
 devicemodel:
 	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all
@@ -53,7 +54,7 @@ run: setup
 		$(if $(CPUS),--cpus $(CPUS)) $(if $(MACHINE),--machine $(MACHINE))
 
 test: setup
-	+@$(MAKE) $(QUIET) $(PARALLEL) all hypervisor-connected tests-unit tests-guest tests-fuzz
+	+@$(MAKE) $(QUIET) $(PARALLEL) all $(OTHERS) tests-unit tests-guest tests-fuzz
 	@$(PYTHON) tests/run/run.py -O $(O) $(if $(K),-k '$(K)')
 
 check:
@@ -88,10 +89,10 @@ menuconfig:
 	@misc/config/menuconfig.sh $(BOARD) $(SCENARIO)
 
 clean:
-	rm -rf $(O)/hypervisor $(O)/devicemodel $(O)/misc $(O)/tests $(O)/image
+	rm -rf $(O)/hypervisor $(O)/scenario $(O)/devicemodel $(O)/misc $(O)/tests $(O)/image
 
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor hypervisor-connected devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
+.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
 	profile release-and-guests footprint menuconfig clean help

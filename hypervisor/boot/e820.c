@@ -10,9 +10,10 @@
 #include "hv/mm.h"
 #include "lib/errno.h"
 #include "lib/string.h"
+#include "config.h"
 
 #define RAW_MAX	   128U
-#define RESERVE_MAX 16U
+#define RESERVE_MAX (16U + 3U * CONFIG_MAX_VM_NUM)
 /* The host's tables map all below the top of the map: one absurd entry shall not cost the boot. */
 #define ADDR_LIMIT BIT(42)
 
@@ -184,6 +185,11 @@ static uint64_t taken(uint64_t base, uint64_t size)
 		}
 	}
 	return hit;
+}
+
+bool e820_is_free(uint64_t base, uint64_t size)
+{
+	return e820_is_ram(&host_e820, base, size) && taken(base, size) == UINT64_MAX;
 }
 
 uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit)

@@ -5,7 +5,6 @@
  * boot module and may be damaged: its header is copied, then checked, then used, and nothing is
  * written to the VM until everything has found its place. Takes no lock.
  */
-#include "asm/cpuregs.h"
 #include "hv/boot.h"
 #include "hv/gmem.h"
 #include "hv/load.h"
@@ -21,17 +20,6 @@
 #define GDT_OFFSET     PAGE_SIZE
 #define CMDLINE_OFFSET (PAGE_SIZE + 0x100U)
 #define BOOT_DATA_SIZE (3U * PAGE_SIZE) /* zero page, GDT, command line */
-
-#define BOOT_CS 0x10U
-#define BOOT_DS 0x18U
-
-/* Access rights in VMCS format (SDM 3C table 25-2) */
-#define AR_CODE32	0xC09BU
-#define AR_DATA32	0xC093U
-#define AR_TSS_BUSY	0x008BU
-#define AR_LDT_UNUSABLE 0x10082U
-
-static const uint64_t boot_gdt[] = {0U, 0U, 0x00CF9B000000FFFFU, 0x00CF93000000FFFFU};
 
 /* Where things go, found before anything is written. */
 struct placement {
@@ -190,7 +178,8 @@ static void fill_zero_page(const struct load_args *a, const struct placement *p)
 	}
 }
 
-static int copy_all(struct vm *vm, const struct load_args *a, const struct placement *p)
+static int copy_all(struct vm *vm, const struct load_args *a, const struct placement *p,
+		    struct vcpu_start *start)
 {
 	const uint8_t *image = hpa_ptr(a->kernel);
 	int err;
@@ -204,35 +193,17 @@ static int copy_all(struct vm *vm, const struct load_args *a, const struct place
 		err = gmem_write(vm, GPA(p->boot_data), &zp, sizeof(zp));
 	}
 	if (err == 0) {
-		err = gmem_write(vm, GPA(p->boot_data + GDT_OFFSET), boot_gdt, sizeof(boot_gdt));
-	}
-	if (err == 0) {
 		err = gmem_write(vm, GPA(p->boot_data + CMDLINE_OFFSET), a->cmdline,
 				 strlen(a->cmdline) + 1U);
+	}
+	if (err == 0) {
+		err = load_entry(vm, p->kernel, p->boot_data + GDT_OFFSET, start);
+		start->gpr[GPR_RSI] = p->boot_data;
 	}
 	if (err != 0) {
 		report("%s: memory its map calls RAM cannot be written", vm->name);
 	}
 	return err;
-}
-
-static void set_registers(struct vcpu_start *start, const struct placement *p)
-{
-	(void)memset(start, 0, sizeof(*start));
-	start->rip = p->kernel;
-	start->rflags = RFLAGS_FIXED;
-	start->cr0 = CR0_PE | CR0_ET | CR0_NE;
-	start->gpr[GPR_RSI] = p->boot_data;
-	start->gdt_base = p->boot_data + GDT_OFFSET;
-	start->gdt_limit = sizeof(boot_gdt) - 1U;
-	for (uint32_t i = 0U; i < 6U; i++) {
-		start->seg[i].limit = UINT32_MAX;
-		start->seg[i].ar = (i == 1U) ? AR_CODE32 : AR_DATA32;
-		start->seg[i].sel = (i == 1U) ? BOOT_CS : BOOT_DS;
-	}
-	start->seg[6].ar = AR_LDT_UNUSABLE;
-	start->seg[7].ar = AR_TSS_BUSY;
-	start->seg[7].limit = 0x67U;
 }
 
 int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *start)
@@ -247,10 +218,7 @@ int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *st
 		err = place(vm, a, &p);
 	}
 	if (err == 0) {
-		err = copy_all(vm, a, &p);
-	}
-	if (err == 0) {
-		set_registers(start, &p);
+		err = copy_all(vm, a, &p, start);
 	}
 	return err;
 }

@@ -74,12 +74,13 @@ void boot_main(uint32_t magic, hpa_t info)
 	pcpu_start_all();
 	caps_report();
 
-	/* Guests. Nothing is allocated after the seal. */
+	/* Guests. Nothing is allocated after the seal, which comes before any of them runs. */
 	vm_slots_init();
 	if (load_vms() != 0) {
 		refuse("no VM could be started");
 	}
 	boot_alloc_seal();
 	report_screen_lost();
+	load_start_vms();
 	pcpu_run();
 }

@@ -10,6 +10,18 @@ void ve820_service(struct e820 *map)
 	*map = host_e820;
 }
 
+void ve820_pre_launched(struct e820 *map, uint64_t size)
+{
+	uint64_t low = MIN(size, VE820_LOW_TOP);
+
+	map->r[0] = (struct mem_range){.base = 0U, .size = VE820_HOLE, .type = MEM_RAM};
+	map->r[1] = (struct mem_range){.base = VE820_HOLE_END, .size = MB(1) - VE820_HOLE_END,
+				       .type = MEM_RESERVED};
+	map->r[2] = (struct mem_range){.base = MB(1), .size = low - MB(1), .type = MEM_RAM};
+	map->r[3] = (struct mem_range){.base = GB(4), .size = size - low, .type = MEM_RAM};
+	map->count = (size > low) ? 4U : 3U;
+}
+
 static bool overlap(const struct mem_range *r, uint64_t base, uint64_t size)
 {
 	return r->size != 0U && base < r->base + r->size && r->base < base + size;

@@ -69,6 +69,28 @@ static void pass(struct io_access *io)
 	}
 }
 
+/* A register that has no bit to keep: what the firmware set there is lost with the power. */
+static void write_sleep(uint16_t port)
+{
+	if (port != 0U) {
+		pio_write16(port, (uint16_t)(((uint32_t)acpi_facts.s5_typ << 10) | PM1_SLP_EN));
+	}
+}
+
+void vpower_off(void)
+{
+	if (acpi_facts.s5_typ == S5_UNKNOWN || acpi_facts.pm1a_cnt == 0U) {
+		report("all VMs have ended; the firmware does not say how to power off");
+	} else {
+		report("all VMs have ended; the machine is powered off");
+		write_sleep(acpi_facts.pm1a_cnt);
+		write_sleep(acpi_facts.pm1b_cnt);
+	}
+	for (;;) {
+		cpu_halt();
+	}
+}
+
 static bool owns_machine(const struct vm *vm)
 {
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+import acpi
 from board import Board
 from kconfig import Value
 from scenario import Scenario, Vm
@@ -73,7 +74,16 @@ def _vuart_lines(vm: Vm) -> list[str]:
     return ["\t\t.vuart = {", *lines, "\t\t},"] if lines else []
 
 
+def _acpi_lines(vm: Vm) -> list[str]:
+    """The table's bytes, for a VM that has no firmware and no device model."""
+    data = acpi.tables(vm.affinity.bit_count(), [(vuart.port, vuart.irq) for vuart in vm.vuarts])
+    rows = [data[i:i + 16] for i in range(0, len(data), 16)]
+    return [f"static const uint8_t acpi_vm{vm.vm_id}[] = {{",
+            *("\t" + " ".join(f"0x{byte:02x}," for byte in row) for row in rows), "};", ""]
+
+
 def _vm_lines(vm: Vm) -> list[str]:
+    has_acpi = vm.load_order == "PRE_LAUNCHED_VM"
     return [
         f"\t[{vm.vm_id}] = {{",
         f"\t\t.load_order = {vm.load_order},",
@@ -92,6 +102,8 @@ def _vm_lines(vm: Vm) -> list[str]:
         f"\t\t\t.load_addr = {vm.load_addr or 0:#x}UL,",
         f"\t\t\t.entry_addr = {vm.entry_addr or 0:#x}UL,",
         "\t\t},",
+        *([f"\t\t.acpi = acpi_vm{vm.vm_id},", f"\t\t.acpi_size = sizeof(acpi_vm{vm.vm_id}),"]
+          if has_acpi else []),
         *_vuart_lines(vm),
         f"\t\t.bvt_weight = {vm.bvt_weight}U,",
         f"\t\t.priority = {vm.priority},",
@@ -129,6 +141,11 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> s
         " */",
         '#include "hv/vm_config.h"',
         "",
+    ]
+    for vm in scenario.vms:
+        if vm.load_order == "PRE_LAUNCHED_VM":
+            lines += _acpi_lines(vm)
+    lines += [
         "const struct vm_config vm_configs[] = {",
     ]
     for vm in scenario.vms:

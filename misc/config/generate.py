@@ -33,8 +33,6 @@ def generate(arguments: argparse.Namespace) -> None:
     assign_affinity(scenario, values["MAX_PCPU_NUM"].value)
     connect_vuarts(scenario)
     ignored = [f"<{name}> ({lines[0]})" for name, lines in scenario.file.without_effect().items()]
-    ignored += [f"PRE_LAUNCHED_VM {vm.name} ({vm.element.sourceline})" for vm in scenario.vms
-                if vm.load_order == "PRE_LAUNCHED_VM"]
     if ignored and not arguments.quiet:
         print(f"{arguments.scenario}: no effect yet (first on line): {', '.join(ignored)}",
               file=sys.stderr)

@@ -44,7 +44,7 @@ class Connected(TargetTest):
     @property
     def hypervisor(self) -> Path:
         """The image of that scenario."""
-        return self.output / "connected" / "hypervisor" / "acrn.bin"
+        return self.output / "scenario" / "connected" / "hypervisor" / "acrn.bin"
 
     def connected_vm(self, launch: str, **user_scripts: str) -> ServiceVm:
         """A Service VM with the program `peer`, which its User VMs have too."""

@@ -48,6 +48,9 @@ int e820_reserve(uint64_t base, uint64_t size);
 /* Highest free RAM below limit, clear of image, modules and loader data; UINT64_MAX: none. */
 uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit);
 
+/* Is all of it RAM of the map, clear of image, modules and loader data? */
+bool e820_is_free(uint64_t base, uint64_t size);
+
 /* First unclaimed module with this tag, or NULL. */
 struct boot_module *boot_module_find(const char *tag);
 
@@ -68,7 +71,8 @@ typedef void (*report_sink_fn)(const char *s);
 struct serial_config;
 const struct serial_config *report_serial(void); /* the port in use after uart= */
 
-/* Load and create the VMs of the scenario that start at boot; start them. load.c */
+/* load.c: create and load the VMs of the scenario that start at boot; -ENOENT: none could be. */
 int load_vms(void);
+void load_start_vms(void); /* other CPUs enter guests from here on */
 
 #endif

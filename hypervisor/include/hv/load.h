@@ -24,10 +24,31 @@ struct load_args {
 };
 
 /*
- * A Linux bzImage by the x86 boot protocol, version 2.10 (Linux 2.6.31) or later, entered at its
- * 32-bit entry point; fills *start for vCPU 0. Every refusal says why in the boot report:
- * -EINVAL damaged or too old, -E2BIG command line too long, -ENOSPC no room, -EFAULT.
+ * The VM's kernel, ramdisk and ACPI tables from its boot modules, as the scenario has it; a VM that
+ * was created or reset and does not run. Errors as below, and -ENOENT: there is no module for it.
  */
+int load_kernel(struct vm *vm);
+
+/*
+ * Each puts a kernel into the VM's memory and fills *start for vCPU 0. Every refusal says why in the
+ * boot report, and the VM's memory is then as it was: -EINVAL damaged, or of another kind; -E2BIG
+ * command line too long; -ENOSPC no room; -EFAULT.
+ */
+
+/* A Linux bzImage, boot protocol 2.10 (Linux 2.6.31) or later, entered at its 32-bit entry point. */
 int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
+
+/* An ELF executable; with a multiboot 1 header it is entered as GRUB would enter it. */
+int load_elf(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
+
+/* An image at config->os.load_addr, entered at entry_addr; it takes no command line or ramdisk. */
+int load_raw(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
+
+/*
+ * For the loaders: 32-bit protected mode with flat segments at `rip`. The descriptor table goes to
+ * `gdt` (GPA), which has room for LOAD_GDT_SIZE bytes. -EFAULT.
+ */
+#define LOAD_GDT_SIZE 32U
+int load_entry(struct vm *vm, uint64_t rip, uint64_t gdt, struct vcpu_start *start);
 
 #endif

@@ -31,6 +31,8 @@ struct pcpu {
 	/* TSC of the oldest kick this CPU has not noticed yet, 0: none; set by the kicker */
 	volatile uint64_t kicked_at;
 	volatile uint32_t nmi_kick; /* an NMI is on its way to this CPU that is a kick */
+	void (*idle_work)(void *arg); /* own CPU: for its idle loop to do once */
+	void *idle_arg;
 	uint8_t *stack_top;
 	hpa_t vmxon_hpa;
 	uint8_t *idt_stacks;
@@ -69,6 +71,9 @@ void pcpu_kick(struct pcpu *p);
  * this CPU while waiting. The caller holds no lock.
  */
 void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg);
+
+/* Have fn(arg) run by the idle loop of this CPU, when no thread of it is runnable. One at a time. */
+void pcpu_when_idle(struct pcpu *p, void (*fn)(void *arg), void *arg);
 
 /* Run what others asked of this CPU by smp_call(). From the kick vector, NMI and idle. */
 void smp_call_serve(void);

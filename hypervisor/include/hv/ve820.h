@@ -10,6 +10,17 @@
 void ve820_service(struct e820 *map);
 
 /*
+ * A pre-launched VM's with `size` bytes (a multiple of 2 MB): RAM from 0 up to VE820_LOW_TOP and the
+ * rest from 4 GB, less the legacy hole; the ACPI tables are in its last 64 KB.
+ */
+#define VE820_LOW_TOP	0x7FE00000UL
+#define VE820_HOLE	0xA0000UL
+#define VE820_HOLE_END	0xF0000UL
+#define VE820_ACPI	0xF2400UL /* where ACRN puts the RSDP; the tables follow */
+#define VE820_ACPI_SIZE (0x100000UL - VE820_ACPI)
+void ve820_pre_launched(struct e820 *map, uint64_t size);
+
+/*
  * A free place for `size` bytes in RAM of `map`, at a multiple of `align` (a power of two) within
  * [from, limit), clear of the `busy` ranges. The lowest / the highest one; UINT64_MAX: none.
  */

@@ -118,6 +118,8 @@ struct vm_config {
 	uint64_t memory_size;  /* bytes, pre-launched VMs only; else 0 */
 	uint64_t memory_start; /* HPA, pre-launched VMs only; 0: anywhere */
 	struct vm_os_config os;
+	const uint8_t *acpi;   /* ACPI tables for GPA VE820_ACPI; pre-launched VMs only, else NULL */
+	uint32_t acpi_size;    /* bytes */
 	struct vm_vuart_config vuart[VM_VUART_NUM];
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
 	uint8_t priority;			    /* enum vm_priority: goes first under SCHED_PRIO */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: hypervisor/boot/load_bzimage.c hypervisor/guest/ve820.c
-// links: @machine
+// links: hypervisor/boot/load_entry.c @machine
 /*
  * Any file as a VM's kernel: is it read beyond its end, or anything put where the VM's map has no
  * RAM, or over something that is there? Input: a byte of options, then the file.

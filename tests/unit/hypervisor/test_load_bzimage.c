@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/boot/load_bzimage.c hypervisor/guest/ve820.c @machine tests/fake/fake_report.c
+// links: hypervisor/boot/load_bzimage.c hypervisor/boot/load_entry.c hypervisor/guest/ve820.c @machine tests/fake/fake_report.c
 /*
  * Loading a bzImage: where things go, what the zero page says, and every header that must be
  * refused with a reason.

@@ -18,6 +18,7 @@
 #include "hv/irq.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
+#include "hv/pre_launched.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -54,6 +55,21 @@ hpa_t hv_range(uint32_t i, uint64_t *size)
 {
 	*size = hv[i].size;
 	return HPA(hv[i].base);
+}
+
+/* One range of theirs, if the test says so. */
+static uint32_t theirs;
+
+uint32_t pre_launched_ranges(void)
+{
+	return theirs;
+}
+
+hpa_t pre_launched_range(uint32_t i, uint64_t *size)
+{
+	assert_int_equal(i, 0);
+	*size = MB(64);
+	return HPA(0x8000000UL);
 }
 
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
@@ -104,6 +120,7 @@ static int setup(void **state)
 	vm.config = &config;
 	map_count = unmap_count = ports_opened = map_fail_at = 0;
 	large = false;
+	theirs = 0;
 	ioapics[0].base = HPA(0xFEC00000);
 	host_e820 = (struct e820){
 		.count = 5,
@@ -172,6 +189,18 @@ static void test_memory(void **state)
 	assert_int_equal(attr_of(0xFEC01000), DEVICE);
 }
 
+/* What a pre-launched VM owns, is it out of the Service VM's reach? */
+static void test_theirs(void **state)
+{
+	(void)state;
+	theirs = 1;
+	assert_int_equal(unit_vm_init(&vm), 0);
+	assert_int_equal(attr_of(0x7FFFFFF), RAM);
+	assert_int_equal(attr_of(0x8000000), 0);
+	assert_int_equal(attr_of(0xBFFFFFF), 0);
+	assert_int_equal(attr_of(0xC000000), RAM);
+}
+
 /* With 1 GB pages room for 64-bit BARs is mapped too. */
 static void test_large(void **state)
 {
@@ -235,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_memory, setup),
+		cmocka_unit_test_setup(test_theirs, setup),
 		cmocka_unit_test_setup(test_large, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test_setup(test_madt, setup),

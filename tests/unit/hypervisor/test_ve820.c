@@ -41,6 +41,26 @@ static void test_service_map(void **state)
 	assert_memory_equal(copy.r, map.r, map.count * sizeof(map.r[0]));
 }
 
+/* What does a pre-launched VM see of its memory: no hole twice, none of it lost? */
+static void test_pre_launched(void **state)
+{
+	struct e820 own;
+
+	(void)state;
+	ve820_pre_launched(&own, MB(64));
+	assert_int_equal(own.count, 3);
+	assert_int_equal(own.r[0].base + own.r[0].size, 0xA0000);
+	assert_int_equal(own.r[1].base, 0xF0000);
+	assert_int_equal(own.r[1].type, MEM_RESERVED);
+	assert_int_equal(own.r[2].base, 0x100000);
+	assert_int_equal(own.r[2].base + own.r[2].size, MB(64));
+	ve820_pre_launched(&own, GB(3));
+	assert_int_equal(own.count, 4);
+	assert_int_equal(own.r[2].base + own.r[2].size, VE820_LOW_TOP);
+	assert_int_equal(own.r[3].base, GB(4));
+	assert_int_equal(own.r[3].size, GB(3) - VE820_LOW_TOP);
+}
+
 static void test_low(void **state)
 {
 	struct ve820_search s = search(MB(2), MB(2));
@@ -125,7 +145,8 @@ static void test_wild(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_service_map), cmocka_unit_test(test_low),
+		cmocka_unit_test(test_service_map), cmocka_unit_test(test_pre_launched),
+		cmocka_unit_test(test_low),
 		cmocka_unit_test(test_high),	    cmocka_unit_test(test_busy),
 		cmocka_unit_test(test_wild),
 	};

@@ -199,11 +199,26 @@ void pcpu_start_all(void)
 	}
 }
 
+void pcpu_when_idle(struct pcpu *p, void (*fn)(void *arg), void *arg)
+{
+	p->idle_work = fn;
+	p->idle_arg = arg;
+}
+
 void pcpu_run(void)
 {
+	struct pcpu *self = this_pcpu();
+
 	for (;;) {
 		smp_call_serve();
 		schedule();
+		if (self->idle_work != NULL) {
+			void (*work)(void *arg) = self->idle_work;
+
+			self->idle_work = NULL;
+			work(self->idle_arg);
+			continue;
+		}
 		/*
 		 * Interrupts are off: a kick that comes after schedule() found nothing stays
 		 * pending and ends the halt at once.

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""VMs that start with the machine: two Linux side by side, and one beside a Service VM."""
+
+from pathlib import Path
+
+from misc.run.image import make_cdrom, make_disk
+from misc.guest.mkimage import Boot, Module, make_cd
+from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
+
+FACTS = """\
+echo "first: $(nproc) CPUs, $(sed -n 's/MemTotal: *//p' /proc/meminfo)"
+echo "first: $(cat /proc/cmdline)"
+for tick in 1 2 3 4 5 6 7 8 9; do
+	sleep 2
+	echo "first: tick $tick"
+done
+"""
+
+
+class Partitioned(TargetTest):
+    """The scenario partitioned: first and second."""
+
+    LIMIT = 300
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.output / "scenario" / "partitioned" / "hypervisor" / "acrn.bin"
+
+    def boot_two(self, second: str, second_args: str = "") -> Session:
+        """Both with the guests' Linux; what each does is a script."""
+        first = self.initramfs(FACTS).rename(self.folder / "first.cpio")
+        other = self.initramfs(second)
+        return self.boot_hypervisor([
+            Module(self.kernel, "First_kernel console=ttyS0 quiet word=1"),
+            Module(first, "First_ramdisk"),
+            Module(self.kernel, f"Second_kernel console=ttyS0 quiet {second_args}"),
+            Module(other, "Second_ramdisk")], cpus=2)
+
+    def test_reset(self) -> None:
+        # What if one VM resets itself all the time? It is loaded anew from its modules, and the
+        # other one, which has a processor and memory of its own, notices nothing.
+        session = self.boot_two("reboot -f")
+        session.expect(r"^first: 1 CPUs, 1[12]\d{4} kB", 100, BROKEN)
+        session.expect("^first: console=ttyS0 quiet word=1$", 20, BROKEN)
+        session.expect("second: reset", 60, BROKEN)
+        session.expect("^first: tick", 60, BROKEN)
+        session.expect("second: reset", 60, BROKEN)
+        session.expect("^first: tick 9", 60, BROKEN)
+
+    def test_ends(self) -> None:
+        # What if one ends by a triple fault? The other goes on, and when that powers off the
+        # machine does.
+        session = self.boot_two("reboot -f", "reboot=t")
+        session.expect("second: vCPU 0 triple-faulted", 100, BROKEN)
+        session.expect("second: powers off", 10, BROKEN)
+        session.expect("^first: tick 9", 60, BROKEN)
+        session.expect("first: powers off", 30, BROKEN)
+        session.expect("all VMs have ended; the machine is powered off", 10, BROKEN)
+        session.wait_end(20)
+
+    def test_missing(self) -> None:
+        # What if one VM's kernel is missing, or the machine has no processor for it?
+        for cpus, tag, line in ((2, "Nobodys", 'second: no boot module .* tag "Second_kernel"'),
+                                (1, "Second_kernel", "second: none of its processors")):
+            with self.subTest(line):
+                first = self.initramfs("echo first: up")
+                session = self.boot_hypervisor([
+                    Module(self.kernel, "First_kernel console=ttyS0 quiet"),
+                    Module(first, "First_ramdisk"),
+                    Module(self.kernel, f"{tag} console=ttyS0 quiet")], cpus=cpus)
+                session.expect(line, 60, BROKEN)
+                session.expect("^first: up", 60, BROKEN)
+                session.wait_end(30)
+
+
+LAUNCH = """\
+cat /proc/iomem
+acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/bzImage -r /data/user.cpio \\
+	-B "console=ttyS0 quiet acrn.test=/bin/hello" vm1 </dev/null
+echo "acrn-dm ended with status $?"
+"""
+
+
+class Hybrid(TargetTest):
+    """The scenario hybrid: safety, a Service VM, vm1."""
+
+    LIMIT = 400
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.output / "scenario" / "hybrid" / "hypervisor" / "acrn.bin"
+
+    def test_hybrid(self) -> None:
+        # Do all three kinds of VM run on one machine, and does the pre-launched one survive that
+        # the Service VM resets?
+        vm = self.service_vm(LAUNCH, kernel_args="quiet acrn.after=reboot", hello="echo hello")
+        vm.user_disk_mb = 0
+        disk = make_disk(vm, self.folder)
+        make_cdrom(vm, self.folder)  # for the Service VM's ramdisk
+        safety = self.initramfs("sleep 3; reboot -f")
+        cdrom = make_cd(self.folder / "hybrid.iso", Boot(self.hypervisor, "", [
+            Module(self.kernel, "Safety_kernel console=ttyS0 quiet"),
+            Module(safety, "Safety_ramdisk"),
+            Module(self.kernel, f"Linux_bzImage {vm.kernel_args}"),
+            Module(self.folder / "service.cpio", "Ramdisk_mod")]))
+        session = self.start(MachineSpec(cdrom=cdrom, disks=[disk], cpus=2))
+        session.expect("safety: reset", 100, BROKEN)
+        session.expect("^hello", 200, BROKEN)
+        session.expect("^acrn-dm ended with status 0", 60, BROKEN)
+        session.expect("ACRN_Service_VM: reset; a VM of higher severity lives", 60, BROKEN)
+        session.expect("safety: reset", 60, BROKEN)
+        session.expect("safety: reset", 60, BROKEN)
