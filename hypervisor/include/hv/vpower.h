@@ -5,10 +5,10 @@
 struct io_access;
 
 /*
- * Reset the whole machine from this CPU, in root mode; `who` is told. `how`: a guest's write of a
- * port that shall do it, tried first, or NULL.
+ * Reset the whole machine from this CPU, in root mode, and never return; `who` is told. `how`: a
+ * guest's write of a port that shall do it, tried first, or NULL.
  */
-void vpower_reset_machine(const char *who, struct io_access *how) __attribute__((noreturn));
+void vpower_reset_machine(const char *who, struct io_access *how);
 
 /* Power the machine off by the FADT's registers; halts this CPU where they are not known. */
 void vpower_off(void) __attribute__((noreturn));
