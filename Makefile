@@ -74,6 +74,11 @@ soak: setup
 bench: release-and-guests
 	@$(PYTHON) tests/bench/bench.py -O $(O)
 
+# Both ends of shared memory, in release builds.
+bench-ivshmem: release-and-guests
+	+@$(MAKE) $(QUIET) $(PARALLEL) -C hypervisor O=$(O)/release/connected SCENARIO=connected RELEASE=y all
+	@$(PYTHON) tests/bench/ivshmem.py -O $(O)
+
 # make profile OP=cpuid, or any other row of make bench
 profile: release-and-guests
 	@$(PYTHON) tests/bench/bench.py -O $(O) --profile $(or $(OP),cpuid)
@@ -94,5 +99,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench \
+.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench bench-ivshmem \
 	profile release-and-guests footprint menuconfig clean help

@@ -114,7 +114,8 @@ static int open_memory(const struct pci_device *dev, const struct wanted *w, str
 	if (fd >= 0)
 		close(fd);
 	if (err)
-		log_err("%s: cannot open shared memory %s: %s", dev->name, w->name, strerror(-err));
+		log_err("%s: cannot open shared memory %s: %s%s", dev->name, w->name,
+			strerror(-err), err == -ENOENT ? " (is /dev/shm mounted?)" : "");
 	return err;
 }
 

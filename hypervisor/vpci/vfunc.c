@@ -146,9 +146,6 @@ static void bar_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 
 static bool has_room(struct vm *vm, uint64_t at, uint64_t size)
 {
-	if (at == 0U || at + size < at) {
-		return false;
-	}
 	return owns_machine(vm) ? gmem_is_device(vm, GPA(at), size)
 				: gmem_is_hole(vm, GPA(at), size);
 }

@@ -81,6 +81,7 @@ static int setup(void **state)
 	pcpu_count = 4;
 	sealed = false;
 	region_base = region_size = region_next = 0;
+	shared_base = shared_size = 0;
 	large_pages = true;
 	ram = MB(256);
 	top = MB(256);
@@ -234,6 +235,32 @@ static void test_owns(void **state)
 	assert_false(hv_owns(HPA(0x9000), 0x1000));
 }
 
+/* Memory for guests to see: cleared, reserved, the hypervisor's own; or none where none is free. */
+static void test_shared(void **state)
+{
+	uint8_t *shared;
+	void *own;
+	hpa_t base;
+
+	(void)state;
+	assert_int_equal(boot_alloc_init(), 0);
+	own = memory;
+	assert_int_equal(boot_alloc_shared(MB(512), &base), -ENOMEM);
+	reserve_result = -ENOSPC;
+	assert_int_equal(boot_alloc_shared(MB(4), &base), -ENOMEM);
+	free(memory);
+	reserve_result = 0;
+	assert_int_equal(boot_alloc_shared(MB(4), &base), 0);
+	shared = memory;
+	assert_int_equal(base.v, (uintptr_t)shared);
+	assert_int_equal(asked_limit, UINT64_MAX); /* above 4 GB as well */
+	assert_int_equal(shared[0] | shared[MB(4) - 1U], 0);
+	assert_int_equal(reserved[reserved_count - 1U].base, base.v);
+	assert_int_equal(reserved[reserved_count - 1U].size, MB(4));
+	assert_true(hv_owns(base, 1) && hv_owns(HPA(base.v + MB(4) - 1U), 1));
+	free(own);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +271,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_alloc, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_seal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_owns, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
