@@ -20,6 +20,11 @@
 
 #define CREATE_TRIES	   10
 #define CREATE_INTERVAL_NS 500000000L
+
+/* Of ACRN's own kernels; the argument is the value itself. */
+#define SET_ASYNCIO    _IOW(ACRN_IOCTL_TYPE, 0x90, __u64)
+#define SET_EVENT_RING _IOW(ACRN_IOCTL_TYPE, 0xa0, __u64)
+#define SET_EVENT_FD   _IOW(ACRN_IOCTL_TYPE, 0xa1, int)
 #define CREATE_STACK	   16384
 
 struct hsm {
@@ -197,4 +202,19 @@ int hsm_ioeventfd(struct hsm *hsm, const struct acrn_ioeventfd *req)
 int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req)
 {
 	return request(hsm, ACRN_IOCTL_IRQFD, req);
+}
+
+int hsm_set_asyncio(struct hsm *hsm, void *page)
+{
+	return request(hsm, SET_ASYNCIO, page);
+}
+
+int hsm_set_event_ring(struct hsm *hsm, void *page)
+{
+	return request(hsm, SET_EVENT_RING, page);
+}
+
+int hsm_set_event_fd(struct hsm *hsm, int fd)
+{
+	return ioctl(hsm->fd, SET_EVENT_FD, fd) < 0 ? -errno : 0;
 }

@@ -20,6 +20,7 @@
 #include "monitor.h"
 #include "options.h"
 #include "power.h"
+#include "rings.h"
 #include "vm.h"
 
 #define DEFAULT_MEMORY (256ULL << 20)
@@ -70,6 +71,7 @@ static int run(struct vm *vm)
 		if (ev && monitor_create(vm, MONITOR_FOLDER) == 0 && vm_boot(vm) == 0 &&
 		    monitor_start(vm) == 0)
 			status = vm_run(vm);
+		rings_stop_events(vm);
 		monitor_destroy(vm);
 		mevent_delete(ev, true);
 		vm_destroy(vm);

@@ -28,6 +28,7 @@
 /* "vm_event" of an event object, ACRN's numbers. */
 #define EVENT_RTC_CHANGE 0
 #define EVENT_POWEROFF	 1
+#define EVENT_TRIPLE_FAULT 2
 
 struct monitor {
 	struct iothread *thread;
@@ -187,6 +188,12 @@ void monitor_event_poweroff(struct vm *vm)
 {
 	if (vm->monitor)
 		send_event(vm, json_pack("{s:i}", "vm_event", EVENT_POWEROFF));
+}
+
+void monitor_event_triple_fault(struct vm *vm)
+{
+	if (vm->monitor)
+		send_event(vm, json_pack("{s:i}", "vm_event", EVENT_TRIPLE_FAULT));
 }
 
 /* --- the sockets --- */

@@ -23,6 +23,7 @@
 #include "pci.h"
 #include "platform.h"
 #include "power.h"
+#include "rings.h"
 
 #define PIO_LIMIT  0x10000ULL
 #define MMIO_LIMIT (1ULL << 52)
@@ -75,6 +76,8 @@ int vm_create(struct vm *vm)
 		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
 	if (!err)
 		err = create_in_hypervisor(vm);
+	if (!err)
+		err = rings_create(vm);
 	if (!err)
 		err = gmem_create(vm, vm->cfg.mem_size);
 	if (err)
@@ -219,6 +222,7 @@ void vm_destroy(struct vm *vm)
 	}
 	hsm_close(vm->hsm);
 	vm->hsm = NULL;
+	rings_destroy(vm);
 	gmem_destroy(vm);
 	io_space_destroy(vm->pio);
 	io_space_destroy(vm->mmio);

@@ -58,6 +58,16 @@ int hsm_clear_ioreq(struct hsm *hsm);
  * addr signals the eventfd; signalling the irqfd's eventfd injects the MSI.
  */
 int hsm_ioeventfd(struct hsm *hsm, const struct acrn_ioeventfd *req);
+/*
+ * A flag of hsm_ioeventfd(), of drivers that have hsm_set_asyncio(): the vCPU that writes is not
+ * stopped. Linux's header does not have these; a driver without them says -ENOTTY.
+ */
+#define HSM_IOEVENTFD_ASYNCIO 0x08U
 int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req);
+
+/* Rings of this VM, a page each with a header (doc/abi/hypercalls.md), and who is told of events. */
+int hsm_set_asyncio(struct hsm *hsm, void *page);
+int hsm_set_event_ring(struct hsm *hsm, void *page);
+int hsm_set_event_fd(struct hsm *hsm, int fd);
 
 #endif

@@ -24,10 +24,12 @@ int monitor_start(struct vm *vm);
 /* After ioreq_close_calls(). Removes the sockets. */
 void monitor_destroy(struct vm *vm);
 
-/* For the client that asked for events. I/O request thread. */
+/* For the client that asked for events. Any thread, up to monitor_destroy(). */
 /* The guest set its clock: by @delta seconds, when it had shown @last (seconds since 1970). */
 void monitor_event_rtc(struct vm *vm, int64_t delta, int64_t last);
 /* The guest switched itself off. */
 void monitor_event_poweroff(struct vm *vm);
+/* A vCPU triple-faulted; the power-off follows. */
+void monitor_event_triple_fault(struct vm *vm);
 
 #endif

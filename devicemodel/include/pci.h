@@ -57,6 +57,9 @@ struct pci_ops {
 	/* Optional: the storage behind the device is now @file, or has changed. Negative errno. */
 	int (*rescan)(struct pci_device *dev, const char *file);
 
+	/* Optional: bar[bar].mapped or .mapped_at is another now. */
+	void (*bar_moved)(struct pci_device *dev, unsigned int bar);
+
 	/* Optional: objects for the DSDT, inside the Device of the PCI root. */
 	void (*dsdt)(struct pci_device *dev, struct aml *aml);
 };

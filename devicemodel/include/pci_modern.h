@@ -23,6 +23,7 @@ void pci_modern_bar_write(struct pci_device *pci, unsigned int bar, uint64_t off
 			  unsigned int size, uint64_t value);
 bool pci_modern_cfg_read(struct pci_device *pci, unsigned int reg, unsigned int size,
 			 uint32_t *value);
+void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar);
 int pci_modern_rescan(struct pci_device *pci, const char *file);
 bool pci_modern_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int size,
 			  uint32_t value);
@@ -40,6 +41,7 @@ bool pci_modern_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int
 		.bar_read = pci_modern_bar_read,                                                   \
 		.bar_write = pci_modern_bar_write,                                                 \
 		.cfg_read = pci_modern_cfg_read,                                                   \
+		.bar_moved = pci_modern_bar_moved,                                                 \
 		.cfg_write = pci_modern_cfg_write,                                                 \
 		.rescan = pci_modern_rescan,                                                       \
 	};                                                                                         \

@@ -5,7 +5,8 @@
  * VIRTIO_DEVICE(); it sees checked buffers only.
  *
  * Threads: registers, doorbells, reset and destruction all come from the I/O request thread,
- * one at a time, so what they touch needs no lock. What other threads may call says so.
+ * one at a time, so what they touch needs no lock. Doorbells of devices that allow it may be
+ * another thread's (doorbell.h). What other threads may call says so.
  */
 #ifndef DM_VIRTIO_H
 #define DM_VIRTIO_H
@@ -43,6 +44,12 @@ struct virtio_ops {
 	int (*create)(struct virtio_dev *dev, const char *config);
 	void (*destroy)(struct virtio_dev *dev);
 
+	/*
+	 * kick() may run on a thread of its own: at most one at a time, none during config_write(),
+	 * rescan() and stop().
+	 */
+	bool any_thread;
+
 	/* The driver made buffers available in a live queue. */
 	void (*kick)(struct virtio_dev *dev, struct queue *q);
 
@@ -75,6 +82,8 @@ struct virtio_dev {
 	_Atomic uint16_t config_vector;
 	struct queue queue[VIRTIO_MAX_QUEUES];
 
+	/* The transport's, optional: on return no kick() runs any more, none comes before DRIVER_OK. */
+	void (*stop_kicks)(struct virtio_dev *dev);
 	/* The transport's: raise the interrupt of @vector, or set @isr without MSI-X. Any thread.
 	 */
 	void (*interrupt)(struct virtio_dev *dev, uint16_t vector, uint8_t isr);

@@ -75,6 +75,7 @@ struct pci_bus;
 struct platform;
 struct pm;
 struct power;
+struct rings;
 
 struct vm {
 	struct vm_config cfg;
@@ -93,6 +94,7 @@ struct vm {
 	struct pm *pm;		   /* pm.h */
 	struct power *power;	   /* power.h */
 	struct ioreq *ioreq;	   /* ioreq.h */
+	struct rings *rings;	   /* rings.h */
 	struct monitor *monitor;   /* monitor.h; NULL before it is made */
 };
 

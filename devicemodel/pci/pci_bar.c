@@ -57,6 +57,12 @@ static uint64_t bar_addr(const struct pci_device *dev, unsigned int i)
 	return addr & ~(uint64_t)MEM_FLAG_BITS;
 }
 
+static void moved(struct pci_bar *bar)
+{
+	if (bar->dev->ops->bar_moved)
+		bar->dev->ops->bar_moved(bar->dev, (unsigned int)(bar - bar->dev->bar));
+}
+
 static void unmap(struct pci_bar *bar)
 {
 	if (!bar->mapped)
@@ -66,6 +72,7 @@ static void unmap(struct pci_bar *bar)
 	else
 		mmio_unregister(bar->dev->vm, bar->mapped_at);
 	bar->mapped = false;
+	moved(bar);
 }
 
 static void map(struct pci_bar *bar, uint64_t addr)
@@ -87,6 +94,7 @@ static void map(struct pci_bar *bar, uint64_t addr)
 		return;
 	bar->mapped = true;
 	bar->mapped_at = addr;
+	moved(bar);
 }
 
 /* Returns whether an address became free. */

@@ -20,6 +20,7 @@
 #include "platform.h"
 #include "pm.h"
 #include "power.h"
+#include "rings.h"
 #include "vm.h"
 
 /* The event registers in one word: status bits are cleared by writing one, enables lie above. */
@@ -119,6 +120,8 @@ static void control_write(void *arg, uint64_t offset, unsigned int size, uint64_
 	if (!(written & CONTROL_SLP_EN))
 		return;
 	if (CONTROL_TYPE(pm->control) == ACPI_S5_TYPE) {
+		/* A triple fault, told of just before, is also told of first. */
+		rings_take_events(pm->vm);
 		power_request(pm->vm, POWER_OFF, 0);
 		monitor_event_poweroff(pm->vm);
 	} else {

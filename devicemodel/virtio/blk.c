@@ -3,7 +3,7 @@
  * virtio-blk (virtio 1.2, section 5.2): turns requests of the ring into reads, writes and
  * flushes of the block backend, and results into status bytes.
  *
- * blk_kick(), blk_stop(), blk_rescan() and blk_config_write() run in the I/O request thread.
+ * blk_kick(), blk_stop(), blk_rescan() and blk_config_write() run one at a time (virtio.h).
  * blk_done() runs on a worker of the backend, or in blk_stop() for what was cancelled; it touches
  * its own request, the busy bits and the queue, each of which is made for it. A request's slot is
  * freed before its descriptor goes back, so there is a slot for every request the ring can hold.
@@ -281,6 +281,7 @@ static const struct virtio_ops virtio_blk = {
 	.class_code = CLASS_CODE,
 	.queues = 1,
 	.queue_max = RING_SIZE,
+	.any_thread = true,
 	.create = blk_create,
 	.destroy = blk_destroy,
 	.kick = blk_kick,

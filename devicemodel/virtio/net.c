@@ -3,9 +3,9 @@
  * virtio-net (virtio 1.2, section 5.1) on a tap interface: two queues, packets straight between
  * the guest's buffers and the tap, whose header format is virtio's own.
  *
- * Sending happens in the I/O request thread, at the doorbell. Receiving happens on the main event
- * loop's thread when the tap has a packet; the I/O request thread comes in when the driver gives
- * new buffers, and to stop. net->lock is held by whoever takes from the receive queue or changes
+ * Sending happens at the doorbell, on whichever thread serves it. Receiving happens on the main
+ * event loop's thread when the tap has a packet; a doorbell comes in when the driver gives new
+ * buffers, and the I/O request thread to stop. net->lock is held by whoever takes from the receive queue or changes
  * net->running; the locks of queue, interrupt and event loop are taken inside it.
  */
 #include <errno.h>
@@ -311,6 +311,7 @@ static const struct virtio_ops virtio_net = {
 	.class_code = CLASS_CODE,
 	.queues = 2,
 	.queue_max = RING_SIZE,
+	.any_thread = true,
 	.create = net_create,
 	.destroy = net_destroy,
 	.kick = net_kick,

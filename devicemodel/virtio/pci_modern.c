@@ -7,6 +7,8 @@
  * doorbells, BAR 4 (memory) all structures, doorbells once more. A port costs the hypervisor no
  * instruction decoding, so its capability comes first and drivers take it.
  *
+ * Doorbells that do not stop a vCPU are doorbell.c's; those that come here go to its thread.
+ *
  * Other threads come in by raise_interrupt() only; isr and the INTx level change together
  * under isr_lock, or an acknowledge could undo an interrupt that was raised just before.
  */
@@ -16,6 +18,7 @@
 #include <string.h>
 #include <linux/virtio_pci.h>
 
+#include "doorbell.h"
 #include "log.h"
 #include "pci_modern.h"
 
@@ -35,12 +38,12 @@
 #define AREA_NOTIFY 3U
 #define AREAS	    4U
 
-#define NOTIFY_MULTIPLIER 4U
-#define COMMON_SIZE	  0x38U
+#define COMMON_SIZE 0x38U
 
 struct virtio_pci {
 	struct virtio_dev dev;
 	struct pci_device *pci;
+	struct doorbells *bells; /* or NULL */
 	uint32_t device_feature_select, driver_feature_select;
 	uint16_t queue_select;
 	unsigned int cfg_cap; /* offset of the PCI_CFG capability */
@@ -66,6 +69,11 @@ static void raise_interrupt(struct virtio_dev *dev, uint16_t vector, uint8_t isr
 	vp->isr |= isr;
 	pci_intx_set(vp->pci, true);
 	pthread_mutex_unlock(&vp->isr_lock);
+}
+
+static void stop_kicks(struct virtio_dev *dev)
+{
+	doorbells_close(((struct virtio_pci *)dev)->bells);
 }
 
 /* Reading the ISR acknowledges (4.1.4.5). */
@@ -155,6 +163,9 @@ static void write_status(struct virtio_pci *vp, uint32_t value)
 		pci_modern_reset(vp->pci);
 	else
 		virtio_set_status(&vp->dev, (uint8_t)value);
+	/* Behind the kicks that setting it makes. */
+	if ((atomic_load(&vp->dev.status) & VIRTIO_CONFIG_S_DRIVER_OK) != 0)
+		doorbells_open(vp->bells);
 }
 
 static uint32_t read_generation(struct virtio_pci *vp)
@@ -364,12 +375,27 @@ void pci_modern_bar_write(struct pci_device *pci, unsigned int bar, uint64_t off
 	offset %= AREA_SIZE;
 	if (bar != BAR_NOTIFY && bar != BAR_MODERN)
 		return;
-	if (area == AREA_NOTIFY)
-		virtio_kick(&vp->dev, (unsigned int)offset / NOTIFY_MULTIPLIER);
-	else if (area == AREA_COMMON)
+	if (area == AREA_NOTIFY) {
+		unsigned int queue = (unsigned int)offset / DOORBELL_STRIDE;
+
+		if (!doorbells_ring(vp->bells, queue))
+			virtio_kick(&vp->dev, queue);
+	} else if (area == AREA_COMMON) {
 		common_write(vp, offset, size, value);
-	else if (area == AREA_CONFIG)
+	} else if (area == AREA_CONFIG) {
+		doorbells_hold(vp->bells);
 		virtio_config_write(&vp->dev, offset, size, value);
+		doorbells_go_on(vp->bells);
+	}
+}
+
+void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar)
+{
+	const struct virtio_pci *vp = pci->priv;
+
+	if (bar == BAR_NOTIFY)
+		doorbells_move(vp->bells,
+			       (uint16_t)(pci->bar[bar].mapped ? pci->bar[bar].mapped_at : 0));
 }
 
 /* --- the window into the BARs through configuration space (4.1.4.9) --- */
@@ -441,13 +467,13 @@ static int add_cap(struct pci_device *pci, const struct cap *cap)
 	pci_cfg_set32(pci, at + VIRTIO_PCI_CAP_OFFSET, cap->offset);
 	pci_cfg_set32(pci, at + VIRTIO_PCI_CAP_LENGTH, cap->length);
 	if (cap->type == VIRTIO_PCI_CAP_NOTIFY_CFG)
-		pci_cfg_set32(pci, at + VIRTIO_PCI_NOTIFY_CAP_MULT, NOTIFY_MULTIPLIER);
+		pci_cfg_set32(pci, at + VIRTIO_PCI_NOTIFY_CAP_MULT, DOORBELL_STRIDE);
 	return ret;
 }
 
 static int add_caps(struct virtio_pci *vp)
 {
-	uint32_t doorbells = vp->dev.ops->queues * NOTIFY_MULTIPLIER;
+	uint32_t doorbells = vp->dev.ops->queues * DOORBELL_STRIDE;
 	const struct cap caps[] = {
 		{VIRTIO_PCI_CAP_COMMON_CFG, BAR_MODERN, 0, AREA_COMMON * AREA_SIZE, COMMON_SIZE},
 		{VIRTIO_PCI_CAP_ISR_CFG, BAR_MODERN, 0, AREA_ISR * AREA_SIZE, 1},
@@ -474,7 +500,7 @@ static int add_caps(struct virtio_pci *vp)
 static int add_bars(struct virtio_pci *vp)
 {
 	unsigned int vectors = vp->dev.ops->queues + 1U;
-	uint64_t doorbells = vp->dev.ops->queues * NOTIFY_MULTIPLIER;
+	uint64_t doorbells = vp->dev.ops->queues * DOORBELL_STRIDE;
 	int ret;
 
 	ret = pci_bar_add(vp->pci, BAR_MSIX, PCI_BAR_MEM32, pci_msix_bytes(vectors), false);
@@ -499,6 +525,7 @@ int pci_modern_init(struct pci_device *pci, const struct virtio_ops *ops, const 
 	vp->dev.ops = ops;
 	vp->dev.name = pci->name;
 	vp->dev.interrupt = raise_interrupt;
+	vp->dev.stop_kicks = stop_kicks;
 	pthread_mutex_init(&vp->isr_lock, NULL);
 	pci->priv = vp;
 
@@ -517,6 +544,7 @@ int pci_modern_init(struct pci_device *pci, const struct virtio_ops *ops, const 
 		goto out_destroy;
 	}
 	pci_intx_add(pci);
+	vp->bells = doorbells_create(&vp->dev);
 	return 0;
 
 out_destroy:
@@ -541,9 +569,14 @@ void pci_modern_reset(struct pci_device *pci)
 
 int pci_modern_rescan(struct pci_device *pci, const char *file)
 {
-	struct virtio_dev *dev = &((struct virtio_pci *)pci->priv)->dev;
+	struct virtio_pci *vp = pci->priv;
+	int err = -ENOTTY;
 
-	return dev->ops->rescan ? dev->ops->rescan(dev, file) : -ENOTTY;
+	doorbells_hold(vp->bells);
+	if (vp->dev.ops->rescan)
+		err = vp->dev.ops->rescan(&vp->dev, file);
+	doorbells_go_on(vp->bells);
+	return err;
 }
 
 void pci_modern_deinit(struct pci_device *pci)
@@ -551,6 +584,7 @@ void pci_modern_deinit(struct pci_device *pci)
 	struct virtio_pci *vp = pci->priv;
 
 	virtio_destroy(&vp->dev);
+	doorbells_destroy(vp->bells);
 	pthread_mutex_destroy(&vp->isr_lock);
 	free(vp);
 }

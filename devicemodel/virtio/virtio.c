@@ -50,6 +50,8 @@ void virtio_reset(struct virtio_dev *dev)
 	/* First this: what finishes from here on is dropped instead of pushed. */
 	for (uint16_t i = 0; i < dev->ops->queues; i++)
 		queue_stop(&dev->queue[i]);
+	if (dev->stop_kicks)
+		dev->stop_kicks(dev);
 	dev->ops->stop(dev);
 	for (uint16_t i = 0; i < dev->ops->queues; i++)
 		queue_reset(&dev->queue[i]);
@@ -145,7 +147,8 @@ void virtio_kick(struct virtio_dev *dev, unsigned int index)
 	uint8_t status = atomic_load_explicit(&dev->status, memory_order_relaxed);
 	struct queue *q = virtio_queue(dev, index);
 
-	if (q == NULL || !atomic_load_explicit(&q->live, memory_order_relaxed))
+	/* Pairs with queue_enable(), which may be another thread's. */
+	if (q == NULL || !atomic_load_explicit(&q->live, memory_order_acquire))
 		return;
 	if ((status & (VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_NEEDS_RESET)) ==
 	    VIRTIO_CONFIG_S_DRIVER_OK)

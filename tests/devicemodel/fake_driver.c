@@ -7,6 +7,8 @@
  *   FAKE_LOG=file      gets a letter a request: C create, M memory, S start, P pause, R reset,
  *                      D destroy
  *   FAKE_LIVE=1        the VM never asks for anything: it runs until somebody ends it
+ *   FAKE_TRIPLE_FAULT=file    the driver is newer than Linux 6.1's: it has a ring of events. When
+ *                      the file appears the VM triple-faults
  *   FAKE_READ_ONLY=path, FAKE_MEMINFO=file    a file that is on a read-only file system, and
  *                      what is read in place of /proc/meminfo
  */
@@ -14,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -26,6 +29,8 @@
 
 static int driver = -1;
 static struct acrn_io_request_buffer *page;
+static uint8_t *events;
+static int events_fd;
 
 static int is(const char *name, const char *value)
 {
@@ -78,6 +83,35 @@ static void power_off(void)
 	slot->processed = ACRN_IOREQ_STATE_PROCESSING;
 }
 
+/* What the hypervisor writes to the ring, the HSM's signal, and the power-off that follows. */
+static int triple_fault(const char *file)
+{
+	const uint32_t type = 2;
+	const uint64_t one = 1;
+
+	while (access(file, F_OK) < 0) {
+		if (usleep(20000) < 0)
+			return -1;
+	}
+	memcpy(events + 64, &type, sizeof(type));
+	__atomic_store_n((uint32_t *)(void *)(events + 20), 32, __ATOMIC_RELEASE);
+	power_off();
+	return write(events_fd, &one, sizeof(one)) < 0 ? -1 : 0;
+}
+
+static int newer(unsigned long code, void *arg)
+{
+	if (!getenv("FAKE_TRIPLE_FAULT") || (code & 0xff) == 0x90) {
+		errno = ENOTTY;
+		return -1;
+	}
+	if ((code & 0xff) == 0xa0)
+		events = arg;
+	else
+		events_fd = (int)(intptr_t)arg;
+	return 0;
+}
+
 static int answer(unsigned long code, void *arg)
 {
 	struct acrn_vm_creation *creation = arg;
@@ -99,7 +133,13 @@ static int answer(unsigned long code, void *arg)
 	case ACRN_IOCTL_START_VM:
 		note('S');
 		break;
+	case 0x4008a290: /* asynchronous I/O, ring of events, who is told of events */
+	case 0x4008a2a0:
+	case 0x4004a2a1:
+		return newer(code, arg);
 	case ACRN_IOCTL_ATTACH_IOREQ_CLIENT:
+		if (getenv("FAKE_TRIPLE_FAULT"))
+			return triple_fault(getenv("FAKE_TRIPLE_FAULT"));
 		if (getenv("FAKE_LIVE"))
 			return pause();
 		power_off();

@@ -90,10 +90,10 @@ class Monitored(unittest.TestCase):
         self.log = self.root / "log"
         self.log.write_text("")
 
-    def launch(self, name: str, *words: object) -> subprocess.Popen[str]:
+    def launch(self, name: str, *words: object, **more: str) -> subprocess.Popen[str]:
         """A VM that runs, with a socket where acrnctl looks."""
         environment = dict(os.environ, FAKE_HSM="new", FAKE_LIVE="1", FAKE_LOG=str(self.log),
-                           LD_PRELOAD=str(self.driver))
+                           LD_PRELOAD=str(self.driver), **more)
         # pylint: disable-next=consider-using-with
         vm = subprocess.Popen([ACRN_DM, "-m", "16M", "-k", self.kernel, "-s", "0,hostbridge",
                                *map(str, words), "--cmd_monitor", self.socket(name), name],
@@ -144,6 +144,18 @@ class Sockets(Monitored):
         self.assertEqual(vm.wait(20), 0)
         self.assertEqual(self.log.read_text().replace("M", ""), "CSPD")
         self.assertFalse(self.socket("vm1").exists())
+
+    def test_triple_fault(self) -> None:
+        # Does the client hear of a triple fault, and then of the power-off?
+        fault = self.root / "fault"
+        vm = self.launch("one", FAKE_TRIPLE_FAULT=str(fault))
+        client = Client(self.socket("one"))
+        self.assertEqual(client.ask("register_vm_event_client"), {"ack": 0})
+        fault.write_text("now")
+        self.assertEqual(client.line(), {"vm_event": 2})
+        self.assertEqual(client.line(), {"vm_event": 1})
+        self.assertIsNone(client.line())
+        self.assertEqual(vm.wait(20), 0)
 
     def test_reset(self) -> None:
         """Does a reset boot the VM anew, in the same acrn-dm?"""

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fake_hsm.h"
 #include "hsm.h"
@@ -19,6 +20,8 @@ void (*fake_hsm_idle)(void);
 static struct fake_access *queue[QUEUE];
 static unsigned int queued, delivered;
 static atomic_flag msi_lock = ATOMIC_FLAG_INIT;
+static atomic_flag bell_lock = ATOMIC_FLAG_INIT;
+static int bell_fd[FAKE_HSM_DOORBELLS]; /* of its own, as a driver keeps the file */
 
 void fake_hsm_reset(void)
 {
@@ -222,11 +225,116 @@ int hsm_clear_ioreq(struct hsm *hsm)
 	return call(0x35, "clear");
 }
 
+static struct acrn_ioeventfd *find_doorbell(uint64_t addr)
+{
+	for (unsigned int i = 0; i < FAKE_HSM_DOORBELLS; i++)
+		if (fake_hsm.doorbell[i].len != 0 && fake_hsm.doorbell[i].addr == addr)
+			return &fake_hsm.doorbell[i];
+	return NULL;
+}
+
+static int change_doorbell(const struct acrn_ioeventfd *req)
+{
+	struct acrn_ioeventfd *old = find_doorbell(req->addr);
+
+	if ((req->flags & ~7U) != (fake_hsm.newer ? HSM_IOEVENTFD_ASYNCIO : 0))
+		return -EINVAL;
+	if ((req->flags & ACRN_IOEVENTFD_FLAG_DEASSIGN) != 0) {
+		if (!old || old->fd != req->fd)
+			return -ENOENT;
+		old->len = 0;
+		close(bell_fd[old - fake_hsm.doorbell]);
+		return 0;
+	}
+	if (old)
+		return -EEXIST;
+	for (unsigned int i = 0; i < FAKE_HSM_DOORBELLS; i++) {
+		if (fake_hsm.doorbell[i].len == 0) {
+			fake_hsm.doorbell[i] = *req;
+			bell_fd[i] = dup((int)req->fd);
+			return 0;
+		}
+	}
+	return -ENOSPC;
+}
+
 int hsm_ioeventfd(struct hsm *hsm, const struct acrn_ioeventfd *req)
 {
+	int err = call(0x70, NULL);
+
 	(void)hsm;
-	(void)req;
-	return call(0x70, NULL);
+	if (err)
+		return err;
+	while (atomic_flag_test_and_set(&bell_lock))
+		;
+	err = change_doorbell(req);
+	atomic_flag_clear(&bell_lock);
+	return err;
+}
+
+bool fake_hsm_ring(uint16_t port)
+{
+	const struct acrn_ioeventfd *bell;
+	const uint64_t one = 1;
+	bool done;
+
+	while (atomic_flag_test_and_set(&bell_lock))
+		;
+	bell = find_doorbell(port);
+	done = bell &&
+	       write(bell_fd[bell - fake_hsm.doorbell], &one, sizeof(one)) == sizeof(one);
+	atomic_flag_clear(&bell_lock);
+	return done;
+}
+
+static int newer(unsigned int number)
+{
+	int err = call(number, NULL);
+
+	return err || fake_hsm.newer ? err : -ENOTTY;
+}
+
+int hsm_set_asyncio(struct hsm *hsm, void *page)
+{
+	(void)hsm;
+	fake_hsm.asyncio_page = page;
+	return newer(0x90);
+}
+
+int hsm_set_event_ring(struct hsm *hsm, void *page)
+{
+	(void)hsm;
+	fake_hsm.event_page = page;
+	return newer(0xa0);
+}
+
+int hsm_set_event_fd(struct hsm *hsm, int fd)
+{
+	(void)hsm;
+	fake_hsm.event_fd = fd;
+	return newer(0xa1);
+}
+
+void fake_hsm_event(uint32_t type, int64_t a, int64_t b)
+{
+	/* The header as the hypervisor lays it out (acrn/sbuf.h). */
+	struct {
+		uint64_t magic;
+		uint32_t ele_num, ele_size, head, tail;
+		uint64_t flags;
+		uint32_t overruns, size;
+		uint64_t padding[3];
+	} *h = fake_hsm.event_page;
+	uint8_t *entry = (uint8_t *)(h + 1) + h->tail;
+	const uint64_t one = 1;
+
+	memset(entry, 0, h->ele_size);
+	memcpy(entry, &type, sizeof(type));
+	memcpy(entry + 4, &a, sizeof(a));
+	memcpy(entry + 12, &b, sizeof(b));
+	__atomic_store_n(&h->tail, (h->tail + h->ele_size) % h->size, __ATOMIC_RELEASE);
+	if (write(fake_hsm.event_fd, &one, sizeof(one)) < 0)
+		abort();
 }
 
 int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req)

@@ -14,6 +14,7 @@
 #define FAKE_HSM_GSIS 32U
 #define FAKE_HSM_MSIS 64U
 #define FAKE_HSM_MAPS 300U
+#define FAKE_HSM_DOORBELLS 32U
 
 struct fake_hsm_map {
 	uint64_t gpa, len;
@@ -24,6 +25,7 @@ struct fake_hsm_map {
 struct fake_hsm {
 	unsigned int vcpu_num; /* CREATE_VM gives that many, default 1 */
 	uint16_t vmid;
+	bool newer;	       /* than Linux 6.1's: it has rings, and asynchronous I/O */
 	int fail[256]; /* the request fails with this errno, if not 0 */
 	atomic_uint calls[256];
 	char log[4096]; /* the life cycle's requests in order, "create start pause ..." */
@@ -36,6 +38,9 @@ struct fake_hsm {
 	atomic_bool line[FAKE_HSM_GSIS]; /* level of each interrupt line */
 	atomic_uint rises[FAKE_HSM_GSIS], pulses[FAKE_HSM_GSIS];
 	struct acrn_vdev vdev; /* the last CREATE_VDEV */
+	struct acrn_ioeventfd doorbell[FAKE_HSM_DOORBELLS]; /* assigned, len 0: not in use */
+	void *asyncio_page, *event_page;
+	int event_fd;
 	struct acrn_msi_entry msi[FAKE_HSM_MSIS];
 	atomic_uint msis;
 };
@@ -43,6 +48,11 @@ struct fake_hsm {
 extern struct fake_hsm fake_hsm;
 
 void fake_hsm_reset(void);
+
+/* The guest writes to a port: true if that signalled an eventfd, in which case it is no request. */
+bool fake_hsm_ring(uint16_t port);
+/* An event appears in the ring, and who waits for it is told. */
+void fake_hsm_event(uint32_t type, int64_t a, int64_t b);
 
 /*
  * One guest access by vCPU 0 to vcpu_num - 1, as the driver presents it: queue it, and

@@ -3,6 +3,7 @@
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/virtio/net.c
 // fuzzes: devicemodel/virtio/rnd.c devicemodel/pci/pci_bar.c devicemodel/pci/pci_cfg.c
 // fuzzes: devicemodel/pci/pci_intx.c devicemodel/pci/pci_msix.c
+// links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/backend/block.c
 // links: devicemodel/backend/block_config.c tests/target/guest/hostile_pour.c
 // links: tests/unit/devicemodel/pour_dm.c tests/unit/devicemodel/fake_tap.c

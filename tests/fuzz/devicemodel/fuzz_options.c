@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/core/options.c devicemodel/core/vm_options.c
 // fuzzes: devicemodel/core/cpu_map.c devicemodel/backend/block_config.c
+// links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c
 // links: devicemodel/virtio/chain.c devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c
 // links: devicemodel/virtio/net.c devicemodel/virtio/rnd.c tests/unit/devicemodel/fake_tap.c

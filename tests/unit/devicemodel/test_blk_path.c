@@ -3,6 +3,7 @@
  * Does a disk work from the guest's instruction to the injected interrupt? The whole device
  * model over the fake HSM; doc/path-virtio-blk.md is this journey.
  */
+// links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c

@@ -3,6 +3,7 @@
  * Can a guest that means harm hurt the device model as a whole? The real devices over fakes of HSM
  * and tap; what the guest does is in tests/target/guest/hostile_pour.c.
  */
+// links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c

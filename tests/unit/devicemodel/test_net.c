@@ -4,6 +4,7 @@
  * guest's buffers when it is reset in the middle of traffic? The whole device model over fakes
  * of HSM and tap.
  */
+// links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
