@@ -132,6 +132,7 @@ static const char *const reason_names[EXIT_REASONS] = {
 	[EXIT_HLT] = "HLT",
 	[EXIT_VMCALL] = "VMCALL",
 	[EXIT_CR_ACCESS] = "CR access",
+	[EXIT_DR_ACCESS] = "DR access",
 	[EXIT_IO] = "port I/O",
 	[EXIT_RDMSR] = "RDMSR",
 	[EXIT_WRMSR] = "WRMSR",
@@ -142,6 +143,7 @@ static const char *const reason_names[EXIT_REASONS] = {
 	[EXIT_EPT_VIOLATION] = "EPT violation",
 	[EXIT_EPT_MISCONFIG] = "EPT misconfiguration",
 	[EXIT_PREEMPTION_TIMER] = "preemption timer",
+	[EXIT_WBINVD] = "WBINVD",
 	[EXIT_XSETBV] = "XSETBV",
 	[EXIT_APIC_WRITE] = "APIC write",
 };

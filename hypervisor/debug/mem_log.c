@@ -7,6 +7,7 @@
  */
 #include "hv/boot.h"
 #include "hv/log.h"
+#include "hv/mem_log.h"
 #include "hv/mm.h"
 #include "hv/shell.h"
 #include "hv/unit.h"
@@ -18,6 +19,7 @@
 #define REPORT_SIZE 8192U
 #define LINE_MAX    180U
 #define LOCK_TRIES  100000U
+#define LAST_LINES  6U /* of the log, after a panic */
 
 static spinlock_t lock;
 static char *mem_log; /* character n of all is at n % RING_SIZE; lines end by \n */
@@ -132,6 +134,22 @@ static int boot_report(uint32_t argc, char **argv)
 	(void)argv;
 	shell_rows(report_row);
 	return (argc == 1U) ? 0 : -EINVAL;
+}
+
+void mem_log_report_end(void)
+{
+	uint64_t oldest = (mem_log_end > RING_SIZE) ? mem_log_end - RING_SIZE : 0U;
+	uint32_t lines = 0U;
+	char buf[LINE_MAX + 1U];
+
+	for (place = mem_log_end; place > oldest && lines <= LAST_LINES; place--) {
+		lines += (mem_log[(place - 1U) % RING_SIZE] == '\n') ? 1U : 0U;
+	}
+	place += (lines > LAST_LINES) ? 1U : 0U; /* behind the end of the line before */
+	while (place < mem_log_end) {
+		take_line(mem_log, RING_SIZE, mem_log_end, buf);
+		report(" log: %s", buf);
+	}
 }
 
 static int mem_log_boot(void)

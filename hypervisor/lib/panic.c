@@ -12,6 +12,8 @@
 #include "lib/atomic.h"
 #include "lib/printf.h"
 
+void (*panic_details)(void);
+
 static volatile uint32_t panicking;
 
 bool panic_in_progress(void)
@@ -33,6 +35,9 @@ void panic(const char *fmt, ...)
 			if (&pcpus[i] != this_pcpu() && pcpus[i].online != 0U) {
 				lapic_send_nmi(pcpus[i].apic_id);
 			}
+		}
+		if (panic_details != NULL) {
+			panic_details();
 		}
 	}
 	cpu_halt_forever();

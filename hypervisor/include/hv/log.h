@@ -58,6 +58,9 @@ void log_sink_add(struct log_sink *s);
 /* The hypervisor's own invariant is broken: say which, stop this CPU and the others. */
 void panic(const char *fmt, ...) __printf_fmt(1, 2) __noreturn;
 
+/* Set by a debug build: more to say, after the line and when the other CPUs have been stopped. */
+extern void (*panic_details)(void);
+
 /* Another CPU panics and this one is to stop: asked by the NMI handler. */
 bool panic_in_progress(void);
 

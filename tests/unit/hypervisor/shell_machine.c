@@ -16,6 +16,7 @@
 #include "hv/gmem.h"
 #include "hv/irq.h"
 #include "hv/log.h"
+#include "hv/mem_log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/shell.h"
@@ -28,6 +29,7 @@
 #include "hv/vmcs.h"
 #include "hv/vpower.h"
 #include "lib/errno.h"
+#include "lib/printf.h"
 #include "config.h"
 #include "shell_machine.h"
 
@@ -161,6 +163,24 @@ void shell_machine_report(const char *s)
 void shell_machine_log(const char *line)
 {
 	mem_sink->write(LOG_INFO, line, (uint32_t)strlen(line));
+}
+
+void report(const char *fmt, ...)
+{
+	size_t at = strlen(text);
+	va_list ap;
+
+	va_start(ap, fmt);
+	at += (size_t)vsnprintf(&text[at], sizeof(text) - at - 1, fmt, ap);
+	va_end(ap);
+	strcpy(&text[at], ";");
+}
+
+const char *shell_machine_last_words(void)
+{
+	text[0] = '\0';
+	mem_log_report_end();
+	return text;
 }
 
 void shell_machine_busy(bool busy)

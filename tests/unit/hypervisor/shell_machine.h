@@ -21,6 +21,7 @@ const char *shell_machine_drain(void);
 void shell_machine_busy(bool busy); /* somebody has VM 1's lock */
 void shell_machine_report(const char *text);
 void shell_machine_log(const char *line);
+const char *shell_machine_last_words(void); /* what a panic prints of the log, ";" behind a line */
 
 extern const void *shell_machine_loaded; /* the vCPU whose VMCS is current */
 extern uint32_t shell_machine_called;	 /* calls of other CPUs */

@@ -377,6 +377,9 @@ static void test_kept(void **state)
 	}
 	ANSWERS("dump_log", "\r\nline number 4999\r\nACRN:\\>");
 	assert_null(strstr(answer("dump_log"), "line number 999\r"));
+	assert_string_equal(shell_machine_last_words(),
+			    " log: line number 4994; log: line number 4995; log: line number 4996;"
+			    " log: line number 4997; log: line number 4998; log: line number 4999;");
 	assert_non_null(strstr(answer("dump_log"), "dump_log\r\nline number "));
 }
 
