@@ -3,8 +3,8 @@
  * How a pre-launched VM ends: the ACPI sleep control register powers it off, its reset registers
  * start it again from its boot modules, a triple fault stops it. It owns the processors it runs on,
  * so what takes long is done there, in the idle loop, when none of its vCPUs runs, and no other VM
- * notices. When the last VM that ran has ended the machine is powered off. Port handlers run on the
- * vCPU's CPU. Takes its own lock around the loaders, which work on static data.
+ * notices. Port handlers run on the vCPU's CPU. Takes its own lock around the loaders, which work
+ * on static data.
  */
 #include "hv/load.h"
 #include "hv/log.h"
@@ -13,7 +13,6 @@
 #include "hv/vcpu.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "hv/vpower.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 #include "config.h"
@@ -32,16 +31,6 @@ enum ending { RUNS, POWERS_OFF, RESETS };
 
 static uint32_t ending[CONFIG_MAX_VM_NUM]; /* enum ending, by VM id; set once a life, by a vCPU */
 static spinlock_t loading;
-
-static bool any_runs(void)
-{
-	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
-		if (vm_by_id(i)->state == VM_RUNNING) {
-			return true;
-		}
-	}
-	return false;
-}
 
 static int start_again(struct vm *vm)
 {
@@ -78,9 +67,7 @@ static void end_vm(void *arg)
 	if (vm_check != NULL) {
 		vm_check(NULL);
 	}
-	if (!any_runs()) {
-		vpower_off();
-	}
+	vm_ended();
 }
 
 static __noreturn void leave(struct vcpu *vcpu, enum ending how)

@@ -77,7 +77,7 @@ static void write_sleep(uint16_t port)
 	}
 }
 
-void vpower_off(void)
+static void power_off(void)
 {
 	if (acpi_facts.s5_typ == S5_UNKNOWN || acpi_facts.pm1a_cnt == 0U) {
 		report("all VMs have ended; the firmware does not say how to power off");
@@ -91,12 +91,28 @@ void vpower_off(void)
 	}
 }
 
+/* A pre-launched VM that is between two lives runs as well: it is gone when it has ended. */
+static bool runs(const struct vm *vm)
+{
+	return vm->state == VM_RUNNING || (vm->load_order == PRE_LAUNCHED_VM && vm_is_live(vm));
+}
+
+static bool any_runs(void)
+{
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		if (runs(vm_by_id(i))) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static bool owns_machine(const struct vm *vm)
 {
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		const struct vm *other = vm_by_id(i);
 
-		if (other != vm && other->state == VM_RUNNING && other->severity > vm->severity) {
+		if (other != vm && runs(other) && other->severity > vm->severity) {
 			return false;
 		}
 	}
@@ -143,7 +159,13 @@ void vm_ended(void)
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* its state, before we look who waits for it */
 	vcpu = __atomic_load_n(&wanted_by, __ATOMIC_SEQ_CST);
-	if (vcpu == NULL || !owns_machine(vcpu->vm)) {
+	if (vcpu == NULL) {
+		if (!any_runs()) {
+			power_off();
+		}
+		return;
+	}
+	if (!owns_machine(vcpu->vm)) {
 		return;
 	}
 	if (wanted.write) {

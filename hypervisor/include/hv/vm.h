@@ -115,7 +115,10 @@ int vm_pause(struct vm *vm);	/* any -> PAUSED; no vCPU of it runs when it return
  */
 void vm_stop(struct vcpu *vcpu) __noreturn;
 
-/* A VM has ended by itself: what the Service VM wanted of the machine may be due now (vpower.c). */
+/*
+ * A VM has ended by itself: what the Service VM wanted of the machine may be due now, or it was the
+ * last, and the machine is powered off (vpower.c).
+ */
 void vm_ended(void);
 int vm_reset(struct vm *vm);	/* PAUSED -> CREATED, all vCPUs and units reset */
 void vm_destroy(struct vm *vm); /* any state -> POWERED_OFF, everything given back. May schedule */

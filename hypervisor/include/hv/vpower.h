@@ -10,7 +10,5 @@ struct io_access;
  */
 void vpower_reset_machine(const char *who, struct io_access *how);
 
-/* Power the machine off by the FADT's registers; halts this CPU where they are not known. */
-void vpower_off(void) __attribute__((noreturn));
 
 #endif

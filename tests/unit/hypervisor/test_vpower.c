@@ -47,6 +47,7 @@ static struct {
 	uint16_t port;
 	uint32_t width, val;
 } last, first;
+static uint16_t off_at; /* a write here is the last, 0: none */
 static jmp_buf stopped;
 
 struct vm *vm_by_id(uint16_t id)
@@ -86,6 +87,8 @@ static uint32_t ports(uint16_t port, uint32_t width, bool write, uint32_t val)
 	last.val = val;
 	if (writes++ == 0)
 		first = last;
+	if (port == off_at)
+		longjmp(stopped, 3);
 	/* the last resort has been tried: the machine is gone */
 	if (port == 0x64 && val == 0xFE)
 		longjmp(stopped, 1);
@@ -100,6 +103,7 @@ static int setup(void **state)
 	fake_pio_hook(0, 0xFFFF, ports);
 	memset(vms_, 0, sizeof(vms_));
 	memset(claims, 0, sizeof(claims));
+	off_at = 0;
 	claim_count = claim_fail_at = writes = vmx_off = checks = 0;
 	for (uint16_t i = 0; i < CONFIG_MAX_VM_NUM; i++)
 		vms_[i].id = i;
@@ -241,6 +245,11 @@ static void test_protected(void **state)
 		vms_[0].on_triple_fault(&vcpu);
 	assert_int_equal(how, 2);
 	assert_int_equal(writes, 0);
+	/* one that starts before the Service VM and is being reset is no less there */
+	vms_[3].load_order = PRE_LAUNCHED_VM;
+	vms_[3].state = VM_PAUSED;
+	assert_int_equal(put(1, 0x64, 0xFE), 2);
+	vms_[3].state = VM_RUNNING;
 	/* one of lower severity is no reason */
 	vms_[3].severity = SEVERITY_STANDARD_VM;
 	assert_int_equal(put(1, 0x64, 0xFE), 1);
@@ -255,7 +264,7 @@ static int other_ends(void)
 	return how;
 }
 
-/* Nobody wants anything: nothing is done. The first of the tests. */
+/* Nobody wants anything: nothing is done. Before any test in which somebody does. */
 static void test_no_wish(void **state)
 {
 	(void)state;
@@ -263,10 +272,26 @@ static void test_no_wish(void **state)
 	assert_int_equal(writes, 0);
 }
 
+/* Nobody wants anything, and the last VM has ended: the machine is powered off. */
+static void test_last(void **state)
+{
+	(void)state;
+	off_at = PM1A;
+	vms_[0].state = VM_POWERED_OFF;
+	vms_[3].load_order = PRE_LAUNCHED_VM;
+	vms_[3].state = VM_PAUSED; /* it is being reset */
+	assert_int_equal(other_ends(), 0);
+	vms_[3].state = VM_POWERED_OFF;
+	assert_int_equal(other_ends(), 3);
+	assert_int_equal(last.val, (1U << 13) | ((uint32_t)acpi_facts.s5_typ << 10));
+	assert_true(fake_reported("all VMs have ended"));
+}
+
 /* When the VM of higher severity has ended too, what the Service VM wanted is done. */
 static void test_afterwards(void **state)
 {
 	(void)state;
+	vms_[3].load_order = POST_LAUNCHED_VM;
 	vms_[3].state = VM_RUNNING;
 	vms_[3].severity = SEVERITY_RTVM;
 	assert_int_equal(put(1, 0xCF9, 6), 2);
@@ -315,6 +340,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_no_wish, setup),
+		cmocka_unit_test_setup(test_last, setup),
 		cmocka_unit_test_setup(test_pass, setup),
 		cmocka_unit_test_setup(test_sleep, setup),
 		cmocka_unit_test_setup(test_reset, setup),
