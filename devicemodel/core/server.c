@@ -77,19 +77,19 @@ static bool answer_one(struct client *client, size_t *used)
 {
 	struct server *server = client->server;
 	struct answer answer = {0};
+	bool sent;
 
 	*used = request_serve(server->commands, server->arg, client->text, client->len, &answer);
-	if (*used == 0)
+	if (answer.len == 0)
 		return true;
 	client->last_used = ++server->clock;
-	if ((answer.len > 0 && !send_line(client->fd, answer.text, answer.len)) || answer.close)
-		return false;
-	if (answer.wants_events) {
-		pthread_mutex_lock(&server->lock);
+	/* No event may come before the answer, and none be lost after it. */
+	pthread_mutex_lock(&server->lock);
+	sent = send_line(client->fd, answer.text, answer.len);
+	if (sent && answer.wants_events)
 		server->event_fd = client->fd;
-		pthread_mutex_unlock(&server->lock);
-	}
-	return true;
+	pthread_mutex_unlock(&server->lock);
+	return sent && !answer.close;
 }
 
 static void on_client(void *arg, unsigned int events)
@@ -138,7 +138,7 @@ static void on_connect(void *arg, unsigned int events)
 {
 	struct listener *listener = arg;
 	struct server *server = listener->server;
-	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
 	struct client *client;
 
 	(void)events;

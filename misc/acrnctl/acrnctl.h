@@ -26,7 +26,7 @@ struct subcommand {
 /* A line on stderr, "acrnctl: ..."; returns @status. */
 enum status fail(enum status status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* running.c, added.c */
+/* running.c, added.c, launch.c, version.c */
 enum status do_list(int argc, char **argv);
 enum status do_stop(int argc, char **argv);
 enum status do_pause(int argc, char **argv);

@@ -12,7 +12,6 @@
 
 #include "acrnctl.h"
 #include "mngr.h"
-#include "tool_version.h"
 
 #define ANSWER_MS     10000
 #define STOP_SECONDS  60
@@ -202,15 +201,4 @@ enum status do_list(int argc, char **argv)
 	free(names);
 	free(vms);
 	return status;
-}
-
-enum status do_version(int argc, char **argv)
-{
-	(void)argc;
-	(void)argv;
-	printf("acrnctl %s\n", TOOL_VERSION);
-	fflush(stdout);
-	if (system("acrn-dm -v") != 0)
-		return fail(STATUS_FAILED, "acrn-dm cannot be run");
-	return STATUS_OK;
 }

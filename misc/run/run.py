@@ -80,6 +80,8 @@ def make_images(args: argparse.Namespace) -> MachineSpec:
     vm = ServiceVm(hypervisor=args.output / "hypervisor" / "acrn.bin",
                    kernel=build_kernel() / "bzImage",
                    acrn_dm=args.output / "devicemodel" / "acrn-dm",
+                   service_files=[(args.output / "misc" / tool, f"/bin/{tool}")
+                                  for tool in ("acrnctl", "acrnd")],
                    hv_args=args.hv_args, kernel_args=kernel_args)
     say(f"making the boot images in {folder} (2 seconds)")
     return MachineSpec(cdrom=make_cdrom(vm, folder), disks=[make_disk(vm, folder)],

@@ -120,7 +120,9 @@ class Acrnd(Monitored):
         self.assertEqual((self.state("vm1"), self.state("vm2")), ("started", "started"))
         self.refused(4, "vm1 runs already", "start", "vm1")
 
-        self.acrnd().send_signal(signal.SIGKILL)
+        killed = self.acrnd()
+        killed.kill()
+        killed.wait()
         self.acrnd()
         time.sleep(0.3)
         self.assertEqual((self.process_of("vm1"), self.process_of("vm2")), running)
@@ -202,6 +204,13 @@ class Acrnd(Monitored):
         self.wait(lambda: self.timers.read_text() == later)
         self.wait(lambda: alarm.read_text().strip() == later.split()[1])
         self.assertEqual(self.state("vm2"), "stopped")
+        acrnd.kill()
+        acrnd.wait()
+
+        # A list that is there is not lost when something is added before it is looked at.
+        acrnd = self.acrnd("-d", "60")
+        self.assertEqual(self.acrnctl("wake", "vm1", "5000").returncode, 0)
+        self.assertRegex(self.timers.read_text(), rf"^{later}vm1 \d+\n$")
         acrnd.kill()
         acrnd.wait()
 

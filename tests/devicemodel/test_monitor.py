@@ -192,6 +192,11 @@ class Sockets(Monitored):
         self.assertEqual((client.line() or {})["name"], "vm1")
         client.send(b'{"command":"a"}\n\n{"command":"b"}{"command":"query"}')
         self.assertEqual([(client.line() or {})["ack"] for _ in range(3)], [-1, -1, 0])
+        client.send(b'{"command":"query","x":"' + b"x" * 4069 + b'"}')
+        self.assertEqual((client.line() or {})["ack"], 0)
+        client.send(b"{" * 4096)
+        self.assertEqual((client.line() or {})["error"], "a request has less than 4096 bytes")
+        self.assertIsNone(client.line())
 
     def test_garbage(self) -> None:
         """What if it is no JSON at all, too long, too deep, or cut short?"""

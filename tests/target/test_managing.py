@@ -101,7 +101,7 @@ RAN = [
     r"acrnctl stop vm1: 0", r"vm1: 1 times Power down", r"acrnctl stop vm2: 0",
     r"vm1 +stopped", r"vm2 +stopped", r"acrnctl list: 0",
     r"vm1 deleted", r"acrnctl del vm1: 0",
-    r"acrnctl \S+", r"acrn-dm \S+", r"acrnctl version: 0",
+    r"acrnctl \S+", r"hypervisor \S+.*", r"acrn-dm \S+", r"acrnctl version: 0",
 ]
 
 
