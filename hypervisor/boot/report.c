@@ -8,6 +8,7 @@
 #include "asm/insn.h"
 #include "hv/boot.h"
 #include "hv/vm_config.h"
+#include "hv/vpci.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 
@@ -18,6 +19,12 @@
 #define UART_LSR_THRE 0x20U
 #define UART_LSR_TEMT 0x40U
 #define UART_WAIT     100000U /* a port that never gets ready is given up, not waited for */
+
+#define PCI_COMMAND	   0x04U
+#define PCI_COMMAND_DECODE 3U /* ports and memory */
+#define PCI_BAR0	   0x10U
+#define PCI_BAR_PORTS	   1U
+#define PCI_BAR_64BIT	   4U
 
 #define VGA_TEXT  0xB8000UL
 #define VGA_BLANK 0x0720U
@@ -157,7 +164,25 @@ static bool parse_uart(const char *opt, const char *kind, uint64_t last, uint64_
 	       *end == '\0' && *base != 0U && *base <= last;
 }
 
-/* `uart=disabled`, `uart=port@0x3F8`, `uart=mmio@0xFE030000`; else as the board file says. */
+/* The UART of a PCI function, behind its first BAR: ports, or registers 4 bytes apart below 4 GB. */
+static bool pci_uart(bdf_t bdf)
+{
+	uint32_t bar = pci_cfg_read(bdf, PCI_BAR0, 4U), base;
+	bool ports = (bar & PCI_BAR_PORTS) != 0U;
+
+	base = bar & (ports ? 0xFFF8U : 0xFFFFFFF0U);
+	if (bar == UINT32_MAX || base == 0U ||
+	    ((bar & 7U) == PCI_BAR_64BIT && pci_cfg_read(bdf, PCI_BAR0 + 4U, 4U) != 0U)) {
+		return false;
+	}
+	pci_cfg_write(bdf, PCI_COMMAND, 2U,
+		      pci_cfg_read(bdf, PCI_COMMAND, 2U) | PCI_COMMAND_DECODE);
+	serial = ports ? (struct serial_config){.type = SERIAL_PIO, .base = base, .reg_size = 1U}
+		       : (struct serial_config){.type = SERIAL_MMIO, .base = base, .reg_size = 4U};
+	return true;
+}
+
+/* `uart=disabled`, port@0x3F8, mmio@0xFE030000, bdf@0xC1; else as the board file says. */
 static void choose_uart(void)
 {
 	char opt[40];
@@ -173,9 +198,13 @@ static void choose_uart(void)
 		serial = (struct serial_config){.type = SERIAL_PIO, .base = base, .reg_size = 1U};
 	} else if (parse_uart(opt, "mmio@", GB(4) - PAGE_SIZE, &base)) {
 		serial = (struct serial_config){.type = SERIAL_MMIO, .base = base, .reg_size = 4U};
+	} else if (parse_uart(opt, "bdf@", UINT16_MAX, &base)) {
+		if (!pci_uart((bdf_t)base)) {
+			report("boot: uart=%s: there is no PCI function with a UART below 4 GB", opt);
+		}
 	} else {
-		report("boot: uart=%s is not understood; write uart=disabled, uart=port@0x3F8 or "
-		       "uart=mmio@0xADDRESS",
+		report("boot: uart=%s is not understood; write uart=disabled, uart=port@0x3F8, "
+		       "uart=mmio@0xADDRESS or uart=bdf@0xBDF",
 		       opt);
 	}
 }

@@ -157,6 +157,23 @@ class Firmware(BrokenBoot):
                 self.goes_on(*lines, cpus=2, tables=[self.file("madt", madt)])
 
 
+class PciUart(BrokenBoot):
+    """A serial port that is a PCI function."""
+
+    def test_refusal(self) -> None:
+        # Does uart=bdf@ find it, and does the machine's own port stay silent then?
+        output = self.folder / "pci-serial"
+        session = self.boot_hypervisor([], "uart=bdf@0x20", machine="qemu", extra=[
+            "-chardev", f"file,id=pci,path={output}", "-device", "pci-serial,chardev=pci,addr=4"])
+        for _ in range(60):
+            session.pump(1.0)
+            if output.exists() and "halted" in output.read_text(encoding="ascii"):
+                break
+        self.assertRegex(output.read_text(encoding="ascii"),
+                         "cpu: no VMX.*\nACRN: this machine cannot run a hypervisor; halted")
+        self.assertNotIn("ACRN", session.text)
+
+
 class Screen(BrokenBoot):
     """The refusal on the screen, read from its memory."""
 

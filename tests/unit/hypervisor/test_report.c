@@ -68,6 +68,35 @@ void pio_write8(uint16_t port, uint8_t v)
 	regs[port & 7] = v;
 }
 
+/* 00:04.0 has ports, 00:18.1 memory, 00:18.2 memory above 4 GB, 00:05.0 a BAR without an address. */
+uint32_t pci_cfg_read(bdf_t bdf, uint32_t reg, uint8_t width)
+{
+	if (reg == 0x04 && width == 2)
+		return 0x0104;
+	assert_int_equal(width, 4);
+	assert_true(reg == 0x10 || reg == 0x14);
+	switch (bdf) {
+	case 0x20:
+		return reg == 0x10 ? 0xC041U : 0;
+	case 0xC1:
+		return reg == 0x10 ? 0xFE030004U : 0;
+	case 0xC2:
+		return reg == 0x10 ? 0xFE030004U : 1;
+	case 0x28:
+		return 0;
+	default:
+		return UINT32_MAX;
+	}
+}
+
+void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val)
+{
+	assert_true(bdf == 0x20 || bdf == 0xC1);
+	assert_int_equal(reg, 0x04);
+	assert_int_equal(width, 2);
+	assert_int_equal(val, 0x0107);
+}
+
 void *hpa_ptr(hpa_t hpa)
 {
 	if (hpa.v >= VGA_TEXT && hpa.v < VGA_TEXT + sizeof(screen))
@@ -138,6 +167,12 @@ static void test_uart_option(void **state)
 		{"port@0xFFF8", SERIAL_PIO, 0xFFF8, false},
 		{"mmio@0xFE030000", SERIAL_MMIO, 0xFE030000, false},
 		{"disabled", SERIAL_NONE, 0x3F8, false},
+		{"bdf@0x20", SERIAL_PIO, 0xC040, false},
+		{"bdf@0xC1", SERIAL_MMIO, 0xFE030000, false},
+		{"bdf@0xC2", SERIAL_PIO, 0x3F8, true},
+		{"bdf@0x28", SERIAL_PIO, 0x3F8, true},
+		{"bdf@0xFFFF", SERIAL_PIO, 0x3F8, true},
+		{"bdf@0x10020", SERIAL_PIO, 0x3F8, true},
 		{"port@0xFFF9", SERIAL_PIO, 0x3F8, true},
 		{"port@0x3F8x", SERIAL_PIO, 0x3F8, true},
 		{"port@", SERIAL_PIO, 0x3F8, true},
@@ -155,7 +190,9 @@ static void test_uart_option(void **state)
 		report_init();
 		assert_int_equal(serial.type, cases[i].type);
 		assert_int_equal(serial.base, cases[i].base);
-		assert_int_equal(strstr(sent, "is not understood") != NULL, cases[i].complaint);
+		assert_int_equal(strstr(sent, "is not understood") != NULL ||
+					 strstr(sent, "there is no PCI function") != NULL,
+				 cases[i].complaint);
 	}
 }
 
