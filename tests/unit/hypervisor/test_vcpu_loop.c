@@ -254,6 +254,48 @@ static void test_fast_sipi(void **state)
 	assert_int_equal(entered_with.seg[1].sel, 0x9A00);
 }
 
+static void init_and_sipi(void)
+{
+	vcpu_init_signal(&vcpu);
+	vcpu_sipi(&vcpu, 0x42);
+	vcpu_sipi(&vcpu, 0x43);
+}
+
+/* What if another INIT and start-up IPIs come while it waits for the first? The last INIT counts. */
+static void test_init_while_waiting(void **state)
+{
+	(void)state;
+	vcpu_init_signal(&vcpu);
+	meanwhile = init_and_sipi;
+	vcpu_loop_serve(&vcpu);
+	assert_string_equal(seen, "BRURU");
+	assert_int_equal(entered_with.seg[1].sel, 0x4200);
+	assert_int_equal(vcpu.requests, 0);
+}
+
+static void sipi_in_sleep(void)
+{
+	meanwhile = sipi;
+}
+
+static void init_in_start(void)
+{
+	vcpu_init_signal(&vcpu);
+	meanwhile = sipi_in_sleep; /* at the end of this start */
+}
+
+/* And if an INIT comes while its registers are being filled? It does not enter the guest. */
+static void test_init_while_starting(void **state)
+{
+	(void)state;
+	vcpu_init_signal(&vcpu);
+	vcpu_sipi(&vcpu, 0x42);
+	meanwhile = init_in_start;
+	vcpu_loop_serve(&vcpu);
+	assert_string_equal(seen, "RUBRU");
+	assert_int_equal(entered_with.seg[1].sel, 0x9A00);
+}
+
 static void run_thread(void)
 {
 	if (setjmp(entry) == 0)
@@ -385,6 +427,8 @@ int main(void)
 		cmocka_unit_test_setup(test_meanwhile, setup),
 		cmocka_unit_test_setup(test_sipi, setup),
 		cmocka_unit_test_setup(test_fast_sipi, setup),
+		cmocka_unit_test_setup(test_init_while_waiting, setup),
+		cmocka_unit_test_setup(test_init_while_starting, setup),
 		cmocka_unit_test_setup(test_start, setup),
 		cmocka_unit_test_setup(test_halt, setup),
 		cmocka_unit_test_setup(test_halt_stepped, setup),
