@@ -28,6 +28,7 @@ struct emul {
 	enum inst_mode mode;
 	gpa_t gpa;
 	bool write;
+	struct inst_place place; /* of the operand whose access exited */
 	struct gmem_fault fault;
 };
 
@@ -73,32 +74,13 @@ static void reg_set(const struct emul *e, uint32_t reg, uint32_t width, bool hig
 	vcpu_set_gpr(e->vcpu, reg, val);
 }
 
-static uint64_t mmio_read(const struct emul *e, gpa_t gpa)
-{
-	struct io_access io = {.kind = IO_MMIO, .width = e->inst->width, .addr = gpa.v};
-
-	vio_dispatch(e->vcpu, &io);
-	return io.value & width_mask(io.width);
-}
-
-static void mmio_write(const struct emul *e, gpa_t gpa, uint64_t val)
-{
-	struct io_access io = {.kind = IO_MMIO,
-			       .write = true,
-			       .width = e->inst->width,
-			       .addr = gpa.v,
-			       .value = val & width_mask(e->inst->width)};
-
-	vio_dispatch(e->vcpu, &io);
-}
-
 static uint64_t operand_get(const struct emul *e, enum inst_where where)
 {
 	const struct inst *i = e->inst;
 
 	switch (where) {
 	case INST_MEM:
-		return mmio_read(e, e->gpa);
+		return inst_mem_read(e->vcpu, &e->place);
 	case INST_REG:
 		return reg_get(e, i->reg, i->reg_width, i->high_byte);
 	case INST_IMM:
@@ -113,7 +95,7 @@ static void operand_set(const struct emul *e, enum inst_where where, uint64_t va
 	const struct inst *i = e->inst;
 
 	if (where == INST_MEM) {
-		mmio_write(e, e->gpa, val);
+		inst_mem_write(e->vcpu, &e->place, val);
 	} else {
 		reg_set(e, i->reg, i->reg_width, i->high_byte, val);
 	}
@@ -178,20 +160,20 @@ static int do_cmpxchg(struct emul *e)
 	return 0;
 }
 
-/* One end of a string instruction: where it is, and whether that is memory or a device. */
+/* The other end of a string instruction: where it is, and whether that is memory or a device. */
 static int string_end(struct emul *e, uint32_t seg, uint32_t reg, uint32_t access, gva_t *gva,
-		      gpa_t *gpa)
+		      struct inst_place *p)
 {
 	uint64_t offset = e->vcpu->gpr[reg] & width_mask(e->inst->addr_size);
 
 	if (gmem_seg_linear(seg, offset, e->inst->width, access, gva, &e->fault) != 0) {
 		return -EFAULT;
 	}
-	return gmem_translate(e->vcpu, *gva, access, gpa, &e->fault);
+	return inst_place_gva(e->vcpu, *gva, e->inst->width, access, p, &e->fault);
 }
 
 /* A page fault is the guest's; where the tables lead to no memory, a device may be. */
-static int source_read(struct emul *e, gva_t gva, gpa_t gpa, uint64_t *val)
+static int source_read(struct emul *e, gva_t gva, const struct inst_place *p, uint64_t *val)
 {
 	*val = 0;
 	if (gmem_read_gva(e->vcpu, gva, val, e->inst->width, 0, &e->fault) == 0) {
@@ -200,11 +182,11 @@ static int source_read(struct emul *e, gva_t gva, gpa_t gpa, uint64_t *val)
 	if (e->fault.vector == EXC_PF) {
 		return -EFAULT;
 	}
-	*val = mmio_read(e, gpa);
+	*val = inst_mem_read(e->vcpu, p);
 	return 0;
 }
 
-static int dest_write(struct emul *e, gva_t gva, gpa_t gpa, uint64_t val)
+static int dest_write(struct emul *e, gva_t gva, const struct inst_place *p, uint64_t val)
 {
 	if (gmem_write_gva(e->vcpu, gva, &val, e->inst->width, &e->fault) == 0) {
 		return 0;
@@ -212,7 +194,7 @@ static int dest_write(struct emul *e, gva_t gva, gpa_t gpa, uint64_t val)
 	if (e->fault.vector == EXC_PF) {
 		return -EFAULT;
 	}
-	mmio_write(e, gpa, val);
+	inst_mem_write(e->vcpu, p, val);
 	return 0;
 }
 
@@ -220,25 +202,25 @@ static int dest_write(struct emul *e, gva_t gva, gpa_t gpa, uint64_t val)
 static int move_element(struct emul *e)
 {
 	uint64_t val;
+	struct inst_place other;
 	gva_t gva;
-	gpa_t gpa;
 
 	if (e->inst->op == INST_STOS) {
-		mmio_write(e, e->gpa, reg_get(e, GPR_RAX, e->inst->width, false));
+		inst_mem_write(e->vcpu, &e->place, reg_get(e, GPR_RAX, e->inst->width, false));
 		return 0;
 	}
 	if (e->write) {
-		if (string_end(e, e->inst->seg, GPR_RSI, 0, &gva, &gpa) != 0 ||
-		    source_read(e, gva, gpa, &val) != 0) {
+		if (string_end(e, e->inst->seg, GPR_RSI, 0, &gva, &other) != 0 ||
+		    source_read(e, gva, &other, &val) != 0) {
 			return -EFAULT;
 		}
-		mmio_write(e, e->gpa, val);
+		inst_mem_write(e->vcpu, &e->place, val);
 		return 0;
 	}
-	if (string_end(e, GMEM_SEG_ES, GPR_RDI, GMEM_WRITE, &gva, &gpa) != 0) {
+	if (string_end(e, GMEM_SEG_ES, GPR_RDI, GMEM_WRITE, &gva, &other) != 0) {
 		return -EFAULT;
 	}
-	return dest_write(e, gva, gpa, mmio_read(e, e->gpa));
+	return dest_write(e, gva, &other, inst_mem_read(e->vcpu, &e->place));
 }
 
 /* As with string I/O an exit moves one element: -EAGAIN leaves RIP for the next. */
@@ -295,7 +277,7 @@ static int do_stack(struct emul *e)
 		if (gmem_translate(vcpu, gva, GMEM_WRITE, &gpa, &e->fault) != 0) {
 			return -EFAULT;
 		}
-		val = mmio_read(e, e->gpa);
+		val = inst_mem_read(e->vcpu, &e->place);
 		if (gmem_write_gva(vcpu, gva, &val, e->inst->width, &e->fault) != 0) {
 			return -EFAULT;
 		}
@@ -303,7 +285,7 @@ static int do_stack(struct emul *e)
 		if (gmem_read_gva(vcpu, gva, &val, e->inst->width, 0, &e->fault) != 0) {
 			return -EFAULT;
 		}
-		mmio_write(e, e->gpa, val);
+		inst_mem_write(e->vcpu, &e->place, val);
 		top = (top + e->inst->width) & mask;
 	}
 	vmcs_write(VMCS_GUEST_RSP, (rsp & ~mask) | top);
@@ -375,6 +357,33 @@ static void refuse(const struct emul *e, gva_t rip)
 	vcpu_inject_ud(e->vcpu);
 }
 
+/* The usual way to a register at a page's beginning, which is where the operand begins. */
+static inline bool is_plain(const struct emul *e)
+{
+	const struct inst *i = e->inst;
+
+	return e->mode == INST_MODE_64 && i->base < GPR_COUNT && i->base != GPR_RSP &&
+	       i->index == INST_NO_REG && i->seg < GMEM_SEG_FS &&
+	       ((e->vcpu->gpr[i->base] + i->disp) & ~PAGE_MASK) == 0U;
+}
+
+/* The exit says where the operand is, unless it lies across the end of a page. */
+static int locate(struct emul *e)
+{
+	uint8_t width = e->inst->width;
+	uint32_t offset = (uint32_t)(e->gpa.v & ~PAGE_MASK);
+
+	e->place.gpa[0] = e->gpa;
+	e->place.width = width;
+	e->place.first = width;
+	if (likely(offset + width <= PAGE_SIZE &&
+		   (offset != 0U || is_plain(e) ||
+		    !inst_begins_before(e->vcpu, e->inst, e->write)))) {
+		return 0;
+	}
+	return inst_place_split(e->vcpu, e->inst, e->write, &e->place, &e->fault);
+}
+
 void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 {
 	gva_t rip = GVA(vmcs_read(VMCS_GUEST_RIP));
@@ -391,6 +400,9 @@ void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write)
 	e.inst = inst_cache_find(vcpu, rip, e.mode);
 	if (!e.inst) {
 		ret = fetch_decode(&e, rip);
+	}
+	if (ret == 0) {
+		ret = locate(&e);
 	}
 	if (ret == 0) {
 		ret = executors[e.inst->op](&e);

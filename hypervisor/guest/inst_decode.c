@@ -2,8 +2,8 @@
 /*
  * Decodes the instructions guests use on device memory (SDM 2, chapters 2 and appendix A): bytes
  * in, struct inst out, nothing else is read or written.  A table says what each opcode is; what it
- * does not list is refused.  The address of the operand is not computed, the exit gave it: ModRM,
- * SIB and displacement are only walked over.
+ * does not list is refused.  The address of the operand is only taken apart: it is computed where
+ * the one that the exit gave does not do (inst_mem.c).
  */
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -154,6 +154,8 @@ static uint64_t next_signed(struct cursor *c, uint32_t count)
 
 #define REX_W 8U
 #define REX_R 4U
+#define REX_X 2U
+#define REX_B 1U
 
 struct prefixes {
 	uint8_t rex;
@@ -207,26 +209,48 @@ static uint8_t read_prefixes(struct cursor *c, enum inst_mode mode, struct prefi
 	}
 }
 
-/*
- * Walk over SIB and displacement of a memory operand. *stack: the address is based on RSP or RBP,
- * so that its default segment is SS.
- */
-static void skip_address(struct cursor *c, uint8_t modrm, uint8_t addr_size, bool *stack)
+/* Base and index of 16-bit addresses. */
+static void read_address16(struct cursor *c, uint8_t mod, uint8_t rm, struct inst *inst)
 {
-	static const uint8_t disp32[] = {0, 1, 4}, disp16[] = {0, 1, 2};
-	uint8_t mod = modrm >> 6, rm = modrm & 7U;
-	uint32_t disp;
+	static const uint8_t base[] = {GPR_RBX, GPR_RBX, GPR_RBP, GPR_RBP,
+				       GPR_RSI, GPR_RDI, GPR_RBP, GPR_RBX};
+	static const uint8_t index[] = {GPR_RSI, GPR_RDI, GPR_RSI, GPR_RDI};
+	static const uint8_t disp[] = {0, 1, 2};
+	bool absolute = mod == 0U && rm == 6U;
 
-	if (addr_size == 2U) {
-		disp = mod == 0U && rm == 6U ? 2U : disp16[mod];
-		*stack = rm == 2U || rm == 3U || (rm == 6U && mod != 0U);
-	} else {
-		uint8_t base = rm == 4U ? next(c) & 7U : rm;
+	inst->base = absolute ? INST_NO_REG : base[rm];
+	inst->index = rm < ARRAY_SIZE(index) ? index[rm] : INST_NO_REG;
+	inst->disp = next_signed(c, absolute ? 2U : disp[mod]);
+}
 
-		disp = mod == 0U && base == 5U ? 4U : disp32[mod];
-		*stack = (rm == 4U && base == 4U) || (base == 5U && mod != 0U);
+/* SIB and displacement of a memory operand. In 32-bit modes `rex` is 0. */
+static void read_address(struct cursor *c, uint8_t modrm, uint8_t rex, enum inst_mode mode,
+			 struct inst *inst)
+{
+	static const uint8_t disp[] = {0, 1, 4};
+	uint8_t mod = modrm >> 6, rm = modrm & 7U, sib;
+
+	if (inst->addr_size == 2U) {
+		read_address16(c, mod, rm, inst);
+		return;
 	}
-	(void)next_signed(c, disp);
+	if (rm == 4U) {
+		sib = next(c);
+		rm = sib & 7U;
+		inst->index = (uint8_t)(((sib >> 3) & 7U) | ((rex & REX_X) != 0U ? 8U : 0U));
+		inst->index = inst->index == GPR_RSP ? INST_NO_REG : inst->index;
+		inst->scale = sib >> 6;
+		inst->base = mod == 0U && rm == 5U ? INST_NO_REG : rm;
+	} else {
+		inst->base = rm;
+		if (mod == 0U && rm == 5U) {
+			inst->base = mode == INST_MODE_64 ? INST_RIP : INST_NO_REG;
+		}
+	}
+	if (inst->base < 8U && (rex & REX_B) != 0U) {
+		inst->base += 8U;
+	}
+	inst->disp = next_signed(c, mod == 0U && rm == 5U ? 4U : disp[mod]);
 }
 
 static uint8_t operand_size(const struct prefixes *p, enum inst_mode mode, uint8_t flags)
@@ -313,10 +337,12 @@ int inst_decode(const uint8_t *bytes, size_t len, enum inst_mode mode, struct in
 	struct prefixes p = {0};
 	uint8_t b = read_prefixes(&c, mode, &p);
 	const struct opcode *o = &one_byte[b];
-	bool modrm_form, stack = false;
+	bool modrm_form, stack;
 	uint8_t modrm = 0;
 
 	(void)memset(inst, 0, sizeof(*inst));
+	inst->base = INST_NO_REG;
+	inst->index = INST_NO_REG;
 	if (b == 0x0FU) {
 		o = &two_byte[next(&c)];
 	}
@@ -342,7 +368,7 @@ int inst_decode(const uint8_t *bytes, size_t len, enum inst_mode mode, struct in
 		if (o->form == FORM_NONE) {
 			return -EINVAL;
 		}
-		skip_address(&c, modrm, inst->addr_size, &stack);
+		read_address(&c, modrm, p.rex, mode, inst);
 	}
 	inst->op = (enum inst_op)o->op;
 	set_widths(inst, operand_size(&p, mode, o->flags), o->flags);
@@ -350,13 +376,14 @@ int inst_decode(const uint8_t *bytes, size_t len, enum inst_mode mode, struct in
 	if (modrm_form) {
 		set_reg(inst, &p, modrm);
 	} else if (o->form != FORM_STR) {
-		(void)next_signed(&c, inst->addr_size);
+		inst->disp = next_signed(&c, inst->addr_size);
 	}
 	if (o->form == FORM_MI) {
 		inst->imm = next_signed(&c, MIN(inst->width, 4U));
 	} else if (o->form == FORM_MI8) {
 		inst->imm = next_signed(&c, 1);
 	}
+	stack = inst->base == GPR_RSP || inst->base == GPR_RBP;
 	inst->rep = o->form == FORM_STR && (p.rep || p.repne);
 	inst->seg = p.seg >= 0 ? (uint8_t)p.seg : (stack ? GMEM_SEG_SS : GMEM_SEG_DS);
 	inst->len = (uint8_t)c.pos;

@@ -244,6 +244,11 @@ void vio_all_ones(struct vcpu *vcpu, struct io_access *io)
 	}
 }
 
+bool vio_is_mmio(struct vm *vm, gpa_t gpa)
+{
+	return table_find(&vm->vio->mmio, gpa.v).fn != NULL;
+}
+
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io)
 {
 	struct vio *vio = vcpu->vm->vio;
@@ -317,7 +322,7 @@ static void ept_violation_exit(struct vcpu *vcpu)
 			   vmcs_read(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_BY_NMI);
 	}
 
-	if (!table_find(&vcpu->vm->vio->mmio, gpa.v).fn && mapped_now(vcpu, gpa, qual)) {
+	if (!vio_is_mmio(vcpu->vm, gpa) && mapped_now(vcpu, gpa, qual)) {
 		return;
 	}
 	if (unlikely((qual & EPTV_FETCH) != 0U)) {

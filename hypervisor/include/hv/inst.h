@@ -6,8 +6,11 @@
 
 struct vcpu;
 struct gmem_trail;
+struct gmem_fault;
 
 #define INST_MAX_LEN 15U
+#define INST_NO_REG  0xFFU
+#define INST_RIP     0xFEU
 
 enum inst_op {
 	INST_MOV,
@@ -57,6 +60,9 @@ struct inst {
 	bool high_byte;	   /* AH, CH, DH, BH: bits 15:8 of `reg` 0-3 */
 	bool rep;
 	uint8_t seg;  /* GMEM_SEG_x of the memory operand (of the source, for MOVS) */
+	uint8_t base, index; /* GPR_x, INST_NO_REG or, for the base, INST_RIP: of ModRM's address */
+	uint8_t scale;	     /* the index is shifted by it */
+	uint64_t disp;	     /* sign-extended, or the absolute offset */
 	uint64_t imm; /* sign-extended */
 };
 
@@ -79,6 +85,29 @@ uint64_t inst_alu(enum inst_op op, uint32_t width, uint64_t a, uint64_t b, uint6
  * know, with one log line).
  */
 void inst_emulate(struct vcpu *vcpu, gpa_t gpa, bool write);
+
+/*
+ * inst_mem.c: where an operand lies; `first` bytes of it at gpa[0], the rest, if any, at gpa[1],
+ * the beginning of another page.
+ */
+struct inst_place {
+	gpa_t gpa[2];
+	uint8_t width, first;
+};
+
+/*
+ * The operand whose access exited, at a page's beginning: does it begin in the page before? And
+ * where it lies if it lies in two pages, or -EFAULT and *fault. Own CPU.
+ */
+bool inst_begins_before(const struct vcpu *vcpu, const struct inst *inst, bool write);
+int inst_place_split(struct vcpu *vcpu, const struct inst *inst, bool write, struct inst_place *p,
+		     struct gmem_fault *fault);
+/* The same for `width` bytes at a linear address; `access` is GMEM_WRITE or 0. */
+int inst_place_gva(struct vcpu *vcpu, gva_t gva, uint8_t width, uint32_t access,
+		   struct inst_place *p, struct gmem_fault *fault);
+/* Each part goes to whoever serves its page, in two pages memory too. */
+uint64_t inst_mem_read(struct vcpu *vcpu, const struct inst_place *p);
+void inst_mem_write(struct vcpu *vcpu, const struct inst_place *p, uint64_t val);
 
 /*
  * inst_cache.c: what was decoded at this linear address before, if the same way leads to the same

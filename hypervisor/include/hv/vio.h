@@ -39,6 +39,9 @@ void vio_allow_pio(struct vm *vm, uint16_t base, uint32_t count, bool allow);
  */
 void vio_service_defaults(struct vm *vm);
 
+/* Does a handler claim it? */
+bool vio_is_mmio(struct vm *vm, gpa_t gpa);
+
 /* Run one access through regions, then vm->io_fallback. */
 void vio_dispatch(struct vcpu *vcpu, struct io_access *io);
 

@@ -15,7 +15,7 @@ SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inje
 	vlapic.c vlapic_icr.c vlapic_irr.c vlapic_timer.c vpic.c) \
 	$(addprefix hypervisor/guest/,unit.c vintr.c vioapic.c) tests/unit/hypervisor/vapic_machine.c
 # CPU emulation and PCI: the real units, two VMs, memory and an EPT of the test.
-SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c inst_cache.c \
+SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c inst_cache.c inst_mem.c \
 	inst_decode.c inst_exits.c unit.c vcpu_fpu.c vcpuid.c vcpuid_table.c vcr.c vcr_exit.c vevent.c vio.c \
 	vio_string.c vmsr.c vmsr_misc.c vmsr_switch.c vmtrr.c) \
 	$(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c \

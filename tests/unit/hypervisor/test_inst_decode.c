@@ -45,9 +45,9 @@ static const struct {
 	/* mov rax, [rip+0x1234] */
 	{"\x48\x8b\x05\x34\x12\x00\x00", 7, M64, INST_MOV, REG, MEM, 8, 8, GPR_RAX, DS, 0, 0, 0},
 	/* mov r9, [r12]: SIB without index */
-	{"\x4d\x8b\x0c\x24", 4, M64, INST_MOV, REG, MEM, 8, 8, GPR_R9, SS, 0, 0, 0},
+	{"\x4d\x8b\x0c\x24", 4, M64, INST_MOV, REG, MEM, 8, 8, GPR_R9, DS, 0, 0, 0},
 	/* mov [r13+0], r10 */
-	{"\x4d\x89\x55\x00", 4, M64, INST_MOV, MEM, REG, 8, 8, GPR_R10, SS, 0, 0, 0},
+	{"\x4d\x89\x55\x00", 4, M64, INST_MOV, MEM, REG, 8, 8, GPR_R10, DS, 0, 0, 0},
 	/* mov byte ptr [rbx+rcx*8+0x12345678], ah */
 	{"\x88\xa4\xcb\x78\x56\x34\x12", 7, M64, INST_MOV, MEM, REG, 1, 1, GPR_RAX, DS, 0, 1, 0},
 	/* mov sil, [rbx]: a REX prefix makes it SIL, not DH */
