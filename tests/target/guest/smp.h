@@ -94,5 +94,7 @@ void smp_race(void);
 void smp_fault(void);
 /* smp_rewrite.c: false if something was done that no instruction does. Needs two processors. */
 bool smp_rewrite(void);
+/* And if an access across the end of a page does not reach both, a device's and memory. */
+bool smp_across(void);
 
 #endif

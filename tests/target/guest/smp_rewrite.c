@@ -120,9 +120,39 @@ static void put_code(uint8_t *page, const union insn *i)
 	*(volatile uint64_t *)(page + ENTRY) = i->word;
 }
 
+static void map(uint64_t first, uint64_t second)
+{
+	uint64_t cr3, *pdpt, *pd;
+
+	table[0] = first | PRESENT;
+	table[1] = second | PRESENT;
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	pdpt = (uint64_t *)(*(uint64_t *)cr3 & ~0xfffUL);
+	pd = (uint64_t *)(pdpt[VIRTUAL >> 30] & ~0xfffUL);
+	pd[0] = (uint64_t)table | PRESENT;
+	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+}
+
+bool smp_across(void)
+{
+	volatile uint64_t *across = (volatile uint64_t *)(VIRTUAL + 0xffcU);
+	volatile uint32_t *page = ram;
+	bool good;
+
+	map((uint64_t)ram, DEVICE | UNCACHED);
+	*across = 0x1511223344UL;
+	good = page[1023] == 0x11223344U && mmio_read32(DEVICE) == 0x15U;
+	page[1023] = 0x55667788U;
+	good = good && *across == 0x1555667788UL;
+	map(DEVICE | UNCACHED, (uint64_t)ram);
+	*across = 0x99aabbccddeeff00UL;
+	good = good && page[0] == 0x99aabbccU && *across >> 32 == 0x99aabbccU;
+	return good && mmio_read32(DEVICE) == 0x15U;
+}
+
 bool smp_rewrite(void)
 {
-	uint64_t cr3, *pdpt, *pd, dice = 1U;
+	uint64_t dice = 1U;
 	struct cpu *c = &cpus[1];
 	uint32_t tasks = c->tasks;
 	uint64_t end;
@@ -132,12 +162,7 @@ bool smp_rewrite(void)
 		code[i][ENTRY + 9U] = 0xe6;
 		put_code(code[i], &insns[i]);
 	}
-	table[0] = (uint64_t)code[0] | PRESENT;
-	table[1] = DEVICE | PRESENT | UNCACHED;
-	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
-	pdpt = (uint64_t *)(*(uint64_t *)cr3 & ~0xfffUL);
-	pd = (uint64_t *)(pdpt[VIRTUAL >> 30] & ~0xfffUL);
-	pd[0] = (uint64_t)table | PRESENT;
+	map((uint64_t)code[0], DEVICE | UNCACHED);
 	c->task = access;
 	icr_send(c->id, ICR_ASSERT | VECTOR_BARRIER);
 	for (end = rdtsc() + 200000000UL; c->tasks == tasks && rdtsc() < end;) {
