@@ -280,8 +280,8 @@ static int help(uint32_t argc, char **argv)
 static int version(uint32_t argc, char **argv)
 {
 	(void)argv;
-	shell_print("HV: debug build, board %s, scenario %s, hypercall API %u.%u, %s",
-		    board_config.name, board_config.scenario, ACRN_API_MAJOR, ACRN_API_MINOR,
+	shell_print("HV: %s, debug build, board %s, scenario %s, hypercall API %u.%u, %s",
+		    board_config.version, board_config.name, board_config.scenario, ACRN_API_MAJOR, ACRN_API_MINOR,
 		    "compiler " __VERSION__);
 	return (argc == 1U) ? 0 : -EINVAL;
 }

@@ -4,6 +4,8 @@
  * hypervisor does not virtualise, plus what it emulates.  Features are shown by lists of bits, so
  * that one a future processor adds stays hidden until somebody has thought about it.
  */
+#include "acrn/hypercall.h"
+#include "lib/kconfig.h"
 #include "lib/string.h"
 #include "asm/cpuregs.h"
 #include "asm/insn.h"
@@ -202,7 +204,18 @@ static void build_clock(struct vm_vcpuid *t)
 	set_leaf(t, 0x40000010U, VCPUID_PLAIN)[EAX] = tsc_khz();
 }
 
-static void build_acrn(struct vm_vcpuid *t)
+/* 0x40000002 to 0x40000004, for the VM that may make hypercalls: ACRN has zeros there. */
+static void build_version(struct vm_vcpuid *t)
+{
+	uint32_t *r = vcpuid_leaf(t, 0x40000002U);
+
+	r[EAX] = (ACRN_API_MAJOR << 16) | ACRN_API_MINOR;
+	r[EBX] = IS_ENABLED(CONFIG_DEBUG) ? 1U : 0U;
+	(void)memcpy(vcpuid_leaf(t, 0x40000003U), &board_config.version[0], 16);
+	(void)memcpy(vcpuid_leaf(t, 0x40000004U), &board_config.version[16], 16);
+}
+
+static void build_acrn(const struct vm *vm, struct vm_vcpuid *t)
 {
 	uint32_t *r;
 
@@ -213,6 +226,9 @@ static void build_acrn(struct vm_vcpuid *t)
 	r[EAX] = VCPUID_MAX_ACRN;
 	(void)memcpy(&r[EBX], "ACRNACRNACRN", 12);
 	(void)set_leaf(t, 0x40000001U, VCPUID_ACRN);
+	if (vm->hypercalls) {
+		build_version(t);
+	}
 }
 
 static void build_extended(struct vm_vcpuid *t)
@@ -266,7 +282,7 @@ void vcpuid_table_build(const struct vm *vm, struct vm_vcpuid *t)
 	(void)set_leaf(t, 0xB, VCPUID_TOPOLOGY);
 	build_xsave(t);
 	build_clock(t);
-	build_acrn(t);
+	build_acrn(vm, t);
 	build_extended(t);
 
 	t->cr4_allowed = CR4_BASE;

@@ -9,6 +9,7 @@ from kconfig import Value
 from scenario import Scenario, Vm
 
 _HEADER = "SPDX-License-Identifier: BSD-3-Clause"
+VERSION_MAX = 31  # characters that struct board_config has room for
 
 
 def c_string(text: str) -> str:
@@ -125,7 +126,8 @@ def _region_lines(scenario: Scenario) -> list[str]:
             "};", "", f"const uint16_t ivshmem_config_count = {len(lines)}U;", ""]
 
 
-def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> str:
+def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value],
+                version: str = "unknown") -> str:
     serial = board.serials.get(scenario.serial_console)
     console = "{ .type = SERIAL_NONE }"
     if serial is not None:
@@ -159,6 +161,7 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value]) -> s
         "const struct board_config board_config = {",
         f"\t.name = {c_string(board.name)},",
         f"\t.scenario = {c_string(scenario.name)},",
+        f"\t.version = {c_string(version[:VERSION_MAX])},",
         f"\t.hv_ram_start = {values['HV_RAM_START'].value:#x}UL,",
         f"\t.pcpu_num = {len(board.pcpu_ids)}U,",
         f"\t.console = {console},",

@@ -12,6 +12,7 @@ exit status 1.
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from board import read_board
@@ -38,7 +39,8 @@ def generate(arguments: argparse.Namespace) -> None:
               file=sys.stderr)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for name, content in (
-        ("config.h", config_h), ("config.mk", config_mk), ("vm_config.c", vm_config_c)
+        ("config.h", config_h), ("config.mk", config_mk),
+        ("vm_config.c", partial(vm_config_c, version=arguments.version))
     ):
         write_if_changed(arguments.out / name, content(board, scenario, values))
 
@@ -49,6 +51,7 @@ def main() -> int:
     parser.add_argument("--scenario", type=Path, required=True)
     parser.add_argument("--kconfig", type=Path, default=Path("none"), help=".config, or none")
     parser.add_argument("--release", action="store_true")
+    parser.add_argument("--version", default="unknown", help="what the image calls itself")
     parser.add_argument("--quiet", action="store_true", help="no line on elements without effect")
     parser.add_argument("--out", type=Path, required=True)
     try:

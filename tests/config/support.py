@@ -25,7 +25,7 @@ def run(out: Path, board: Path = BOARD, scenario: Path = SHARED, kconfig: str = 
         release: bool = False) -> dict[str, str]:
     """Generate into out; returns file name -> content.  Raises ConfigError."""
     generate(argparse.Namespace(board=board, scenario=scenario, kconfig=Path(kconfig),
-                                release=release, quiet=True, out=out))
+                                release=release, quiet=True, version="test", out=out))
     return {path.name: path.read_text() for path in out.iterdir()}
 
 

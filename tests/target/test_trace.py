@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Log and trace as a Service VM with a stock Linux reads them."""
 
+import re
 import subprocess
-from pathlib import Path
 
-from tests.run.target import BROKEN, Session, TargetTest
+from tests.run.target import BROKEN, TargetTest
+from misc.run.machine import TOP
+
+ANALYZE = TOP / "misc" / "acrntrace" / "acrnalyze.py"
+NAMES = {"1": "external interrupt", "10": "CPUID", "12": "HLT", "13": "INVD", "18": "VMCALL",
+         "28": "CR access", "30": "port", "31": "RDMSR", "32": "WRMSR", "52": "preemption timer"}
 
 LAUNCH = """\
 for f in /sys/bus/pci/devices/*; do
 	[ "$(cat $f/vendor $f/device | tr -d '\\n')" = 0x1af40x10f7 ] && echo "rings at $f"
 done
+acrnctl version
 acrntrace -c -i 5 -o /data/trace >/data/capture.log 2>&1 &
 capture=$!
 until [ -s /data/trace/1 ] || [ -s /data/capture.log ]; do
@@ -39,9 +45,26 @@ class Trace(TargetTest):
         vm.user_disk_mb = 0
         vm.disk_files.append((self.guest("exits"), "/exits.bzimage"))
         vm.service_files += [(self.output / "misc" / name, f"/bin/{name}")
-                             for name in ("acrntrace", "acrnlog")]
+                             for name in ("acrntrace", "acrnlog", "acrnctl")]
         session = self.boot_service_vm(vm, cpus=2)
         session.expect("^rings at ", 100, BROKEN)
+        session.expect(r"^hypervisor [0-9a-f]{7}\S* \(debug, API 1\.0\)", 60, BROKEN)
         session.expect("^exits: acrn-dm ended with status 0", 100, BROKEN)
         session.expect("^capture: ended with status 0", 60, BROKEN)
+        log = session.expect(r"VM (\d+) vCPU 0 exits: ([\d: ]+)\r?\n", 60, BROKEN)
         session.expect("^acrnlog: ended with status 0", 60, BROKEN)
+        session.expect("powers the machine off", 60, BROKEN)
+        self.assertEqual(len(re.findall(r"/data/trace/\d: \d{3,} entries, 0 lost", session.text)), 2)
+        # And is what a reader elsewhere makes of it what the hypervisor and the guest counted?
+        subprocess.run(["/sbin/debugfs", "-R", f"rdump /trace {self.folder}",
+                        str(self.folder / "disk.img")], check=True, capture_output=True)
+        report = subprocess.run([ANALYZE, "report", self.folder / "trace"], check=True,
+                                capture_output=True, text=True)
+        self.assertEqual(report.stderr, "")
+        table = report.stdout.split(f"VM {log[1]} vCPU 0: ")[1].split("\n\n")[0]
+        told = re.findall(r"^  ([^\d\n]+?) +(\d+) .*%", table, re.MULTILINE)
+        logged = [entry.split(":") for entry in log[2].split()]
+        self.assertEqual(sorted(told), sorted((NAMES[reason], n) for reason, n in logged))
+        self.assertEqual(table.split()[0], str(sum(int(n) for _, n in logged)))
+        for reason, count in re.findall(r"^exit (\d+):0*(\d+)\s", session.text, re.MULTILINE):
+            self.assertIn((NAMES[reason], count), told)

@@ -160,6 +160,7 @@ struct serial_config {
 struct board_config {
 	const char *name;
 	const char *scenario;
+	char version[32]; /* of the source it was built from */
 	uint64_t hv_ram_start; /* HPA the image is linked for; a loader may place it elsewhere */
 	uint16_t pcpu_num;     /* as the board file has it; the machine's MADT decides */
 	struct serial_config console;

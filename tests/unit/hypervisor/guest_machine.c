@@ -19,6 +19,8 @@ extern const struct vmexit_entry __start_hv_vmexits[], __stop_hv_vmexits[];
 
 #define RAM_PAGES (TEST_RAM / PAGE_SIZE)
 
+const struct board_config board_config = {.version = "0123456789abcdef-dirty"};
+
 static struct vm machine_vms[TEST_VMS];
 static struct vcpu vcpus[TEST_VMS][TEST_VCPUS];
 static uint8_t *ram[TEST_VMS];

@@ -169,7 +169,18 @@ static void test_acrn_leaves(void **state)
 	assert_memory_equal(&r[EBX], "ACRNACRNACRN", 12);
 	assert_int_equal(get(test_vcpu(0, 0), 0x40000001, 0, EAX), 1);
 	assert_int_equal(get(test_vcpu(1, 0), 0x40000001, 0, EAX), 0);
-	assert_int_equal(get(test_vcpu(1, 0), 0x40000002, 0, EAX), 0);
+	/* and which hypervisor this is, for nobody else */
+	vcpuid_get(test_vcpu(0, 0), 0x40000002, 0, r);
+	assert_int_equal(r[EAX], 0x10000);
+	assert_int_equal(r[EBX], 1);
+	vcpuid_get(test_vcpu(0, 0), 0x40000003, 0, r);
+	assert_memory_equal(r, "0123456789abcdef", 16);
+	vcpuid_get(test_vcpu(0, 0), 0x40000004, 0, r);
+	assert_memory_equal(r, "-dirty\0\0\0\0\0\0\0\0\0\0", 16);
+	for (uint32_t leaf = 0x40000002; leaf < 0x40000010; leaf++) {
+		vcpuid_get(test_vcpu(1, 0), leaf, 0, r);
+		assert_int_equal(r[EAX] | r[EBX] | r[ECX] | r[EDX], 0);
+	}
 }
 
 /* Leaves that do not exist read as the highest basic one, as on Intel's processors. */
