@@ -92,4 +92,6 @@ void guest_main(const void *boot_params)
 	tell(EXIT_RDMSR, RDMSRS + START_RDMSRS);
 	tell(EXIT_IO, 0U);
 	out16(PM1_CONTROL, S5);
+	for (;;) /* until the VM is gone: no exit more of those */
+		__asm__ volatile("hlt");
 }
