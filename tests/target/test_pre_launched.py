@@ -107,6 +107,6 @@ class Hybrid(TargetTest):
         session.expect("safety: reset", 100, BROKEN)
         session.expect("^hello", 200, BROKEN)
         session.expect("^acrn-dm ended with status 0", 60, BROKEN)
-        session.expect("ACRN_Service_VM: reset; a VM of higher severity lives", 60, BROKEN)
+        session.expect("ACRN_Service_VM: reset; a VM of higher severity runs", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)
