@@ -55,6 +55,10 @@ int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, 
 int64_t hc_set_irqline(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 
+/* inherit.c: the owner serves this vCPU with the rank of its VM / has served these, a bit each */
+void inherit_begin(const struct vcpu *vcpu);
+void inherit_end(struct vm *vm, uint32_t vcpus);
+
 /* sbuf.c */
 int64_t hc_setup_sbuf(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 

@@ -89,6 +89,9 @@ void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 	uint64_t value;
 
 	fill(s, io, ioreq->polling);
+	if (unlikely(vcpu->vm->rank > vcpu->vm->owner->rank)) {
+		inherit_begin(vcpu);
+	}
 	ioreq_upcall(vcpu->vm);
 	while (atomic_read32(&s->processed) != ACRN_IOREQ_COMPLETE) {
 		if (ioreq->polling) {
@@ -96,6 +99,9 @@ void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 		} else {
 			sched_block();
 		}
+	}
+	if (unlikely(vcpu->vm->lends != 0U)) {
+		inherit_end(vcpu->vm, BIT32(vcpu->id)); /* after polling there was no hypercall */
 	}
 	value = *(volatile uint64_t *)&s->mmio_value;
 	atomic_set32(&s->processed, ACRN_IOREQ_FREE);
@@ -158,6 +164,9 @@ int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t 
 	(void)arg1;
 	if (arg2 >= target->vcpu_count) {
 		return -EINVAL;
+	}
+	if (unlikely(target->lends != 0U)) {
+		inherit_end(target, BIT32(arg2));
 	}
 	if (!target->ioreq->polling) {
 		sched_wake(&target->vcpus[arg2]->thread);

@@ -43,6 +43,7 @@ struct vm {
 	const struct vm_config *config; /* NULL for a dynamic VM */
 	struct vm *owner;		/* the VM whose hypercall created it, or NULL */
 	uint32_t rank;			/* of its vCPUs' threads, see schedule.h */
+	volatile uint32_t lends;	/* vCPUs for whose requests the owner has this rank: a bit each */
 
 	uint16_t vcpu_count;
 	struct vcpu *vcpus[VM_MAX_VCPUS]; /* index = vCPU id */

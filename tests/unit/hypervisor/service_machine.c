@@ -10,6 +10,7 @@
 #include "hv/vm_config.h"
 #include "hv/vmexit.h"
 #include "config.h"
+#include "hv/boot.h"
 
 #define PAGES 65536U
 #define STATE_PAGES (TEST_RAM / PAGE_SIZE)
@@ -37,6 +38,8 @@ struct vm *test_msg_vm;
 struct vcpu *test_posted_to;
 uint8_t test_posted;
 struct thread *test_woken;
+uint32_t test_ranks;
+const char *test_inherit;
 void (*test_on_block)(void);
 
 uint64_t test_hv_page;
@@ -339,6 +342,22 @@ void sched_yield_cpu(void)
 	sched_block();
 }
 
+bool boot_option(const char *name, char *buf, size_t size)
+{
+	assert_string_equal(name, "inherit");
+	if (test_inherit == NULL)
+		return false;
+	assert_true(strlen(test_inherit) < size);
+	memcpy(buf, test_inherit, strlen(test_inherit) + 1U);
+	return true;
+}
+
+void sched_set_rank(struct thread *t, uint32_t rank)
+{
+	t->rank = rank;
+	test_ranks++;
+}
+
 void sched_wake(struct thread *t)
 {
 	test_woken = t;
@@ -536,6 +555,7 @@ int service_setup(void **state)
 	test_uds = test_gps = test_skips = test_flushes = test_maps = 0;
 	test_yields = test_frozen = test_msgs = 0;
 	test_woken = NULL;
+	test_ranks = 0;
 	test_msg_vm = NULL;
 	test_posted_to = NULL;
 	test_posted = 0;

@@ -84,6 +84,8 @@ extern struct log_sink *test_log_sink;
 extern void (*test_on_block)(void);
 extern uint32_t test_yields, test_frozen;
 extern struct thread *test_woken;
+extern uint32_t test_ranks; /* calls of sched_set_rank() */
+extern const char *test_inherit; /* inherit= of the command line, or NULL */
 
 /* The last message to local APICs, GSI operation, and MSI. */
 extern struct vintr_msg test_msg;
