@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -172,8 +173,13 @@ int hsm_create_ioreq_client(struct hsm *hsm)
 	return request(hsm, ACRN_IOCTL_CREATE_IOREQ_CLIENT, NULL);
 }
 
+/*
+ * Until the driver is closed, one VM ends at a time: Linux warns if a request arrives for one while
+ * the driver waits that none is under way for another.
+ */
 int hsm_destroy_ioreq_client(struct hsm *hsm)
 {
+	(void)flock(hsm->fd, LOCK_EX);
 	return request(hsm, ACRN_IOCTL_DESTROY_IOREQ_CLIENT, NULL);
 }
 

@@ -10,6 +10,94 @@ from tests.run.target import BROKEN, ServiceVm, Session, TargetTest
 
 DM = "acrn-dm -m 20M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/lives.bzimage"
 
+# start NAME WORDS: in the background; well LOG...: how many guests found all well
+SHELL = f"""\
+start()
+{{
+	name=$1
+	shift
+	{DM} -B "name=$name $*" "$name" </dev/null >"/run/$name.log" 2>&1 &
+}}
+well()
+{{
+	grep -l '^lives: .* all well' "$@" 2>/dev/null | wc -l
+}}
+wait_for() # number, logs
+{{
+	number=$1
+	shift
+	tries=200
+	until [ "$(well "$@")" = "$number" ] || [ $tries = 0 ]; do
+		sleep 0.3
+		tries=$((tries - 1))
+	done
+}}
+ended_well() # processes
+{{
+	count=0
+	for pid in "$@"; do
+		wait "$pid" && count=$((count + 1))
+	done
+}}
+"""
+
+MANY = SHELL + """\
+for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+	start "n$((n % 3))-$n" rounds=3
+	wait $! && mv "/run/n$((n % 3))-$n.log" /run/done.$n
+done
+echo "one after another: $(well /run/done.*) well"
+
+pids=
+for n in a b c d e f g h; do
+	start $n lives=2
+	pids="$pids $!"
+done
+ended_well $pids
+[ $count = 8 ] && echo "at once: $(well /run/?.log) well"
+
+pids=
+rm /run/?.log
+for n in a b c d e f g h i j k l m n; do
+	start $n rounds=3 then=halt
+	pids="$pids $!"
+done
+wait_for 14 /run/?.log
+echo "slots: $(well /run/?.log) wait"
+start o
+wait $!
+status=$?
+cat /run/o.log
+echo "one too many: $status"
+start vm1
+wait $!
+echo "vm1: $(well /run/vm1.log) well, status $?"
+kill $pids
+ended_well $pids
+echo "ended: $count with status 0"
+start o
+wait $!
+echo "again: $(well /run/o.log) well, status $?"
+"""
+
+REBOOT = SHELL + """\
+n=1
+[ -e /data/again ] && n=2
+touch /data/again
+sync
+start f rounds=3 then=fault
+wait $!
+status=$?
+sleep 1
+echo "fault: $(well /run/f.log) well, status $status"
+for name in a b; do
+	start $name rounds=3 then=halt
+done
+sleep 5
+echo "boot $n: $(well /run/[ab].log) wait"
+reboot -f
+"""
+
 KILLS = 50
 SEED = 20
 MEMORY_NOISE_KB = 1024
@@ -56,9 +144,39 @@ class Life(TargetTest):
         self.assertLess(free[2] - free[-1], MEMORY_NOISE_KB)
         self.no_vm_left(session)
 
+    def test_many(self) -> None:
+        # What if sixteen VMs run one after another, eight at once, and as many as there are slots,
+        # and one more? Names and slots can be used again, and what is refused says why.
+        session = self.boot(MANY)
+        session.expect("^one after another: 16 well", 300, BROKEN)
+        session.expect("^at once: 8 well", 300, BROKEN)
+        session.expect("^slots: 14 wait", 300, BROKEN)
+        session.expect('^acrn-dm: error: the hypervisor refuses VM "o" .*is a VM slot free', 60, BROKEN)
+        session.expect("^one too many: 1$", 60, BROKEN)
+        session.expect("^vm1: 1 well, status 0", 60, BROKEN)
+        session.expect("^ended: 14 with status 0", 120, BROKEN)
+        session.expect("^again: 1 well, status 0", 60, BROKEN)
+        session.wait_end(60)
+        self.no_vm_left(session)
+
+    def test_reboot_under_vms(self) -> None:
+        # What if the Service VM resets the machine, by a triple fault, while it has User VMs, and
+        # one has just had a triple fault itself? It comes up, and starts them again.
+        session = self.boot(REBOOT, kernel_args="quiet reboot=t")
+        for boot in (1, 2):
+            session.expect(r"f.*: vCPU 0 triple-faulted, the VM is powered off", 200, BROKEN)
+            session.expect("^fault: 1 well, status 0", 60, BROKEN)
+            session.expect(f"^boot {boot}: 2 wait", 100, BROKEN)
+            session.expect("vCPU 0 triple-faulted", 60, BROKEN)
+            session.expect("resets the machine", 60, BROKEN)
+        session.close()
+        self.assertEqual(session.text.count("invariants hold: 3 VMs"), 2)
+
     def no_vm_left(self, session: Session) -> None:
         """Each VM that was created went, and the hypervisor had as much then as at its first end."""
-        created = re.findall(r"VM [1-9]\d* \((\w+)\): created", session.text)
-        ends = re.findall(r"VM \d+ \((\w+)\): destroyed(?:.*\n){1,3}?.*invariants hold: (.*)", session.text)
-        self.assertEqual(sorted(created), sorted([name for name, _ in ends]))
-        self.assertEqual({left for _, left in ends}, {ends[0][1]})
+        created = re.findall(r"VM [1-9]\d* \((\S+)\): created", session.text)
+        ended = re.findall(r"VM [1-9]\d* \((\S+)\): destroyed", session.text)
+        alone = re.findall("invariants hold: 1 VMs, .*", session.text)
+        self.assertEqual(sorted(created), sorted(ended))
+        self.assertEqual({alone[0]}, set(alone))
+        self.assertEqual(alone[-1], re.findall("invariants hold.*", session.text)[-1])

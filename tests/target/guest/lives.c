@@ -4,7 +4,7 @@
  * until its timer, and looks whether all of it is as it must be; then it resets the machine, or in
  * its last life powers off. Words on its command line, all optional:
  *   lives=N rounds=N name=X   how many lives, rounds of work in each, what it calls itself
- *   then=fault|wait           at its end: a triple fault, or rounds of work for ever
+ *   then=fault|wait|halt      at its end: a triple fault, rounds of work for ever, or nothing more
  */
 #include <stddef.h>
 
@@ -98,6 +98,8 @@ static void end(const char *how)
 
 	if (how != NULL && *how == 'f')
 		__asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
+	if (how != NULL && *how == 'h')
+		stop();
 	out16(PM1_CONTROL, S5);
 }
 
