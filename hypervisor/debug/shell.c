@@ -37,6 +37,7 @@ static struct shell_line line;
 static bool (*rows)(uint32_t i); /* what a command has left to say */
 static uint32_t next_row;
 static volatile bool enter_wanted, stop_wanted;
+static bool away; /* a VM has the console */
 
 /* Output that finds no room is cut: rows wait for theirs, and nothing else is that long. */
 static void put(const char *s, uint32_t len)
@@ -187,7 +188,7 @@ static void run_command(char *text)
 
 static void prompt_if_done(void)
 {
-	if (rows == NULL) {
+	if (rows == NULL && !away) {
 		put_text(PROMPT);
 	}
 }
@@ -224,6 +225,11 @@ void shell_enter(void)
 	enter_wanted = true;
 }
 
+void shell_leave(void)
+{
+	away = true;
+}
+
 /* One line of typing a round: who pastes a file of commands does not hold up a guest. */
 void shell_run(void)
 {
@@ -232,6 +238,7 @@ void shell_run(void)
 
 	if (enter_wanted) {
 		enter_wanted = false;
+		away = false;
 		put_text("\r\n\r\n----- Entering ACRN Shell -----\r\n");
 		prompt_if_done();
 		put(line.text, line.len);

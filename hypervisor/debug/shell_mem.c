@@ -61,7 +61,7 @@ static void print_row(uint64_t addr, const uint8_t *bytes, uint32_t len)
 static bool copy_host(uint64_t addr, uint8_t *bytes, uint32_t len)
 {
 	if (!host_memory(addr, len)) {
-		shell_print("0x%lx is no memory of this machine", addr);
+		shell_print("0x%lx is no memory of this machine, or a pre-launched VM's", addr);
 		return false;
 	}
 	(void)memcpy(bytes, hpa_ptr(HPA(addr)), len);

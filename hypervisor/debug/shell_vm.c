@@ -213,6 +213,7 @@ static int vm_console(uint32_t argc, char **argv)
 		return 0;
 	}
 	if (console_show(vm->id) == 0) {
+		shell_leave();
 		shell_print("\r\n----- Entering VM %u Console; Ctrl-Space, or BREAK and e, leaves it "
 			    "-----",
 			    vm->id);

@@ -2,8 +2,9 @@
 """The debug shell, over the serial port of a machine with two VMs."""
 
 import re
+from pathlib import Path
 
-from tests.run.target import BROKEN, Session, TargetTest
+from tests.run.target import BROKEN, Module, Session, TargetTest
 
 LEAVE = "\0"  # Ctrl-Space
 PROMPT = r"ACRN:\\>"
@@ -115,3 +116,47 @@ class Shell(TargetTest):
         session.expect("Entering ACRN Shell.*\n" + PROMPT, 30, BROKEN)
         session.send("reboot\r")
         session.expect("the shell resets the machine(.*\n)+boot: Bochs: virtual", 60, BROKEN)
+
+
+class Consoles(TargetTest):
+    """The scenario partitioned: two VMs with a console each."""
+
+    LIMIT = 200
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.output / "scenario" / "partitioned" / "hypervisor" / "acrn.bin"
+
+    def test_switch(self) -> None:
+        # Is the end of what a VM printed unseen still there, and does typing reach who is shown?
+        first = self.initramfs("echo first: up\nread -r word\necho first: read $word"
+                               ).rename(self.folder / "first.cpio")
+        second = self.initramfs("seq 10001 13000\necho second: wrote\nread -r word\n"
+                                "echo second: read $word\nread -r word")
+        session = self.boot_hypervisor([
+            Module(self.kernel, "First_kernel console=ttyS0 quiet"),
+            Module(first, "First_ramdisk"),
+            Module(self.kernel, "Second_kernel console=ttyS0 quiet"),
+            Module(second, "Second_ramdisk")], cpus=2)
+        session.expect("^first: up", 100, BROKEN)
+        session.send(LEAVE)
+        session.expect("Entering ACRN Shell.*\n" + PROMPT, 30, BROKEN)
+        # the second has printed all it has to, unseen: it waits for a word
+        session.send("dump_guest_mem 0 1000000 20000\r")
+        session.expect("0x0000000001004e10: .*\n" + PROMPT, 120, BROKEN)
+        session.send("vm_console 1\r")
+        shown = session.expect("Entering VM 1 Console", 30, BROKEN).end()
+        session.expect("^13000\nsecond: wrote", 60, BROKEN)
+        self.assertFalse("\n10001\n" in session.text)
+        self.assertTrue("\n12500\n" in session.text[shown:])
+        self.assertFalse("ACRN:" in session.text[shown:])
+        session.send("hazel\n")
+        session.expect("^second: read hazel", 30, BROKEN)
+        session.send(LEAVE + "vm_console 0\r")
+        session.expect("Entering VM 0 Console", 30, BROKEN)
+        session.send("walnut\n")
+        session.expect("^first: read walnut", 30, BROKEN)
+        # When the VM on the console has gone, is the shell there?
+        session.expect("Entering ACRN Shell.*\n" + PROMPT, 60, BROKEN)
+        session.send("vm_list\r")
+        session.expect(" 1 second +Running", 30, BROKEN)

@@ -53,6 +53,7 @@ bool shell_give(uint8_t c); /* a character typed; false: no room, offer it again
 int shell_take(void);	    /* the next character of output, or -1 */
 void shell_enter(void);	    /* the shell is on the console now */
 void shell_run(void);
+void shell_leave(void); /* from a command: there is no prompt any more */
 
 /* The line editor: 100 characters, a history of 8 lines; no lock, no state but its own. */
 #define SHELL_LINE    100U

@@ -43,6 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		}
 	}
 	(void)shell_give(0x03);
+	shell_enter(); /* it may have gone to a VM's console */
 	text = shell_machine_type("");
 	prompt = strstr(text, "ACRN:\\>");
 	assert(prompt != NULL);

@@ -338,6 +338,9 @@ static void test_vms(void **state)
 	ANSWERS("vcpu_dumpreg 1 2", "VM 1 has 2 vCPUs");
 	ANSWERS("vcpu_dumpreg 1", "usage: ");
 	ANSWERS("vm_console 1", "Entering VM 1 Console");
+	assert_null(strstr(shell_machine_drain(), "ACRN"));
+	shell_enter();
+	assert_non_null(strstr(shell_machine_drain(), "Entering ACRN Shell -----\r\nACRN:"));
 	ANSWERS("vm_console 0", "VM 0 has no console vUART");
 	ANSWERS("vioapic 1", "   3 0x33   fixed   APIC id 2   level   low      yes    1   0x020000000001e033");
 	ANSWERS("vioapic 0", "this VM has no virtual IOAPIC");
