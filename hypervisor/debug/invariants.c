@@ -31,7 +31,7 @@ static uint32_t broken;
 
 #define BROKEN(...)                                                                                \
 	do {                                                                                       \
-		pr_fatal("invariant broken: " __VA_ARGS__);                                         \
+		pr_fatal("invariant broken: " __VA_ARGS__);                                        \
 		broken++;                                                                          \
 	} while (0)
 
