@@ -85,8 +85,8 @@ static void handle(struct vm *vm, const struct event *event)
 		monitor_event_poweroff(vm);
 		break;
 	case EVENT_TRIPLE_FAULT:
+		/* Its power-off follows as a request, which tells the client as well. */
 		log_warn("a vCPU triple-faulted, the VM is powered off");
-		power_request(vm, POWER_OFF, 0);
 		monitor_event_triple_fault(vm);
 		break;
 	default:

@@ -15,7 +15,7 @@ struct vm;
 int rings_create(struct vm *vm);
 /* Does the HSM take HSM_IOEVENTFD_ASYNCIO? */
 bool rings_asyncio(const struct vm *vm);
-/* Tell the monitor, and power the VM off, for what is in the event ring now. Any thread. */
+/* Tell the monitor of what is in the event ring now, and obey a power-off. Any thread. */
 void rings_take_events(struct vm *vm);
 /* No thread looks at events of itself any more; before monitor_destroy(). */
 void rings_stop_events(struct vm *vm);

@@ -65,22 +65,20 @@ static void test_headers(void **state)
 	machine_destroy();
 }
 
-/* Does each end of the VM that the hypervisor tells of power it off? A clock that is set does not. */
+/* A power-off ends the VM; a triple fault does not yet, for its power-off comes as a request. */
 static void test_events(void **state)
 {
-	static const uint32_t ends[] = {POWEROFF, TRIPLE_FAULT};
-
 	(void)state;
-	for (unsigned int i = 0; i < 2; i++) {
-		create(true);
-		fake_hsm_event(RTC_CHANGE, 5, 6);
-		fake_hsm_event(77, 0, 0);
-		usleep(2000);
-		assert_int_equal(power_pending(&machine), POWER_NONE);
-		fake_hsm_event(ends[i], 0, 0);
-		machine_wait(power_pending(&machine) == POWER_OFF);
-		machine_destroy();
-	}
+	create(true);
+	fake_hsm_event(RTC_CHANGE, 5, 6);
+	fake_hsm_event(77, 0, 0);
+	fake_hsm_event(TRIPLE_FAULT, 0, 0);
+	machine_wait(__atomic_load_n((uint32_t *)fake_hsm.event_page + 4, __ATOMIC_ACQUIRE) == 96);
+	usleep(2000);
+	assert_int_equal(power_pending(&machine), POWER_NONE);
+	fake_hsm_event(POWEROFF, 0, 0);
+	machine_wait(power_pending(&machine) == POWER_OFF);
+	machine_destroy();
 }
 
 /* More events than the ring has places, in turns: is none taken twice, or passed over? */
@@ -142,7 +140,7 @@ static void test_stop(void **state)
 	create(true);
 	head = (uint32_t *)fake_hsm.event_page + 4;
 	rings_stop_events(&machine);
-	fake_hsm_event(TRIPLE_FAULT, 0, 0);
+	fake_hsm_event(POWEROFF, 0, 0);
 	usleep(5000);
 	assert_int_equal(*head, 0);
 	assert_int_equal(power_pending(&machine), POWER_NONE);
