@@ -15,6 +15,7 @@
 
 #include "acrn/sbuf.h"
 #include "config.h"
+#include "hv/rings.h"
 #include "service_machine.h"
 
 #include "fuzz.h"
@@ -155,11 +156,16 @@ static void doorbell(void)
 
 static void ring(void)
 {
-	struct acrn_sbuf_param p = {.sbuf_id = 64U + (fuzz_take(&in, 1) & 1), .gpa = RING};
+	static const uint32_t sizes[] = {32, 8, HVLOG_ENTRY, 1};
+	uint32_t which = (uint32_t)fuzz_take(&in, 1);
+	struct acrn_sbuf_param p = {.sbuf_id = (which & 2U) != 0 ? which & 1U : 64U + (which & 1U),
+				    .cpu_id = (uint16_t)(which >> 2) % (FAKE_PCPUS + 1U),
+				    .gpa = RING};
 	struct sbuf_header h = {.magic = SBUF_MAGIC};
 
 	h.ele_num = (uint32_t)fuzz_take(&in, 2);
-	h.ele_size = (fuzz_take(&in, 1) & 1) != 0 ? 8 : 32;
+	h.flags = h.ele_num >> 14;
+	h.ele_size = sizes[fuzz_take(&in, 1) % 4];
 	h.size = h.ele_num * h.ele_size;
 	memcpy(service_ram(STRUCT), &p, sizeof(p));
 	memcpy(service_ram(RING), &h, sizeof(h));
@@ -193,6 +199,8 @@ static void call(void)
 
 static void step(void)
 {
+	static const uint8_t entry[200] = "a line of the log, or an entry of the trace";
+
 	switch (fuzz_take(&in, 1) % 8) {
 	case 0:
 		structure();
@@ -206,7 +214,9 @@ static void step(void)
 	case 3:
 		access_device();
 		break;
-	case 4: /* the Service VM writes where the hypervisor does */
+	case 4: /* the Service VM writes where the hypervisor does, and that goes on */
+		rings_put(ACRN_SBUF_TRACE, entry);
+		test_log_sink->write(LOG_INFO, (const char *)entry, sizeof(entry) - 1);
 		*((uint8_t *)service_ram(RING) + fuzz_take(&in, 1) % 72) =
 			(uint8_t)fuzz_take(&in, 1);
 		break;
@@ -233,5 +243,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint64_t i = 0; i < 4; i++)
 		assert_true(mapped(service(), TEST_DEVICE + i * PAGE_SIZE, NULL, NULL));
 	service()->vcpus[1]->thread.frozen = false;
+	rings_redirect_none();
 	return 0;
 }
