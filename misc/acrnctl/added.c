@@ -45,7 +45,7 @@ static enum status read_script(const char *path, char **text, size_t *len)
 		*len += (size_t)n;
 	if (n < 0)
 		status = fail_file(errno, path);
-	else if (status == STATUS_OK && memchr(*text, '\0', *len))
+	else if (status == STATUS_OK && *text && memchr(*text, '\0', *len))
 		status = fail(STATUS_FAILED, "%s is no script", path);
 	close(fd);
 	return status;
@@ -108,6 +108,8 @@ enum status do_add(int argc, char **argv)
 			return fail(STATUS_USAGE, "the form is acrnctl add SCRIPT [NAME]");
 		words[count++] = argv[i];
 	}
+	if (!words[0])
+		return fail(STATUS_USAGE, "the form is acrnctl add SCRIPT [NAME]");
 	status = read_script(words[0], &text, &len);
 	copy = text ? strdup(text) : NULL;
 	if (status == STATUS_OK && !words[1] && copy) {
@@ -119,7 +121,8 @@ enum status do_add(int argc, char **argv)
 				      words[0], why);
 	}
 	if (status == STATUS_OK)
-		status = words[1] ? add(words[1], text, len) : fail(STATUS_FAILED, "no memory");
+		status = words[1] && text ? add(words[1], text, len)
+					  : fail(STATUS_FAILED, "no memory");
 	free(copy);
 	free(text);
 	return status;

@@ -94,7 +94,7 @@ enum status do_stop(int argc, char **argv)
 {
 	bool force = strcmp(argv[1], "-f") == 0;
 	const char *name = argv[force ? 2 : 1];
-	struct mngr_peer vm;
+	struct mngr_peer vm = {0};
 	enum status status;
 
 	if (argc != (force ? 3 : 2))
@@ -117,7 +117,7 @@ enum status do_stop(int argc, char **argv)
 static enum status ask_by_name(const char *name, const char *state, const char *command,
 			       const char *arguments)
 {
-	struct mngr_peer vm;
+	struct mngr_peer vm = {0};
 	enum status status = find(name, &vm);
 
 	if (status == STATUS_OK && state)

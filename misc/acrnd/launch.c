@@ -151,6 +151,8 @@ enum launch_state launch_find(const char *name, int *status)
 
 static void ended(struct script *script, int status)
 {
+	char name[sizeof(script->name)];
+
 	script->state = LAUNCH_ENDED;
 	script->status = status;
 	if (WIFSIGNALED(status))
@@ -161,8 +163,9 @@ static void ended(struct script *script, int status)
 			 script->name, WEXITSTATUS(status), mngr_path(MNGR_LOGS), script->name);
 	else
 		log_info("%s: its script ended", script->name);
+	memcpy(name, script->name, sizeof(name)); /* launch() writes there */
 	if (seconds() < script->again_until)
-		(void)launch(script->name);
+		(void)launch(name);
 }
 
 void launch_reap(void)

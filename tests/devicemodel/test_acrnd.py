@@ -12,7 +12,7 @@ import time
 import unittest
 from collections.abc import Callable
 
-from tests.devicemodel.test_monitor import ACRN_DM, OUTPUT, Monitored
+from tests.devicemodel.test_monitor import ACRN_DM, ACRNCTL, OUTPUT, Monitored
 
 ACRND = OUTPUT / "misc" / "acrnd"
 
@@ -149,6 +149,13 @@ class Acrnd(Monitored):
         self.refused(1, "vm1: its script ended with status 3", "start", "vm1")
         self.assertEqual((self.root / "var/log/acrn/vm1.log").read_text(), "it broke\n")
         self.refused(1, "vm2: its script was ended by signal 9", "start", "vm2")
+        # Asked for twice, so its script runs twice.
+        self.add("vm4", "sleep 1; exit 4\n")
+        with subprocess.Popen([ACRNCTL, "start", "vm4"], env=self.environment,
+                              stderr=subprocess.DEVNULL) as first:
+            self.wait(lambda: "vm4: its script runs" in self.messages.read_text())
+            self.refused(1, "vm4: its script ended with status 4", "start", "vm4")
+            self.assertEqual(first.wait(20), 1)
         self.refused(3, "that was added", "start", "../vm1")
         self.refused(3, "that was added", "wake", "vm3", "5")
         self.refused(2, "a number of seconds is needed", "wake", "vm1", "-5")
