@@ -36,7 +36,7 @@ static uint32_t read_reg(uint64_t reg)
 	case RINGS_REG_VERSION:
 		return RINGS_VERSION;
 	case RINGS_REG_API:
-		return (ACRN_API_MAJOR << 16) | ACRN_API_MINOR;
+		return ((uint32_t)ACRN_API_MAJOR << 16) | ACRN_API_MINOR;
 	case RINGS_REG_TSC_KHZ:
 		return tsc_khz();
 	case RINGS_REG_CPUS:

@@ -21,7 +21,7 @@ static uint16_t name_of(const struct thread *t)
 	const struct vcpu *vcpu;
 
 	if (t == &this_pcpu()->idle) {
-		return (uint16_t)(TRACE_NO_VM << 8);
+		return (uint16_t)((uint32_t)TRACE_NO_VM << 8);
 	}
 	vcpu = container_of(t, struct vcpu, thread);
 	return (uint16_t)(((uint32_t)vcpu->vm->id << 8) | (uint8_t)vcpu->id);

@@ -209,7 +209,7 @@ static void build_version(struct vm_vcpuid *t)
 {
 	uint32_t *r = vcpuid_leaf(t, 0x40000002U);
 
-	r[EAX] = (ACRN_API_MAJOR << 16) | ACRN_API_MINOR;
+	r[EAX] = ((uint32_t)ACRN_API_MAJOR << 16) | ACRN_API_MINOR;
 	r[EBX] = IS_ENABLED(CONFIG_DEBUG) ? 1U : 0U;
 	(void)memcpy(vcpuid_leaf(t, 0x40000003U), &board_config.version[0], 16);
 	(void)memcpy(vcpuid_leaf(t, 0x40000004U), &board_config.version[16], 16);
