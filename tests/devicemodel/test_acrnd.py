@@ -30,11 +30,13 @@ class Acrnd(Monitored):
 
     def end_all(self) -> None:
         """Ends acrnd first, so that it starts nothing any more, then the VMs."""
-        for path in sorted(self.sockets.iterdir(), key=lambda p: not p.name.startswith("acrnd.")):
+        for path in self.sockets.glob("acrnd.*"):
             try:
                 os.kill(int(path.name.split(".")[-2]), signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        for line in self.acrnctl("list").stdout.splitlines():
+            self.acrnctl("stop", "-f", line.split()[0])
 
     def add(self, name: str, script: str = "") -> None:
         """A VM that runs until it is ended, or any script."""
