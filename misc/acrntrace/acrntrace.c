@@ -134,13 +134,13 @@ static bool make_folder(char *path, size_t size)
 {
 	time_t now = time(NULL);
 	struct tm tm;
-	size_t at;
 
 	if (opt.output) {
 		(void)snprintf(path, size, "%s", opt.output);
 	} else {
+		size_t at = (size_t)snprintf(path, size, FOLDER "/");
+
 		(void)mkdir(FOLDER, 0755);
-		at = (size_t)snprintf(path, size, FOLDER "/");
 		if (localtime_r(&now, &tm) == NULL ||
 		    strftime(&path[at], size - at, "%Y%m%d-%H%M%S", &tm) == 0)
 			(void)snprintf(&path[at], size - at, "%ld", (long)now);

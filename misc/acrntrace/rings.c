@@ -85,7 +85,7 @@ static void *map(const char *folder, uint32_t bar, int protection, size_t *size)
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "%s/resource%u", folder, bar);
-	fd = open(path, (protection & PROT_WRITE ? O_RDWR : O_RDONLY) | O_CLOEXEC);
+	fd = open(path, ((protection & PROT_WRITE) != 0 ? O_RDWR : O_RDONLY) | O_CLOEXEC);
 	if (fd >= 0 && fstat(fd, &st) == 0) {
 		*size = (size_t)st.st_size;
 		at = mmap(NULL, *size, protection, MAP_SHARED, fd, 0);
