@@ -89,15 +89,17 @@ static enum status wait_for(const struct mngr_peer *daemon, const char *name)
 {
 	const struct timespec interval = {.tv_nsec = POLL_NS};
 	const char *logs = mngr_path(MNGR_LOGS);
+	bool failed;
 	int status;
 
 	for (int i = 0; i < START_SECONDS * 10; i++) {
 		if (answers(name))
 			return STATUS_OK;
-		if (script_failed(daemon, name, &status) && WIFSIGNALED(status))
+		failed = script_failed(daemon, name, &status);
+		if (failed && WIFSIGNALED(status))
 			return fail(STATUS_FAILED, "%s: its script was ended by signal %d", name,
 				    WTERMSIG(status));
-		if (script_failed(daemon, name, &status))
+		if (failed)
 			return fail(STATUS_FAILED,
 				    "%s: its script ended with status %d; %s/%s.log may tell why",
 				    name, WEXITSTATUS(status), logs, name);
