@@ -71,7 +71,7 @@ static inline void account_current(struct runqueue *rq)
  */
 static inline void slice_begin(struct runqueue *rq)
 {
-	if (unlikely(!timer_armed(&rq->slice_timer)) && rq->slice != 0U) {
+	if (unlikely(list_empty(&rq->slice_timer.node)) && rq->slice != 0U) { /* not armed */
 		timer_arm(&rq->slice_timer, rdtsc() + rq->slice);
 	}
 }
@@ -209,7 +209,7 @@ static void preempt_current(struct runqueue *rq)
  * t is in the queue now: makes its pCPU notice if it goes before who runs there, or is the first
  * that waits, and a slice must begin. Releases rq->lock.
  */
-static void notice_runnable(struct runqueue *rq, const struct thread *t)
+static __force_inline void notice_runnable(struct runqueue *rq, const struct thread *t)
 {
 	struct thread *cur = rq->current;
 	bool here = t->pcpu == this_pcpu();
@@ -234,7 +234,7 @@ bool sched_before(struct runqueue *rq, const struct thread *t)
 }
 
 /* t, which was away, wants its CPU from now on; releases rq->lock. */
-static void make_runnable(struct runqueue *rq, struct thread *t)
+static __force_inline void make_runnable(struct runqueue *rq, struct thread *t)
 {
 	account_current(rq);
 	if (sched_policy.wake != NULL) {
