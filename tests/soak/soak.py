@@ -26,7 +26,7 @@ sys.path.insert(0, str(TOP))
 from tests.run.target import BROKEN, Session, TargetTest
 
 HERE = Path(__file__).resolve().parent
-WRONG = BROKEN + "|^soak: .*BAD|launch ended with status [1-9]|Out of memory|segfault|ACRN: .*error"
+WRONG = BROKEN + "|^soak: .*BAD.*$|launch ended with status [1-9]|Out of memory|segfault|ACRN: .*error"
 ROUND = re.compile(r"^soak: vm\d: round ended by (\w+), (\d+) starts$", re.MULTILINE)
 
 
