@@ -24,6 +24,7 @@
 #define BOCHS_PM1_CONTROL 0xb004U
 #define BOCHS_S5	  0U
 #define SLEEP		  0x2000U
+#define SETTLE_TICKS	  10000000U
 
 struct gate {
 	uint16_t offset_low;
@@ -135,10 +136,18 @@ void stop(void)
 		__asm__ volatile("cli; hlt");
 }
 
-/* A write where nothing is does nothing. */
+/*
+ * A write where nothing is does nothing. Without a FADT nobody sees that this one switches off, and
+ * a console that is shared may still have something to say: it is given some time.
+ */
 void power_off(void)
 {
+	uint64_t start;
+
 	print_flush();
+	start = rdtsc();
+	while (rdtsc() - start < SETTLE_TICKS)
+		;
 	out16(DM_PM1_CONTROL, SLEEP | DM_S5 << 10);
 	out16(BOCHS_PM1_CONTROL, SLEEP | BOCHS_S5 << 10);
 	stop();
