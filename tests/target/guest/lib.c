@@ -24,7 +24,8 @@
 #define BOCHS_PM1_CONTROL 0xb004U
 #define BOCHS_S5	  0U
 #define SLEEP		  0x2000U
-#define SETTLE_TICKS	  10000000U
+#define SETTLE_ROUNDS	  20U
+#define SETTLE_TICKS	  50000U
 
 struct gate {
 	uint16_t offset_low;
@@ -138,16 +139,19 @@ void stop(void)
 
 /*
  * A write where nothing is does nothing. Without a FADT nobody sees that this one switches off, and
- * a console that is shared may still have something to say: it is given some time.
+ * a console that is shared may still have something to print: each character that is put there lets
+ * out some of it, even where no interrupt of the host gets through to a CPU with interrupts off.
  */
 void power_off(void)
 {
-	uint64_t start;
+	for (uint32_t i = 0U; i < SETTLE_ROUNDS; i++) {
+		uint64_t start = rdtsc();
 
-	print_flush();
-	start = rdtsc();
-	while (rdtsc() - start < SETTLE_TICKS)
-		;
+		print_flush();
+		out8(COM1, '\r');
+		while (rdtsc() - start < SETTLE_TICKS)
+			;
+	}
 	out16(DM_PM1_CONTROL, SLEEP | DM_S5 << 10);
 	out16(BOCHS_PM1_CONTROL, SLEEP | BOCHS_S5 << 10);
 	stop();
