@@ -2,19 +2,15 @@
 /*
  * What trace points of a debug build write: one entry each into the ring of the CPU they are on,
  * with the vCPU whose thread runs there. Any context of root mode, any lock held; takes none, and
- * changes nothing but the ring. Hypercalls and what the device model is asked for are traced from
- * here alone, by standing before their functions.
+ * changes nothing but the ring.
  */
 #include "hv/trace.h"
 #include "asm/insn.h"
 #include "hv/pcpu.h"
 #include "hv/rings.h"
-#include "hv/unit.h"
 #include "hv/vcpu.h"
-#include "hv/vio.h"
 #include "hv/vm.h"
 #include "hv/vmcs.h"
-#include "hv/vmexit.h"
 
 static uint16_t name_of(const struct thread *t)
 {
@@ -91,47 +87,3 @@ void trace_exit(const struct vcpu *vcpu, uint32_t reason)
 	}
 	trace_write(TRACE_EXIT_DETAIL + reason, a, b);
 }
-
-static vmexit_fn vmcall;
-static void (*serve)(struct vcpu *vcpu, struct io_access *io);
-
-static void traced_vmcall(struct vcpu *vcpu)
-{
-	uint64_t nr = vcpu->gpr[GPR_R8];
-
-	vmcall(vcpu);
-	trace(TRACE_HYPERCALL, nr, vcpu->gpr[GPR_RAX]);
-}
-
-static void traced_forward(struct vcpu *vcpu, struct io_access *io)
-{
-	uint64_t how = (uint64_t)io->kind | ((uint64_t)io->width << 8) |
-		       ((uint64_t)(io->write ? 1U : 0U) << 16);
-
-	trace(TRACE_IOREQ, how, io->addr);
-	serve(vcpu, io);
-	trace(TRACE_IOREQ_DONE, io->value, io->addr);
-}
-
-static int trace_boot(void)
-{
-	vmcall = vmexit_replace(EXIT_VMCALL, traced_vmcall);
-	return 0;
-}
-
-/* A VM with a device model: its I/O requests all go by one function. */
-static int trace_vm_init(struct vm *vm)
-{
-	if (vm->owner != NULL) {
-		serve = vm->io_fallback;
-		vm->io_fallback = traced_forward;
-	}
-	return 0;
-}
-
-UNIT(trace) = {
-	.name = "trace",
-	.level = UNIT_SERVICE + 1U,
-	.boot = trace_boot,
-	.vm_init = trace_vm_init,
-};

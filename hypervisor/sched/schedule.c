@@ -3,8 +3,9 @@
  * Threads of a pCPU: block, wake, yield, freeze, and the switch between them. Owns struct thread
  * and struct runqueue; in which order they run is the policy's business (bvt.c, prio.c, iorr.c,
  * noop.c). Called from exit handlers, the idle loop and, for sched_wake() and sched_set_rank(), from
- * any CPU. Never moves a thread to another pCPU. Takes the run queue's lock only, and never holds it over the switch itself: a thread that
- * another CPU wakes meanwhile can be picked only by the CPU that is still leaving its stack.
+ * any CPU. Never moves a thread to another pCPU. Takes the run queue's lock only, and never holds it
+ * over the switch itself: a thread that another CPU wakes meanwhile can be picked only by the CPU
+ * that is still leaving its stack.
  */
 #include "asm/insn.h"
 #include "hv/pcpu.h"
@@ -179,6 +180,19 @@ void sched_yield_cpu(void)
 	} else {
 		spin_unlock(&rq->lock);
 	}
+}
+
+void sched_poll(void)
+{
+	const struct runqueue *rq = &this_pcpu()->rq;
+
+	if (rq->nr_runnable != 0U || rq->need_resched) {
+		sched_yield_cpu();
+		return;
+	}
+	irq_enable();
+	cpu_relax();
+	irq_disable();
 }
 
 void sched_block(void)

@@ -6,6 +6,7 @@
  */
 #include "asm/vmx_insn.h"
 #include "hv/pcpu.h"
+#include "hv/trace.h"
 #include "hv/vcpu.h"
 #include "hv/vmexit.h"
 #include "lib/errno.h"
@@ -108,6 +109,7 @@ static void vmcall_exit(struct vcpu *vcpu)
 		}
 	}
 	vcpu->gpr[GPR_RAX] = (uint64_t)ret;
+	trace(TRACE_HYPERCALL, nr + HC_CLASS, (uint64_t)ret);
 	vcpu_skip(vcpu);
 }
 

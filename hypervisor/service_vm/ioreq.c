@@ -7,11 +7,10 @@
  * writes there can only give this one User VM wrong values, or leave it waiting.
  */
 #include "acrn/ioreq.h"
-#include "asm/insn.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/mm.h"
-#include "hv/pcpu.h"
+#include "hv/trace.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
 #include "hv/vintr.h"
@@ -65,29 +64,15 @@ void ioreq_upcall(const struct vm *vm)
 	vm->owner->vintr->post(vm->owner->vcpus[0], upcall_vector);
 }
 
-/*
- * One round of a polling wait: others of this CPU go first. When there is none, this CPU's
- * interrupts are taken here, since the completion may depend on one.
- */
-static void poll_round(struct vcpu *vcpu)
-{
-	const struct runqueue *rq = &vcpu->pcpu->rq;
-
-	if (rq->nr_runnable != 0U || rq->need_resched) {
-		sched_yield_cpu();
-		return;
-	}
-	irq_enable();
-	cpu_relax();
-	irq_disable();
-}
-
 void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 {
 	struct vm_ioreq *ioreq = vcpu->vm->ioreq;
 	struct acrn_io_request *s = &ioreq->slots[vcpu->id];
 	uint64_t value;
 
+	trace(TRACE_IOREQ,
+	      (uint64_t)io->kind | ((uint64_t)io->width << 8) | (io->write ? BIT(16) : 0U),
+	      io->addr);
 	fill(s, io, ioreq->polling);
 	if (unlikely(vcpu->vm->rank > vcpu->vm->owner->rank)) {
 		inherit_begin(vcpu);
@@ -95,7 +80,7 @@ void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 	ioreq_upcall(vcpu->vm);
 	while (atomic_read32(&s->processed) != ACRN_IOREQ_COMPLETE) {
 		if (ioreq->polling) {
-			poll_round(vcpu);
+			sched_poll();
 		} else {
 			sched_block();
 		}
@@ -108,6 +93,7 @@ void ioreq_forward(struct vcpu *vcpu, struct io_access *io)
 	if (!io->write) {
 		io->value = (io->kind == IO_MMIO) ? value : (uint32_t)value;
 	}
+	trace(TRACE_IOREQ_DONE, io->value, io->addr);
 }
 
 /* It cannot go on: the device model sees it power itself off, and ends. */

@@ -113,6 +113,11 @@ void sched_wake(struct thread *t);
 
 /* The running thread stays runnable, others go first. (sched_yield() is the C library's in tests.) */
 void sched_yield_cpu(void);
+/*
+ * One round of the running thread's wait for what it polls: others go first; when there is none, this
+ * CPU's interrupts are taken, since what it waits for may depend on one.
+ */
+void sched_poll(void);
 
 /*
  * Keep t from running until sched_thaw(), without waiting: also for the caller's own thread, which

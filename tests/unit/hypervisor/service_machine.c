@@ -336,7 +336,7 @@ void sched_block(void)
 	test_on_block();
 }
 
-void sched_yield_cpu(void)
+void sched_poll(void)
 {
 	test_yields++;
 	sched_block();

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "hv/trace.h"
 #include "service_machine.h"
 
 #define IOREQ_PAGE 0x3000UL
@@ -207,7 +208,6 @@ static void test_polling(void **state)
 	user = user_vm(c->vmid);
 	memcpy(service_ram(0x1000), &page, sizeof(page));
 	assert_int_equal(hypercall(service(), HC_SET_IOREQ_BUFFER, user->id, 0x1000), 0);
-	user->vcpus[0]->pcpu->rq.nr_runnable = 1;
 	test_on_block = polled;
 	(void)access(IO_PIO, true, 1, 0x80);
 	assert_int_equal(test_yields, 3);
@@ -251,6 +251,44 @@ static void test_reset(void **state)
 	assert_int_equal(slot(3)->processed, ACRN_IOREQ_FREE);
 }
 
+static struct {
+	uint32_t id;
+	uint64_t a, b;
+} traced[2];
+static uint32_t traced_count;
+
+void trace_write(uint32_t id, uint64_t a, uint64_t b)
+{
+	if (id != TRACE_IOREQ && id != TRACE_IOREQ_DONE)
+		return;
+	assert_true(traced_count < 2);
+	traced[traced_count].id = id;
+	traced[traced_count].a = a;
+	traced[traced_count].b = b;
+	traced_count++;
+}
+
+/* Is a request traced with what was asked and what came back, also of a VM that was reset? */
+static void test_trace(void **state)
+{
+	(void)state;
+	assert_int_equal(hypercall(service(), HC_PAUSE_VM, user->id, 0), 0);
+	assert_int_equal(hypercall(service(), HC_RESET_VM, user->id, 0), 0);
+	test_on_block = device_model;
+	answer = 0x42;
+	traced_count = 0;
+	trace_on = true;
+	(void)access(IO_MMIO, false, 4, 0xD0000010);
+	trace_on = false;
+	assert_int_equal(traced_count, 2);
+	assert_int_equal(traced[0].id, TRACE_IOREQ);
+	assert_int_equal(traced[0].a, IO_MMIO | 4 << 8);
+	assert_int_equal(traced[0].b, 0xD0000010);
+	assert_int_equal(traced[1].id, TRACE_IOREQ_DONE);
+	assert_int_equal(traced[1].a, 0x42);
+	assert_int_equal(traced[1].b, 0xD0000010);
+}
+
 /* Two vCPUs use two slots; the Service VM itself has none. */
 static void second_slot(void)
 {
@@ -284,6 +322,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_polling, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_triple_fault, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_reset, setup, service_teardown),
+		cmocka_unit_test_setup_teardown(test_trace, setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_slots, setup, service_teardown),
 	};
 

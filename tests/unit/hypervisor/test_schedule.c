@@ -265,6 +265,19 @@ static void test_yield_of_frozen(void **state)
 	assert_ptr_equal(current(), &idle[0]);
 }
 
+/* Does a thread that polls let others go first, and stay when there is none? */
+static void test_poll(void **state)
+{
+	(void)state;
+	sched_wake(&t[0]);
+	schedule();
+	sched_poll();
+	assert_ptr_equal(current(), &t[0]);
+	sched_wake(&t[1]);
+	sched_poll();
+	assert_ptr_equal(current(), &t[1]);
+}
+
 /* Is a re-made thread bound once, and its binding gone when it is taken down? */
 static void test_binding(void **state)
 {
@@ -293,6 +306,7 @@ int main(void)
 		cmocka_unit_test_setup(test_freeze_running_elsewhere, sched_setup),
 		cmocka_unit_test_setup(test_stop, sched_setup),
 		cmocka_unit_test_setup(test_yield_of_frozen, sched_setup),
+		cmocka_unit_test_setup(test_poll, sched_setup),
 		cmocka_unit_test_setup(test_binding, sched_setup),
 	};
 
