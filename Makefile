@@ -72,6 +72,8 @@ soak: setup
 	@$(PYTHON) tests/soak/soak.py -O $(O) --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
 bench: release-and-guests
+	+@for mode in partitioned hybrid; do $(MAKE) $(QUIET) $(PARALLEL) -C hypervisor \
+		O=$(O)/release/$$mode SCENARIO=$$mode RELEASE=y all || exit 1; done
 	@$(PYTHON) tests/bench/bench.py -O $(O)
 
 # Both ends of shared memory, in release builds.

@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 # pylint: disable=wrong-import-position
+import boots
 import machines
 from machines import IPS, Build, Figures, Phase, Traced, UserVms
 from costs import DEVICE_MODEL, HYPERVISOR, LINUX, cost_of
@@ -54,10 +55,15 @@ PEERS: dict[str, tuple[int | None, int | None, int | None, int | None, int | Non
     "mmio_dm": (None, None, None, 4446, 17960, 10000),
     "doorbell": (None, None, None, 10901, None, 12000),
     "boot_to_first_entry": (None, None, 6600000, None, 33200000, 1000000),
+    "boot_partitioned": (None, None, None, None, None, 1000000),
+    "boot_hybrid": (None, None, None, None, None, 1000000),
+    "boot_shared": (None, None, None, None, None, 1000000),
     "dm_start_to_entry": (None, None, 150000000, None, None, 12000000),
     "user_vm_to_init": (None, None, 348000000, None, None, None),  # target: bare_to_init + 10 %
     "bare_to_init": (None, None, None, None, None, None),
 }
+
+BOOTS = {mode: f"boot_{mode}" for mode in boots.MODES}
 
 Rows = dict[str, dict[str, int]]
 
@@ -149,6 +155,8 @@ def measure_all(build: Build) -> Rows:
     waits_and_copies = boot.apart("tsc_calibrate|udelay|wait_online|memcpy|memmove")
     rows["boot_to_first_entry"] = once(boot, waits_and_copies)
     by_cpus = {1: traces} | {n: machines.service_vm(build, n, 2)[1] for n in (4, 8)}
+    starts = {mode: boots.measure(build, mode) for mode in boots.MODES}
+    rows |= {BOOTS[mode]: row(one.total, one.total, 0) for mode, one in starts.items()}
     user = machines.user_vms(build)
     rows |= user_rows(user)
     rows["dm_start_to_entry"] = once(user.dm_start, user.dm_start.apart("clear_page"))
@@ -157,6 +165,8 @@ def measure_all(build: Build) -> Rows:
     print_table(rows, build.model)
     print_scaling(user, by_cpus)
     print_apart(boot, user)
+    for mode, one in starts.items():
+        print(f"{BOOTS[mode]}: besides, {one.waits} in timed waits and {one.copies} copying kernels")
     return rows
 
 
@@ -198,7 +208,7 @@ def main() -> int:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-O", "--output", type=Path, default=TOP / "build", help="build folder")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="Bochs CPU model")
-    parser.add_argument("--profile", metavar="OP", choices=list(PEERS),
+    parser.add_argument("--profile", metavar="OP", choices=sorted(PEERS.keys() - BOOTS.values()),
                         help="a row of the table")
     args = parser.parse_args()
     try:

@@ -61,6 +61,7 @@ class Build:
     output: Path  # of the build
     folder: Path
     model: str
+    scenario: str = ""  # of the hypervisor; the default one's has no folder of its own
 
     @property
     def release(self) -> Path:
@@ -70,12 +71,12 @@ class Build:
     @property
     def elf(self) -> Path:
         """The hypervisor with its symbols."""
-        return self.release / "hypervisor" / "acrn.elf"
+        return self.release / self.scenario / "hypervisor" / "acrn.elf"
 
     @property
     def image(self) -> Path:
         """The hypervisor as the debugger needs it: loaded where it is linked."""
-        return self.release / "hypervisor" / "acrn.32.out"
+        return self.release / self.scenario / "hypervisor" / "acrn.32.out"
 
     @property
     def acrn_dm(self) -> Path:
