@@ -81,6 +81,11 @@ bench-ivshmem: release-and-guests
 	+@$(MAKE) $(QUIET) $(PARALLEL) -C hypervisor O=$(O)/release/connected SCENARIO=connected RELEASE=y all
 	@$(PYTHON) tests/bench/ivshmem.py -O $(O)
 
+# How late a timer's interrupt is. make bench-rt [SAMPLES=n]
+bench-rt: setup
+	+@$(MAKE) $(QUIET) $(PARALLEL) tests-guest hypervisor-partitioned
+	@$(PYTHON) tests/bench/rt.py -O $(O) --samples $(or $(SAMPLES),100000)
+
 # make profile OP=cpuid, or any other row of make bench
 profile: release-and-guests
 	@$(PYTHON) tests/bench/bench.py -O $(O) --profile $(or $(OP),cpuid)
@@ -101,5 +106,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench bench-ivshmem \
+.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench bench-ivshmem bench-rt \
 	profile release-and-guests footprint menuconfig clean help

@@ -3,6 +3,7 @@
 
 from pathlib import Path
 
+from misc.latency.latency import parse
 from misc.run.image import make_cdrom, make_disk
 from misc.guest.mkimage import Boot, Module, make_cd
 from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
@@ -57,6 +58,16 @@ class Partitioned(TargetTest):
         session.expect("first: powers off", 30, BROKEN)
         session.expect("all VMs have ended; the machine is powered off", 10, BROKEN)
         session.wait_end(20)
+
+    def test_latency(self) -> None:
+        # Does the guest that users measure latencies with get a whole measurement done, and no
+        # interrupt before its deadline?
+        session = self.boot_hypervisor([
+            Module(self.output / "tests/guest/latency.bzimage", "First_kernel samples=500")])
+        session.expect("^rt: done", 60, BROKEN)
+        measured = parse("first", session.text)
+        self.assertEqual(measured.samples, 500)
+        self.assertLess(measured.mean, 2000)
 
     def test_missing(self) -> None:
         # What if one VM's kernel is missing, or the machine has no processor for it?

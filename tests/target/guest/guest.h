@@ -40,6 +40,8 @@ extern volatile uint32_t interrupts;
 void idt_init(void);
 /* From now on NMIs and vectors 32 to 255 go to `handler`, which ends the latter. */
 void idt_set_handler(void (*handler)(uint32_t vector));
+/* One vector's own entry point. */
+void idt_set_gate(uint32_t vector, const void *entry);
 /* Switches the LAPIC to x2APIC mode, enabled; false if the CPU has none. */
 bool x2apic_init(void);
 

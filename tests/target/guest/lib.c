@@ -173,8 +173,10 @@ uint64_t exception(uint64_t vector, uint64_t error, uint64_t rip)
 	stop();
 }
 
-static void set_gate(uint32_t vector, uint64_t handler)
+void idt_set_gate(uint32_t vector, const void *entry)
 {
+	uint64_t handler = (uint64_t)entry;
+
 	idt[vector] = (struct gate){
 		.offset_low = (uint16_t)handler,
 		.selector = CODE_SEGMENT,
@@ -189,8 +191,7 @@ void idt_init(void)
 	struct idt_pointer pointer = {sizeof(idt) - 1U, (uint64_t)idt};
 
 	for (uint32_t i = 0U; i < IDT_ENTRIES; i++)
-		set_gate(i, i < FIRST_INT ? (uint64_t)vector_entries + i * 16U :
-					    (uint64_t)interrupt_entry);
+		idt_set_gate(i, i < FIRST_INT ? vector_entries + i * 16U : interrupt_entry);
 	__asm__ volatile("lidt %0" : : "m"(pointer));
 }
 
@@ -198,7 +199,7 @@ void idt_set_handler(void (*handler)(uint32_t vector))
 {
 	interrupt_handler = handler;
 	for (uint32_t i = FIRST_INT; i < IDT_ENTRIES; i++)
-		set_gate(i, (uint64_t)vector_entries + i * 16U);
+		idt_set_gate(i, vector_entries + i * 16U);
 }
 
 bool x2apic_init(void)

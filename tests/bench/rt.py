@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""make bench-rt: how late a timer's interrupt reaches a guest, in Bochs.
+
+The guest `latency` on the bare machine and in a VM, alone and with another VM on the other CPU that
+does nothing but exit. Debug builds, since a VM that starts with the machine has no console in a
+release; they count their exits and what those cost, too. With one CPU a tick is an instruction; with
+two CPUs Bochs lets time pass after each has done a stretch of up to some tens of instructions, and
+figures are that coarse.
+"""
+
+import argparse
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP))
+
+from misc.guest.mkimage import Boot, Module, make_cd  # noqa: E402
+from misc.latency.latency import Latency, Problem, draw, histogram, parse, table  # noqa: E402
+from misc.run.bochs import Bochs  # noqa: E402
+from misc.run.machine import MachineSpec  # noqa: E402
+from misc.run.session import Ended, Session  # noqa: E402
+
+BROKEN = r"halted|exception \d+ error|rt: needs"
+
+
+@dataclass
+class Setup:
+    """Where the guest runs."""
+
+    name: str
+    scenario: str  # empty on the bare machine
+    cpus: int = 1
+    load: bool = False
+
+
+SETUPS = (
+    Setup("bare machine", ""),
+    Setup("virtual LAPIC, alone", "partitioned"),
+    Setup("virtual LAPIC, under load", "partitioned", 2, True),
+)
+
+
+def measure(output: Path, folder: Path, setup: Setup, samples: int) -> Latency:
+    """One boot."""
+    guest = output / "tests/guest/latency.bzimage"
+    words = f"samples={samples}"
+    if setup.scenario:
+        image = output / "scenario" / setup.scenario / "hypervisor" / "acrn.bin"
+        modules = [Module(guest, f"First_kernel {words}")]
+        if setup.load:
+            modules.append(Module(guest, "Second_kernel load"))
+        boot = Boot(image, "", modules)
+    else:
+        boot = Boot(guest, words, protocol="linux")
+    spec = MachineSpec(cdrom=make_cd(folder / "rt.iso", boot), cpus=setup.cpus)
+    with Session(Bochs(), spec) as session:
+        session.expect("^rt: done", 900, BROKEN)
+        return parse(setup.name, session.text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("-O", "--output", type=Path, required=True)
+    parser.add_argument("--samples", type=int, default=100000)
+    args = parser.parse_args()
+    measured = []
+    try:
+        for setup in SETUPS:
+            with tempfile.TemporaryDirectory() as folder:
+                measured.append(measure(args.output, Path(folder), setup, args.samples))
+            print(histogram(measured[-1]), end="\n\n", flush=True)
+    except (Ended, Problem) as error:
+        print(f"bench-rt: {error}", file=sys.stderr)
+        return 1
+    print(table(measured))
+    picture = args.output / "bench-rt.svg"
+    picture.write_text(draw(measured), encoding="ascii")
+    print(f"picture: {picture}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
