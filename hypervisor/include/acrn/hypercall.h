@@ -44,7 +44,6 @@
 
 #define ACRN_API_MAJOR 1U
 #define ACRN_API_MINOR 0U
-#define ACRN_INVALID_VMID 0xFFFFU
 #define ACRN_NAME_LEN	  16U
 
 /* The vector on the Service VM's boot CPU that says an I/O request waits. */
@@ -151,8 +150,6 @@ struct acrn_asyncio_info {
 };
 
 /* Entries of the ring ACRN_SBUF_VM_EVENT (acrn/sbuf.h). */
-#define ACRN_VM_EVENT_RTC_CHANGE   0U
-#define ACRN_VM_EVENT_POWEROFF	   1U
 #define ACRN_VM_EVENT_TRIPLE_FAULT 2U
 
 struct acrn_vm_event {

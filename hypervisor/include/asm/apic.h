@@ -20,7 +20,6 @@
 #define APIC_TMR       0x180U
 #define APIC_IRR       0x200U
 #define APIC_ESR       0x280U
-#define APIC_LVT_CMCI  0x2F0U
 #define APIC_ICR_LO    0x300U
 #define APIC_ICR_HI    0x310U
 #define APIC_LVT_TIMER 0x320U
@@ -36,7 +35,6 @@
 
 #define APIC_SVR_ENABLE	     BIT32(8)
 #define APIC_LVT_MASKED	     BIT32(16)
-#define APIC_LVT_LEVEL	     BIT32(15)
 #define APIC_LVT_REMOTE_IRR  BIT32(14)
 #define APIC_LVT_DM_MASK     0x700U
 #define APIC_TIMER_ONESHOT   0x0U
@@ -76,7 +74,6 @@
 #define IOAPIC_RTE_VECTOR(r)  ((uint8_t)((r) & 0xFFU))
 #define IOAPIC_RTE_DM_SHIFT   8U
 #define IOAPIC_RTE_LOGICAL    BIT(11)
-#define IOAPIC_RTE_PENDING    BIT(12)
 #define IOAPIC_RTE_LOW_ACTIVE BIT(13)
 #define IOAPIC_RTE_REMOTE_IRR BIT(14)
 #define IOAPIC_RTE_LEVEL      BIT(15)

@@ -72,7 +72,6 @@
 #define EXC_NMI 2U
 #define EXC_BP 3U
 #define EXC_OF 4U
-#define EXC_BR 5U
 #define EXC_UD 6U
 #define EXC_NM 7U
 #define EXC_DF 8U
@@ -84,7 +83,6 @@
 #define EXC_MF 16U
 #define EXC_AC 17U
 #define EXC_MC 18U
-#define EXC_XM 19U
 
 /* Page-fault error code, SDM 3A 4.7 */
 #define PFEC_P	  BIT32(0)

@@ -15,13 +15,10 @@
 #define MSR_BIOS_SIGN_ID      0x8BU
 #define MSR_PLATFORM_INFO     0xCEU
 #define MSR_UMWAIT_CONTROL    0xE1U
-#define MSR_MPERF	      0xE7U
-#define MSR_APERF	      0xE8U
 #define MSR_MTRRCAP	      0xFEU
 #define MSR_ARCH_CAPABILITIES 0x10AU
 #define MSR_FLUSH_CMD	      0x10BU
 #define MSR_SYSENTER_CS	      0x174U
-#define MSR_SYSENTER_ESP      0x175U
 #define MSR_SYSENTER_EIP      0x176U
 #define MSR_MCG_CAP	      0x179U
 #define MSR_MCG_STATUS	      0x17AU

@@ -32,7 +32,6 @@
 
 #define FCR_ENABLE   0x01U
 #define FCR_CLEAR_RX 0x02U
-#define FCR_CLEAR_TX 0x04U
 
 #define LCR_8N1	 0x03U
 #define LCR_DLAB 0x80U
@@ -44,7 +43,6 @@
 #define MCR_LOOP 0x10U
 
 #define LSR_DR	 0x01U
-#define LSR_OE	 0x02U
 #define LSR_BI	 0x10U
 #define LSR_THRE 0x20U
 #define LSR_TEMT 0x40U

@@ -13,8 +13,6 @@
 #define VMCS_GUEST_DS_SEL	 0x0806U
 #define VMCS_GUEST_FS_SEL	 0x0808U
 #define VMCS_GUEST_GS_SEL	 0x080AU
-#define VMCS_GUEST_LDTR_SEL	 0x080CU
-#define VMCS_GUEST_TR_SEL	 0x080EU
 #define VMCS_GUEST_INTR_STATUS	 0x0810U /* RVI low byte, SVI high byte */
 #define VMCS_HOST_ES_SEL	 0x0C00U
 #define VMCS_HOST_CS_SEL	 0x0C02U
@@ -27,9 +25,6 @@
 #define VMCS_IO_BITMAP_A	 0x2000U
 #define VMCS_IO_BITMAP_B	 0x2002U
 #define VMCS_MSR_BITMAP		 0x2004U
-#define VMCS_EXIT_MSR_STORE	 0x2006U
-#define VMCS_EXIT_MSR_LOAD	 0x2008U
-#define VMCS_ENTRY_MSR_LOAD	 0x200AU
 #define VMCS_TSC_OFFSET		 0x2010U
 #define VMCS_VIRTUAL_APIC	 0x2012U
 #define VMCS_APIC_ACCESS	 0x2014U
@@ -37,7 +32,6 @@
 #define VMCS_EPTP		 0x201AU
 #define VMCS_EOI_EXIT0		 0x201CU /* 4 of them, 2 apart */
 #define VMCS_XSS_EXIT_BITMAP	 0x202CU
-#define VMCS_TSC_MULTIPLIER	 0x2032U
 #define VMCS_GUEST_PHYS_ADDR	 0x2400U
 #define VMCS_LINK_POINTER	 0x2800U
 #define VMCS_GUEST_DEBUGCTL	 0x2802U
@@ -63,8 +57,6 @@
 #define VMCS_ENTRY_INSN_LEN	 0x401AU
 #define VMCS_TPR_THRESHOLD	 0x401CU
 #define VMCS_PROC_CTRL2		 0x401EU
-#define VMCS_PLE_GAP		 0x4020U
-#define VMCS_PLE_WINDOW		 0x4022U
 #define VMCS_INSN_ERROR		 0x4400U
 #define VMCS_EXIT_REASON	 0x4402U
 #define VMCS_EXIT_INTR_INFO	 0x4404U
@@ -123,8 +115,6 @@
 #define EXIT_EXCEPTION_NMI    0U
 #define EXIT_EXTERNAL_INTR    1U
 #define EXIT_TRIPLE_FAULT     2U
-#define EXIT_INIT	      3U
-#define EXIT_SIPI	      4U
 #define EXIT_INTR_WINDOW      7U
 #define EXIT_NMI_WINDOW	      8U
 #define EXIT_TASK_SWITCH      9U
@@ -132,10 +122,7 @@
 #define EXIT_GETSEC	      11U
 #define EXIT_HLT	      12U
 #define EXIT_INVD	      13U
-#define EXIT_INVLPG	      14U
 #define EXIT_RDPMC	      15U
-#define EXIT_RDTSC	      16U
-#define EXIT_RSM	      17U
 #define EXIT_VMCALL	      18U
 #define EXIT_VMCLEAR	      19U
 #define EXIT_VMLAUNCH	      20U
@@ -151,37 +138,21 @@
 #define EXIT_IO		      30U
 #define EXIT_RDMSR	      31U
 #define EXIT_WRMSR	      32U
-#define EXIT_ENTRY_GUEST_STATE 33U
-#define EXIT_ENTRY_MSR_LOAD   34U
 #define EXIT_MWAIT	      36U
-#define EXIT_MTF	      37U
 #define EXIT_MONITOR	      39U
 #define EXIT_PAUSE	      40U
-#define EXIT_ENTRY_MCE	      41U
 #define EXIT_TPR_THRESHOLD    43U
 #define EXIT_APIC_ACCESS      44U
 #define EXIT_VIRTUAL_EOI      45U
-#define EXIT_GDTR_IDTR	      46U
-#define EXIT_LDTR_TR	      47U
 #define EXIT_EPT_VIOLATION    48U
 #define EXIT_EPT_MISCONFIG    49U
 #define EXIT_INVEPT	      50U
-#define EXIT_RDTSCP	      51U
 #define EXIT_PREEMPTION_TIMER 52U
 #define EXIT_INVVPID	      53U
 #define EXIT_WBINVD	      54U
 #define EXIT_XSETBV	      55U
 #define EXIT_APIC_WRITE	      56U
-#define EXIT_RDRAND	      57U
-#define EXIT_INVPCID	      58U
-#define EXIT_VMFUNC	      59U
-#define EXIT_ENCLS	      60U
-#define EXIT_RDSEED	      61U
 #define EXIT_PML_FULL	      62U
-#define EXIT_XSAVES	      63U
-#define EXIT_XRSTORS	      64U
-#define EXIT_UMWAIT	      67U
-#define EXIT_TPAUSE	      68U
 #define EXIT_REASONS	      70U
 
 /* Pin-based */
@@ -214,7 +185,6 @@
 /* Secondary */
 #define PROC2_APIC_ACCESS    BIT32(0)
 #define PROC2_EPT	     BIT32(1)
-#define PROC2_DESC_EXIT	     BIT32(2)
 #define PROC2_RDTSCP	     BIT32(3)
 #define PROC2_X2APIC	     BIT32(4)
 #define PROC2_VPID	     BIT32(5)
@@ -222,7 +192,6 @@
 #define PROC2_UNRESTRICTED   BIT32(7)
 #define PROC2_APIC_REGS	     BIT32(8)
 #define PROC2_VINTR_DELIVERY BIT32(9)
-#define PROC2_PLE	     BIT32(10)
 #define PROC2_INVPCID	     BIT32(12)
 #define PROC2_XSAVES	     BIT32(20)
 #define PROC2_TSC_SCALING    BIT32(25)
@@ -277,17 +246,12 @@
 #define EPTP_WB	     (6UL << 0)
 
 /* MSR_VMX_EPT_VPID_CAP */
-#define EPT_CAP_EXEC_ONLY	BIT(0)
 #define EPT_CAP_WALK4		BIT(6)
-#define EPT_CAP_WB		BIT(14)
 #define EPT_CAP_2M		BIT(16)
 #define EPT_CAP_1G		BIT(17)
 #define EPT_CAP_INVEPT		BIT(20)
 #define EPT_CAP_INVEPT_SINGLE	BIT(25)
-#define EPT_CAP_INVEPT_ALL	BIT(26)
-#define VPID_CAP_INVVPID	BIT(32)
 #define VPID_CAP_INVVPID_SINGLE BIT(41)
-#define VPID_CAP_INVVPID_ALL	BIT(42)
 
 /* Exit qualification of an EPT violation (SDM 3C table 28-7) */
 #define EPTV_READ	 BIT(0)

@@ -16,8 +16,6 @@
  * Where lines go in a debug build (debug/log.c): any CPU may read and change the level of a sink.
  * LOG_FATAL lines always reach the console.
  */
-#define LOG_CONSOLE 0U
-#define LOG_MEMORY  1U /* the rings of the CPUs, debug/rings.c */
 #define LOG_SINKS   2U
 extern volatile uint32_t log_level[LOG_SINKS];
 

@@ -17,7 +17,6 @@ void ve820_service(struct e820 *map);
 #define VE820_HOLE	0xA0000UL
 #define VE820_HOLE_END	0xF0000UL
 #define VE820_ACPI	0xF2400UL /* where ACRN puts the RSDP; the tables follow */
-#define VE820_ACPI_SIZE (0x100000UL - VE820_ACPI)
 void ve820_pre_launched(struct e820 *map, uint64_t size);
 
 /*

@@ -50,15 +50,8 @@ enum vm_severity {
 #define GUEST_FLAG_HIDE_MTRR		 (UINT64_C(1) << 3)
 #define GUEST_FLAG_RT			 (UINT64_C(1) << 4)
 #define GUEST_FLAG_NVMX_ENABLED		 (UINT64_C(1) << 5)
-#define GUEST_FLAG_SECURITY_VM		 (UINT64_C(1) << 6)
-#define GUEST_FLAG_VCAT_ENABLED		 (UINT64_C(1) << 7)
 /* Configured in the scenario file, as opposed to created with an unknown name. */
 #define GUEST_FLAG_STATIC_VM	   (UINT64_C(1) << 8)
-#define GUEST_FLAG_TEE		   (UINT64_C(1) << 9)
-#define GUEST_FLAG_REE		   (UINT64_C(1) << 10)
-#define GUEST_FLAG_PMU_PASSTHROUGH (UINT64_C(1) << 11)
-#define GUEST_FLAG_VHWP		   (UINT64_C(1) << 12)
-#define GUEST_FLAG_VTM		   (UINT64_C(1) << 13)
 #define GUEST_FLAG_STATELESS	   (UINT64_C(1) << 14)
 
 /* What a device model may ask for when it creates a VM; other bits are cleared. */
