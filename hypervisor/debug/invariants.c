@@ -16,9 +16,7 @@
 #include "hv/schedule.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
-#include "hv/vfunc.h"
 #include "hv/vm.h"
-#include "hv/vpci.h"
 #include "lib/string.h"
 #include "config.h"
 
@@ -45,7 +43,7 @@ static void check_ept_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *ar
 	if (apic != NULL && hpa == ptr_hpa(apic).v && size == PAGE_SIZE) {
 		return; /* it is there for an address: the CPU takes accesses away from it */
 	}
-	if (vfunc_shares(vm, GPA(gpa), HPA(hpa), size)) {
+	if (vm_shows != NULL && vm_shows(vm, GPA(gpa), HPA(hpa), size)) {
 		return;
 	}
 	if (hv_owns(HPA(hpa), size)) {
@@ -116,12 +114,6 @@ static uint32_t share_of(const struct vm *vm, const char *pool)
 	if (strcmp(pool, "clocks") == 0) {
 		return (vm->load_order == PRE_LAUNCHED_VM) ? 1U : 0U;
 	}
-	if (strcmp(pool, "PCI devices") == 0) {
-		return vpci_device_count(vm);
-	}
-	if (strcmp(pool, "PCI functions") == 0) {
-		return vfunc_count(vm);
-	}
 	return (strcmp(pool, "pages") == 0) ? pages_of(vm) : UINT32_MAX;
 }
 
@@ -131,8 +123,11 @@ static uint32_t all_shares(const struct pool *p)
 	uint32_t sum = 0U;
 
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
-		uint32_t share = vm_is_live(&vms[i]) ? share_of(&vms[i], p->name) : 0U;
+		uint32_t share = 0U;
 
+		if (vm_is_live(&vms[i])) {
+			share = (p->held != NULL) ? p->held(&vms[i]) : share_of(&vms[i], p->name);
+		}
 		if (share == UINT32_MAX) {
 			return UINT32_MAX;
 		}

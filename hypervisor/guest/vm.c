@@ -18,6 +18,7 @@
 
 struct vm *vms;
 void (*vm_check)(struct vm *held);
+bool (*vm_shows)(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
 
 void vm_slots_init(void)
 {

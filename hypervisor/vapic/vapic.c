@@ -44,8 +44,6 @@ const struct vintr_ops vlapic_vintr_ops = {
 	.cr8 = read_cr8,
 	.set_cr8 = write_cr8,
 	.tsc_moved = vlapic_timer_tsc_moved,
-	.msi_remap = ptirq_msi_remap,
-	.msi_release = ptirq_msi_release,
 };
 
 struct vapic_vm *vapic_vm(const struct vm *vm)

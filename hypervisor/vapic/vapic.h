@@ -180,12 +180,7 @@ void apicv_notify(struct vcpu *vcpu); /* any CPU */
 void vapic_inject(struct vcpu *vcpu);
 bool vapic_pending(struct vcpu *vcpu);
 
-/* ptirq_remap.c: see struct vintr_ops */
-int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
-		    uint64_t *out_addr, uint32_t *out_data);
-void ptirq_msi_release(struct vm *vm, uint16_t bdf);
-
-/* One message of one device; vm is NULL in a free one. */
+/* pt/ptirq_remap.c: one message of one device; vm is NULL in a free one. */
 struct pt_msi {
 	struct vm *vm;
 	uint64_t addr; /* as the guest wrote it */

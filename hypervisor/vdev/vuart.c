@@ -11,7 +11,6 @@
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
-#include "hv/vfunc.h"
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -30,7 +29,8 @@ struct ring {
 struct vuart {
 	struct vm *vm;
 	const struct vm_vuart_config *cfg;
-	struct vfunc *f;    /* VUART_PCI: where its interrupts come out */
+	void (*raise)(struct vfunc *f); /* VUART_PCI: where its interrupts come out */
+	struct vfunc *f;
 	struct vuart *peer; /* VUART_PEER_VM: the other VM's; it may not exist at the moment */
 	spinlock_t lock;
 	volatile bool live;
@@ -115,7 +115,7 @@ static void update_irq(struct vuart *u)
 	if (u->cfg->type == VUART_LEGACY) {
 		(void)vintr_set_gsi(u->vm, u->cfg->irq, high ? GSI_SET_HIGH : GSI_SET_LOW);
 	} else if (high) {
-		vfunc_raise(u->f, 0U);
+		u->raise(u->f);
 	} else {
 		/* a message has no end */
 	}
@@ -448,10 +448,11 @@ struct vuart *vuart_pci_find(const struct vm *vm, uint32_t index)
 	return NULL;
 }
 
-void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f)
+void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f, void (*raise)(struct vfunc *))
 {
 	u->vm = vm;
 	u->f = f;
+	u->raise = raise;
 	u->irq_high = false;
 	u->tx.head = u->tx.count = 0U;
 	registers_reset(u);
@@ -508,7 +509,7 @@ static int vuart_vm_init(struct vm *vm)
 			vuart_vm_deinit(vm);
 			return err;
 		}
-		vuart_connect(u, vm, NULL);
+		vuart_connect(u, vm, NULL, NULL);
 		if (u->cfg->peer == VUART_PEER_CONSOLE) {
 			vuart_console->attach(vm, u);
 		}

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * A VM's PCI configuration ports.  The address written to 0xCF8 is kept here, so that an access to
- * 0xCFC is one trip, whoever serves it: the device model gets the finished request, the machine's
- * own devices are behind vpci_pt.c.  On the accessing vCPU's CPU; the latch is one word and needs
- * no lock: two vCPUs that mix their accesses get what they would on a machine.
+ * 0xCFC is one trip, whoever serves it: the device model or nobody, unless func/ has functions for
+ * the VM.  On the accessing vCPU's CPU; the latch is one word and needs no lock: two vCPUs that mix
+ * their accesses get what they would on a machine.
  */
 #include "lib/errno.h"
 #include "hv/mm.h"
@@ -57,11 +57,9 @@ static void data_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 	io->value = cfg.value;
 }
 
-static void device_model_access(struct vcpu *vcpu, struct io_access *io)
+static void fallback_access(struct vcpu *vcpu, struct io_access *io)
 {
-	if (!vfunc_cfg_access(vcpu->vm, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io)) {
-		vcpu->vm->io_fallback(vcpu, io);
-	}
+	vcpu->vm->io_fallback(vcpu, io);
 }
 
 static int vpci_boot(void)
@@ -72,8 +70,6 @@ static int vpci_boot(void)
 
 static void vpci_vm_deinit(struct vm *vm)
 {
-	vfunc_vm_deinit(vm);
-	vpci_pt_deinit(vm);
 	pool_put(&vpci_pool, vm->vpci);
 	vm->vpci = NULL;
 }
@@ -86,13 +82,10 @@ static int vpci_vm_init(struct vm *vm)
 	if (!vm->vpci) {
 		return -ENOMEM;
 	}
-	vm->vpci->access = device_model_access;
+	vm->vpci->access = fallback_access;
 	ret = vio_add_pio(vm, CFG_ADDR, 1, addr_io, vm->vpci);
 	if (ret == 0) {
 		ret = vio_add_pio(vm, CFG_DATA, 4, data_io, vm->vpci);
-	}
-	if (ret == 0 && vm->load_order == SERVICE_VM) {
-		ret = vpci_pt_init(vm);
 	}
 	if (ret != 0) {
 		vpci_vm_deinit(vm);
@@ -103,8 +96,6 @@ static int vpci_vm_init(struct vm *vm)
 static void vpci_vm_reset(struct vm *vm)
 {
 	vm->vpci->latch = 0;
-	vfunc_vm_reset(vm);
-	vpci_pt_reset(vm);
 }
 
 UNIT(vpci) = {

@@ -2,13 +2,13 @@
 #ifndef VPCI_VPCI_DEV_H
 #define VPCI_VPCI_DEV_H
 
-/* What the files of vpci/ share: a physical device as the VM that owns it sees it. */
+/* What the files of vpci/ share, and those of vpci/func/, which an image may be without. */
 #include "hv/vfunc.h"
 #include "hv/vpci.h"
 #include "lib/kconfig.h"
 #include "lib/spinlock.h"
 
-/* MSI: what the guest wrote; the device holds what vintr->msi_remap made of it. */
+/* MSI: what the guest wrote; the device holds what vm->msi_ops made of it. */
 struct vmsi {
 	uint8_t cap; /* offset of the capability, 0: none */
 	bool wide;   /* 64-bit address */
@@ -92,12 +92,6 @@ struct vfunc {
 #define VFUNC_MSIX_ENABLE BIT32(31) /* in its first register */
 #define VFUNC_MSIX_MASK	  BIT32(30)
 
-/* vpci_pt.c: the machine's own devices. */
-int vpci_pt_init(struct vm *vm);
-void vpci_pt_reset(struct vm *vm);
-void vpci_pt_deinit(struct vm *vm);
-void vpci_pt_access(struct vcpu *vcpu, struct io_access *io);
-
 /* The device has to be asked for this register itself. */
 static inline bool vpci_is_special(const struct vpci_dev *dev, uint32_t reg)
 {
@@ -137,8 +131,6 @@ bool vmsix_entry_access(struct vmsix_entry *e, uint64_t offset, struct io_access
 
 /* vfunc.c: a configuration access to an emulated function; false: there is none at this address. */
 bool vfunc_cfg_access(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io);
-void vfunc_vm_reset(struct vm *vm);
-void vfunc_vm_deinit(struct vm *vm);
 
 /* vfunc_msix.c: the page of its table, and what its control register was changed to. */
 void vfunc_msix_access(struct vfunc *f, uint64_t offset, struct io_access *io);

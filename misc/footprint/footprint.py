@@ -32,7 +32,7 @@ MODES = {
 # Objects that are linked only with a switch: path below hypervisor/, and the switch.
 SWITCHES = (
     (re.compile(r"vapic/"), "CONFIG_VAPIC"),
-    (re.compile(r"service_vm/"), "CONFIG_SERVICE_VM"),
+    (re.compile(r"(service_vm|vpci/func|vapic/pt)/"), "CONFIG_SERVICE_VM"),
     (re.compile(r"debug/(console|shell|cmd\w*|dump|trace)\.o"), "CONFIG_DEBUG"),
     (re.compile(r"sched/bvt\.o"), "CONFIG_SCHED_BVT"),
     (re.compile(r"sched/noop\.o"), "CONFIG_SCHED_NOOP"),

@@ -23,6 +23,7 @@ RANKS = {
     "arch/x86/vmx": 3,
     "vpci": 4,
     "vdev": 4,
+    "vpci/func": 4,
     "vapic": 5,
     "service_vm": 6,
     "boot": 7,
@@ -33,7 +34,7 @@ RANKS = {
 }
 
 # Folders that an image may be without: nobody below may name what they own.
-OPTIONAL = ("vapic", "service_vm", "ext")
+OPTIONAL = ("vapic", "service_vm", "vpci/func", "ext")
 
 # Header -> part it belongs to, where no .c of its name tells, or the .c is not the owner.
 OWNERS = {

@@ -5,6 +5,8 @@
 #include "lib/types.h"
 #include "lib/spinlock.h"
 
+struct vm;
+
 /*
  * Host memory. Root mode maps all memory 1:1, so that a host-physical address is a pointer:
  * hpa_ptr() and ptr_hpa() are casts with a name.
@@ -52,6 +54,8 @@ struct pool {
 	uint32_t total;
 	uint32_t used;
 	size_t size;
+	/* How many objects this VM has, for the checker of a debug build; NULL: it knows. */
+	uint32_t (*held)(const struct vm *vm);
 };
 
 extern struct pool *pools;

@@ -10,7 +10,7 @@
  * A kind of function is one file that ends in VFUNC(); it gives its BARs in init and is told of
  * accesses to those that trap. Configuration space, BARs that move, and MSI-X are done here.
  *
- * A Service VM's function is made in the vm_init of a unit above UNIT_PCI:
+ * A Service VM's function is made in the vm_init of a unit above UNIT_PCI + 2:
  *	bdf = vfunc_free_slot(vm);
  *	ret = bdf < 0 ? bdf : vfunc_create(vm, &type, (bdf_t)bdf, NULL);
  * and one of a User VM by HC_CREATE_VDEV, found by vendor and device.
@@ -102,9 +102,5 @@ int32_t vfunc_free_slot(const struct vm *vm);
  */
 void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		     const struct vfunc_args *args);
-
-/* For the checker of a debug build: is [hpa, hpa + size) shown to the VM at gpa on purpose? */
-bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
-uint32_t vfunc_count(const struct vm *vm);
 
 #endif

@@ -43,14 +43,17 @@ struct vintr_ops {
 	/* vcpu->tsc_offset has changed: a TSC deadline is nearer or farther now. Own CPU; may be
 	 * NULL. */
 	void (*tsc_moved)(struct vcpu *vcpu);
+};
+
+/* Messages of a VM's physical devices (vm->msi_ops). */
+struct msi_ops {
 	/*
 	 * The guest wrote message `index` of its device: what the physical device must send for the
-	 * VM to get (addr, data). Again for the same message: it changed. -EINVAL, -ENOSPC. release
-	 * when the device's messages are switched off. Both may be NULL: the message as it is.
+	 * VM to get (addr, data). Again for the same message: it changed. -EINVAL, -ENOSPC.
 	 */
-	int (*msi_remap)(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
-			 uint64_t *out_addr, uint32_t *out_data);
-	void (*msi_release)(struct vm *vm, uint16_t bdf);
+	int (*remap)(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
+		     uint64_t *out_addr, uint32_t *out_data);
+	void (*release)(struct vm *vm, uint16_t bdf); /* the device's messages are switched off */
 };
 
 /* MSI address and data (SDM 3A 11.11) of this VM; -EINVAL when it is not an interrupt message. */

@@ -18,6 +18,7 @@ struct vm_vcpuid;
 struct vm_vmtrr;
 struct vm_ptirq;
 struct vintr_ops;
+struct msi_ops;
 struct io_access;
 
 #define VM_MAX_VCPUS 16U /* I/O request slots of a VM with a device model */
@@ -53,6 +54,7 @@ struct vm {
 	uint8_t *io_bitmap;  /* 8 KB, a set bit exits; vio.c */
 
 	const struct vintr_ops *vintr;
+	const struct msi_ops *msi_ops; /* NULL: messages of its devices go out as they are */
 	/*
 	 * Who serves a port or MMIO access that no handler claims: all-ones, or the device model.
 	 * Fills in io->value of a read; may block the calling vCPU.
@@ -89,6 +91,8 @@ struct vm *vm_service(void); /* NULL when the scenario has none */
  * was destroyed and before the machine is reset. `held`: the VM whose lock the caller has, or NULL.
  */
 extern void (*vm_check)(struct vm *held);
+/* For it: is [hpa, hpa + size) shown to the VM at gpa on purpose? NULL: nothing ever is. */
+extern bool (*vm_shows)(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
 
 struct vm_create_args {
 	const char *name;

@@ -22,8 +22,6 @@ void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val);
 /* The MCFG window of this machine; false when there is none. */
 bool pci_ecam(hpa_t *base, uint64_t *size);
 
-uint32_t vpci_device_count(const struct vm *vm); /* physical functions that are this VM's */
-
 /* Ports 0xCF8-0xCFF of any VM are registered by vpci.c as a unit; nothing else to call. */
 
 #endif

@@ -28,10 +28,10 @@ extern const struct vuart_console *vuart_console;
 
 /*
  * For the PCI function that a vUART is in: the VM's number `index` of VUART_PCI, or NULL; it is
- * there, with its interrupts as message 0 of f, or no more; an access to its registers from `reg` on.
+ * there, with its interrupts by raise(f), or no more; an access to its registers from `reg` on.
  */
 struct vuart *vuart_pci_find(const struct vm *vm, uint32_t index);
-void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f);
+void vuart_connect(struct vuart *u, struct vm *vm, struct vfunc *f, void (*raise)(struct vfunc *f));
 void vuart_disconnect(struct vuart *u);
 bool vuart_is_connected(const struct vuart *u);
 void vuart_access(struct vuart *u, uint32_t reg, struct io_access *io);

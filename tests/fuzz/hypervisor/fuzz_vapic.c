@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: hypervisor/vapic/apicv.c hypervisor/vapic/apicv_exits.c hypervisor/vapic/inject.c
-// fuzzes: hypervisor/vapic/ptirq.c hypervisor/vapic/ptirq_remap.c hypervisor/vapic/vapic.c
+// fuzzes: hypervisor/vapic/pt/ptirq.c hypervisor/vapic/pt/ptirq_remap.c hypervisor/vapic/vapic.c
 // fuzzes: hypervisor/vapic/vlapic.c hypervisor/vapic/vlapic_icr.c hypervisor/vapic/vlapic_irr.c
 // fuzzes: hypervisor/vapic/vlapic_timer.c hypervisor/vapic/vpic.c hypervisor/guest/vintr.c
 // fuzzes: hypervisor/guest/vioapic.c

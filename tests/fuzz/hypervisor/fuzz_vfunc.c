@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: hypervisor/vpci/vfunc.c hypervisor/vpci/vfunc_msix.c
+// fuzzes: hypervisor/vpci/func/vfunc.c hypervisor/vpci/func/vfunc_msix.c
 // links: @vfunc @machine
 /*
  * Two emulated functions in a Service VM and two in a User VM, and whatever their guests write to
@@ -70,7 +70,7 @@ static void check_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *arg)
 	uint64_t hpa = entry & PGTABLE_ADDR & ~(size - 1U), own = (uintptr_t)share;
 
 	if (hpa < own + SHARE && own < hpa + size) {
-		assert_true(vfunc_shares(vm, GPA(gpa), HPA(hpa), size));
+		assert_true(vm_shows(vm, GPA(gpa), HPA(hpa), size));
 	} else if (vm == &user) {
 		assert_true(gpa + size <= USER_RAM && hpa == gpa + MB(64));
 		user_ram += size;

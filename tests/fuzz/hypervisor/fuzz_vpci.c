@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: hypervisor/vpci/vpci.c hypervisor/vpci/vpci_pt.c hypervisor/vpci/vmsi.c
-// fuzzes: hypervisor/vpci/vmsix.c hypervisor/vpci/pci.c
+// fuzzes: hypervisor/vpci/vpci.c hypervisor/vpci/func/vpci_pt.c hypervisor/vpci/func/vmsi.c
+// fuzzes: hypervisor/vpci/func/vmsix.c hypervisor/vpci/pci.c
 // links: @machine @guest
 /*
  * Any device, and any use of its configuration space and of its MSI-X table by the VM that owns it:
@@ -105,14 +105,11 @@ static void step(struct fuzz *in)
 
 static void start(void)
 {
-	static struct vintr_ops ops;
+	static const struct msi_ops ops = {.remap = msi_remap, .release = msi_release};
 
 	guest_start(NULL);
 	fake_pio_hook(0xCF8, 8, bus_io);
-	ops = *test_vm(0)->vintr;
-	ops.msi_remap = msi_remap;
-	ops.msi_release = msi_release;
-	test_vm(0)->vintr = &ops;
+	test_vm(0)->msi_ops = &ops;
 	bar = aligned_alloc(PAGE_SIZE, 2U * PAGE_SIZE);
 	test_device = (uintptr_t)bar;
 }

@@ -11,18 +11,19 @@ SET_hypervisor_machine := $(addprefix tests/fake/,fake_machine.c fake_log.c fake
 SET_hypervisor_sched := hypervisor/sched/schedule.c hypervisor/arch/x86/cpu/timer.c \
 	$(SET_hypervisor_machine) tests/unit/hypervisor/sched_machine.c
 # Virtual interrupt controllers, and a core around them that writes down what it is asked for.
-SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inject.c ptirq.c ptirq_remap.c vapic.c \
+SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inject.c pt/ptirq.c pt/ptirq_remap.c vapic.c \
 	vlapic.c vlapic_icr.c vlapic_irr.c vlapic_timer.c vpic.c) \
 	$(addprefix hypervisor/guest/,unit.c vintr.c vioapic.c) tests/unit/hypervisor/vapic_machine.c
 # CPU emulation and PCI: the real units, two VMs, memory and an EPT of the test.
 SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c inst_cache.c inst_mem.c \
 	inst_decode.c inst_exits.c unit.c vcpu_fpu.c vcpuid.c vcpuid_table.c vcr.c vcr_exit.c vevent.c vio.c \
 	vio_string.c vmsr.c vmsr_misc.c vmsr_switch.c vmtrr.c) \
-	$(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c \
-	vpci_pt.c) \
+	$(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_msix.c func/vmsi.c \
+	func/vmsix.c func/vpci_pt.c) \
 	tests/unit/hypervisor/guest_machine.c
 # Emulated PCI functions over real EPTs.
-SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vfunc.c vfunc_msix.c vmsi.c vmsix.c vpci.c vpci_pt.c) \
+SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_msix.c func/vmsi.c \
+	func/vmsix.c func/vpci_pt.c) \
 	$(addprefix hypervisor/guest/,gmem.c unit.c vio.c) hypervisor/arch/x86/vmx/ept.c \
 	hypervisor/arch/x86/mm/pgtable.c tests/unit/hypervisor/vfunc_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.

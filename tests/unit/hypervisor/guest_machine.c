@@ -15,6 +15,8 @@
 #include "hv/vmcs.h"
 #include "hv/vmexit.h"
 
+bool (*vm_shows)(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
+
 extern const struct vmexit_entry __start_hv_vmexits[], __stop_hv_vmexits[];
 
 #define RAM_PAGES (TEST_RAM / PAGE_SIZE)

@@ -75,22 +75,12 @@ struct vm *vm_service(void)
 }
 
 /* One page of the hypervisor's is shown to the User VM at 0x300000. */
-bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
+static bool shows(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
 	return vm == &slots[USER] && gpa.v == 0x300000 && hpa.v == HV_BASE && size == PAGE_SIZE;
 }
 
-uint32_t vfunc_count(const struct vm *vm)
-{
-	(void)vm;
-	return 0U;
-}
-
-uint32_t vpci_device_count(const struct vm *vm)
-{
-	(void)vm;
-	return 0U;
-}
+bool (*vm_shows)(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size) = shows;
 
 void vmx_invept(uint64_t eptp)
 {

@@ -4,7 +4,7 @@
  * doorbell rings: a peer, an absent one, one that left, one that is not named. The PCI side is
  * written down only; tests/unit/hypervisor/test_vfunc.c has it.
  */
-// links: hypervisor/vpci/ivshmem.c hypervisor/guest/unit.c tests/fake/fake_string.c @machine
+// links: hypervisor/vpci/func/ivshmem.c hypervisor/guest/unit.c tests/fake/fake_string.c @machine
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

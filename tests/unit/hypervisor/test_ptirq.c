@@ -307,12 +307,12 @@ static void test_user_vm(void **state)
 static void test_msi(void **state)
 {
 	struct vcpu *c2 = test_vcpu(0, 2);
-	const struct vintr_ops *ops = c2->vm->vintr;
+	const struct msi_ops *ops = c2->vm->msi_ops;
 	uint64_t addr;
 	uint32_t data, first;
 
 	(void)state;
-	assert_int_equal(ops->msi_remap(c2->vm, 0x18, 0, MSI | (2 << 12), 0x71, &addr, &data), 0);
+	assert_int_equal(ops->remap(c2->vm, 0x18, 0, MSI | (2 << 12), 0x71, &addr, &data), 0);
 	assert_int_equal(addr, MSI | (2 << 12));
 	assert_in_range(data, VECTOR_DYN_FIRST, VECTOR_DYN_LAST);
 	first = data;
@@ -320,21 +320,21 @@ static void test_msi(void **state)
 	assert_int_equal(vm_enter(c2), 0x71);
 	apic_put(c2, APIC_EOI, 0);
 	/* written again: the same host vector, the new message */
-	assert_int_equal(ops->msi_remap(c2->vm, 0x18, 0, MSI | (1 << 12), 0x72, &addr, &data), 0);
+	assert_int_equal(ops->remap(c2->vm, 0x18, 0, MSI | (1 << 12), 0x72, &addr, &data), 0);
 	assert_int_equal(data, first);
 	assert_int_equal(addr, MSI | (1 << 12));
 	phys_interrupt((uint8_t)data);
 	assert_int_equal(vm_enter(test_vcpu(0, 1)), 0x72);
 	/* another message of it, another device */
-	assert_int_equal(ops->msi_remap(c2->vm, 0x18, 1, MSI, 0x73, &addr, &data), 0);
+	assert_int_equal(ops->remap(c2->vm, 0x18, 1, MSI, 0x73, &addr, &data), 0);
 	assert_int_not_equal(data, first);
-	assert_int_equal(ops->msi_remap(c2->vm, 0x20, 0, MSI, 0x74, &addr, &data), 0);
+	assert_int_equal(ops->remap(c2->vm, 0x20, 0, MSI, 0x74, &addr, &data), 0);
 	assert_int_equal(host_vectors_used(), 3);
-	ops->msi_release(c2->vm, 0x18);
+	ops->release(c2->vm, 0x18);
 	assert_int_equal(host_vectors_used(), 1);
 	phys_interrupt((uint8_t)data);
 	assert_int_equal(vm_enter(test_vcpu(0, 0)), 0x74);
-	ops->msi_release(c2->vm, 0x18);
+	ops->release(c2->vm, 0x18);
 	assert_int_equal(host_vectors_used(), 1);
 }
 
@@ -342,19 +342,19 @@ static void test_msi(void **state)
 static void test_msi_limits(void **state)
 {
 	struct vm *vm = test_vcpu(0, 0)->vm;
-	const struct vintr_ops *ops = vm->vintr;
+	const struct msi_ops *ops = vm->msi_ops;
 	uint64_t addr = 1;
 	uint32_t data = 2, n;
 	int ret = 0;
 
 	(void)state;
-	assert_int_equal(ops->msi_remap(vm, 8, 0, 0x1000, 0x71, &addr, &data), -EINVAL);
-	assert_int_equal(ops->msi_remap(vm, 8, 0, MSI | BIT(33), 0x71, &addr, &data), -EINVAL);
+	assert_int_equal(ops->remap(vm, 8, 0, 0x1000, 0x71, &addr, &data), -EINVAL);
+	assert_int_equal(ops->remap(vm, 8, 0, MSI | BIT(33), 0x71, &addr, &data), -EINVAL);
 	assert_int_equal(addr + data, 3);
-	assert_int_equal(ops->msi_remap(vm, 8, 0, MSI | (0x77 << 12), 0x71, &addr, &data), 0);
+	assert_int_equal(ops->remap(vm, 8, 0, MSI | (0x77 << 12), 0x71, &addr, &data), 0);
 	assert_int_equal(addr, MSI);
 	for (n = 1; n < 1000 && ret == 0; n++)
-		ret = ops->msi_remap(vm, 8, (uint16_t)n, MSI, 0x71, &addr, &data);
+		ret = ops->remap(vm, 8, (uint16_t)n, MSI, 0x71, &addr, &data);
 	assert_int_equal(ret, -ENOSPC);
 	assert_int_equal(host_vectors_used(), VECTOR_DYN_LAST - VECTOR_DYN_FIRST + 1);
 	/* a line has none left either, and says so */
@@ -362,7 +362,7 @@ static void test_msi_limits(void **state)
 	rte_put(test_vcpu(0, 0), 10, 0x51);
 	assert_false(open_pin(10));
 	assert_int_equal(fake_log_lines, 1);
-	ops->msi_release(vm, 8);
+	ops->release(vm, 8);
 	rte_put(test_vcpu(0, 0), 10, 0x52);
 	assert_true(open_pin(10));
 }

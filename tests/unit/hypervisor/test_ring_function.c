@@ -3,7 +3,7 @@
  * The PCI function that shows the rings: do its registers say where they are, does it change what
  * may be changed and nothing else, and who has one?
  */
-// links: @vfunc @machine hypervisor/debug/ring_function.c hypervisor/debug/rings.c
+// links: @vfunc @machine hypervisor/vpci/func/ring_function_debug.c hypervisor/debug/rings.c
 // links: hypervisor/lib/sbuf.c
 #include "acrn/ring_function.h"
 #include "acrn/trace.h"

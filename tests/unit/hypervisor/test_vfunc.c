@@ -5,12 +5,18 @@
  */
 // links: @vfunc @machine
 #include "vfunc_machine.h"
+#include "../../../hypervisor/vpci/vpci_dev.h"
 
 #define HOLE	 0xC0000000UL
 #define BDF	 0x28U /* 00:05.0 */
 #define BAR_TRAP 0x10U
 #define BAR_MSIX 0x14U
 #define BAR_MEM	 0x18U
+
+static uint32_t functions(const struct vm *vm)
+{
+	return vm->vpci->vfunc_count;
+}
 
 static bool sees_share(struct vm *vm, uint64_t gpa)
 {
@@ -102,9 +108,9 @@ static void test_bars(void **state)
 		assert_true(seen.io.write && seen.io.value == 7 && seen.offset == 0xFF8);
 		assert_int_equal(mapped(vm[i], HOLE, NULL), 0); /* it exits */
 		assert_true(sees_share(vm[i], HOLE + 0x1000000));
-		assert_true(vfunc_shares(vm[i], GPA(HOLE + 0x1001000), ptr_hpa(share + 0x1000), PAGE_SIZE));
-		assert_false(vfunc_shares(vm[i], GPA(HOLE + 0x1001000), ptr_hpa(share), PAGE_SIZE));
-		assert_false(vfunc_shares(vm[i], GPA(HOLE + 0x1000000), ptr_hpa(share), SHARE + PAGE_SIZE));
+		assert_true(vm_shows(vm[i], GPA(HOLE + 0x1001000), ptr_hpa(share + 0x1000), PAGE_SIZE));
+		assert_false(vm_shows(vm[i], GPA(HOLE + 0x1001000), ptr_hpa(share), PAGE_SIZE));
+		assert_false(vm_shows(vm[i], GPA(HOLE + 0x1000000), ptr_hpa(share), SHARE + PAGE_SIZE));
 		/* moved */
 		place(vm[i], HOLE + 0x4000000);
 		assert_true(sees_share(vm[i], HOLE + 0x5000000));
@@ -116,7 +122,7 @@ static void test_bars(void **state)
 		assert_true(sees_share(vm[i], GB(64) + 0x1000000));
 		cfg_write(vm[i], BDF, 4, 2, 0);
 		assert_false(sees_share(vm[i], GB(64) + 0x1000000));
-		assert_false(vfunc_shares(vm[i], GPA(GB(64) + 0x1000000), ptr_hpa(share), PAGE_SIZE));
+		assert_false(vm_shows(vm[i], GPA(GB(64) + 0x1000000), ptr_hpa(share), PAGE_SIZE));
 	}
 	for (uint64_t at = HOLE; at < HOLE + MB(128); at += 0x1000) {
 		assert_true(is_identity(&service, at)); /* as it was */
@@ -306,7 +312,7 @@ static void test_life(void **state)
 	assert_int_equal(msi.count, 0);
 	cfg_write(&user, BDF, 4, 2, 2);
 	assert_int_equal(mem_read(&user, HOLE + 0x100C, 4), 1);
-	assert_int_equal(vfunc_count(&user), 1);
+	assert_int_equal(functions(&user), 1);
 	assert_int_equal(vfunc_destroy(&user, type, BDF + 1), -ENODEV);
 	assert_int_equal(vfunc_destroy(&user, type, BDF), 0);
 	assert_int_equal(seen.deinits, 1);
@@ -327,7 +333,7 @@ static void test_refuses(void **state)
 	(void)state;
 	seen.result = -EINVAL;
 	assert_int_equal(vfunc_create(&user, vfunc_type_find(0x1AF4, 0x10F0), BDF, NULL), -EINVAL);
-	assert_int_equal(vfunc_count(&user), 0);
+	assert_int_equal(functions(&user), 0);
 	assert_int_equal(cfg_read(&user, BDF, 0, 4), 0xDEADBEEF);
 }
 
@@ -348,7 +354,7 @@ static void test_free_slot(void **state)
 	vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 0, NULL);
 	assert_int_equal(cfg_read(&service, 26 << 3, 0, 4), 0x10F01AF4);
 	assert_int_equal(fake_log_lines, 0);
-	for (uint32_t i = vfunc_count(&service); i <= VFUNC_PER_VM; i++)
+	for (uint32_t i = functions(&service); i <= VFUNC_PER_VM; i++)
 		vfunc_create_at(&service, vfunc_type_find(0x1AF4, 0x10F0), 9 << 3, NULL);
 	assert_int_equal(fake_log_lines, 1);
 }

@@ -91,7 +91,7 @@ static void msi_release(struct vm *vm, uint16_t bdf)
 	releases++;
 }
 
-static struct vintr_ops ops;
+static const struct msi_ops ops = {.remap = msi_remap, .release = msi_release};
 
 static int setup(void **state)
 {
@@ -100,10 +100,7 @@ static int setup(void **state)
 	memset(bus, 0, sizeof(bus));
 	remaps = releases = 0;
 	remap_result = 0;
-	ops = *test_vm(0)->vintr;
-	ops.msi_remap = msi_remap;
-	ops.msi_release = msi_release;
-	test_vm(0)->vintr = &ops;
+	test_vm(0)->msi_ops = &ops;
 
 	bar = aligned_alloc(PAGE_SIZE, 2U * PAGE_SIZE);
 	memset(bar, 0, 2U * PAGE_SIZE);

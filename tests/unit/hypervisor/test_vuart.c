@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/vdev/vuart.c hypervisor/vdev/vuart_pci.c hypervisor/guest/unit.c
+// links: hypervisor/vdev/vuart.c hypervisor/vpci/func/vuart_pci.c hypervisor/guest/unit.c
 // links: tests/fake/fake_string.c @machine
 /*
  * The virtual 16550: registers, interrupts, the two kinds of other end. VM 0 has COM1 on the

@@ -7,6 +7,8 @@
 #include "hv/vmcs.h"
 #include "vfunc_machine.h"
 
+bool (*vm_shows)(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
+
 struct vm service, user;
 struct vcpu service_cpu, user_cpu;
 uint8_t *share;

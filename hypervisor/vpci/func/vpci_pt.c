@@ -15,7 +15,7 @@
 #include "hv/vio.h"
 #include "hv/vintr.h"
 #include "hv/vm.h"
-#include "vpci_dev.h"
+#include "../vpci_dev.h"
 
 #define PCI_STATUS	0x06U
 #define PCI_STATUS_CAPS BIT32(4)
@@ -157,7 +157,7 @@ static void cfg_access(struct vcpu *vcpu, bdf_t bdf, uint32_t reg, struct io_acc
 	}
 }
 
-void vpci_pt_access(struct vcpu *vcpu, struct io_access *io)
+static void pt_access(struct vcpu *vcpu, struct io_access *io)
 {
 	cfg_access(vcpu, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io);
 }
@@ -184,19 +184,28 @@ static void ecam_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 	}
 }
 
+static uint32_t device_count(const struct vm *vm)
+{
+	return vm->vpci->dev_count;
+}
+
 static int pt_boot(void)
 {
 	pool_init(&dev_pool, "PCI devices", sizeof(struct vpci_dev), 64U, CONFIG_MAX_PCI_DEV_NUM);
+	dev_pool.held = device_count;
 	return 0;
 }
 
-int vpci_pt_init(struct vm *vm)
+static int pt_vm_init(struct vm *vm)
 {
 	uint64_t size;
 	hpa_t base;
 	int ret;
 
-	vm->vpci->access = vpci_pt_access;
+	if (vm->load_order != SERVICE_VM) {
+		return 0;
+	}
+	vm->vpci->access = pt_access;
 	if (!pci_ecam(&base, &size)) {
 		return 0;
 	}
@@ -209,7 +218,7 @@ int vpci_pt_init(struct vm *vm)
 }
 
 /* All vCPUs are stopped. Messages are off until the guest sets them up again. */
-void vpci_pt_reset(struct vm *vm)
+static void pt_vm_reset(struct vm *vm)
 {
 	struct vpci *vpci = vm->vpci;
 	bool flush = false;
@@ -229,20 +238,22 @@ void vpci_pt_reset(struct vm *vm)
 	}
 }
 
-uint32_t vpci_device_count(const struct vm *vm)
-{
-	return vm->vpci->dev_count;
-}
-
-void vpci_pt_deinit(struct vm *vm)
+static void pt_vm_deinit(struct vm *vm)
 {
 	struct vpci *vpci = vm->vpci;
 
-	vpci_pt_reset(vm);
+	pt_vm_reset(vm);
 	vpci->last = NULL;
 	while (vpci->dev_count != 0U) {
 		pool_put(&dev_pool, vpci->dev[--vpci->dev_count]);
 	}
 }
 
-UNIT(vpci_pt) = {.name = "vpci_pt", .level = UNIT_PCI, .boot = pt_boot};
+UNIT(vpci_pt) = {
+	.name = "vpci_pt",
+	.level = UNIT_PCI + 2U, /* instead of what vfunc.c serves */
+	.boot = pt_boot,
+	.vm_init = pt_vm_init,
+	.vm_reset = pt_vm_reset,
+	.vm_deinit = pt_vm_deinit,
+};

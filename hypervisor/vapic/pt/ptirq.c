@@ -16,7 +16,7 @@
 #include "hv/unit.h"
 #include "hv/vioapic.h"
 #include "hv/vuart.h"
-#include "vapic.h"
+#include "../vapic.h"
 
 #define MAX_GSIS (CONFIG_MAX_IOAPIC_NUM * CONFIG_MAX_IOAPIC_LINES)
 

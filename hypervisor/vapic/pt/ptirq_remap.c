@@ -2,7 +2,7 @@
 /*
  * MSI and MSI-X of a VM's own devices on a machine without interrupt remapping: the message that a
  * device is given carries a host vector and the pCPU of the target vCPU; when it fires the VM gets
- * the message its guest wrote.  Called through vm->vintr by the virtual configuration space, on any
+ * the message its guest wrote.  Called through vm->msi_ops by the virtual configuration space, on any
  * CPU; one lock over the table of entries.  No emulator shows MSIs beside VMX, so that unit tests
  * are all the proof there is.
  */
@@ -10,7 +10,7 @@
 #include "lib/kconfig.h"
 #include "hv/irq.h"
 #include "hv/unit.h"
-#include "vapic.h"
+#include "../vapic.h"
 
 #define MSI_ADDR	  0xFEE00000UL
 #define MSI_ADDR_LOGICAL  BIT(2)
@@ -79,8 +79,8 @@ static void release(struct pt_msi *e)
 	e->vm = NULL;
 }
 
-int ptirq_msi_remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
-		    uint64_t *out_addr, uint32_t *out_data)
+static int remap(struct vm *vm, uint16_t bdf, uint16_t index, uint64_t addr, uint32_t data,
+		 uint64_t *out_addr, uint32_t *out_data)
 {
 	struct pt_msi *e;
 	uint32_t target;
@@ -120,7 +120,7 @@ out:
 	return ret;
 }
 
-void ptirq_msi_release(struct vm *vm, uint16_t bdf)
+static void release_device(struct vm *vm, uint16_t bdf)
 {
 	spin_lock(&lock);
 	for (uint32_t i = 0; i < ARRAY_SIZE(entries); i++) {
@@ -150,9 +150,20 @@ bool ptirq_message(uint32_t i, struct pt_msi *copy)
 	return copy->vm != NULL;
 }
 
+static const struct msi_ops msi_ops = {.remap = remap, .release = release_device};
+
+static int remap_vm_init(struct vm *vm)
+{
+	if (vm->vintr == &vlapic_vintr_ops) {
+		vm->msi_ops = &msi_ops;
+	}
+	return 0;
+}
+
 UNIT(ptirq_remap) = {
 	.name = "ptirq_remap",
 	.level = UNIT_INTR + 1U,
+	.vm_init = remap_vm_init,
 	.vm_reset = remap_vm_deinit,
 	.vm_deinit = remap_vm_deinit,
 };

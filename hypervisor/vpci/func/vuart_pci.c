@@ -20,6 +20,11 @@
 #define PREFIX	  "vuart_idx:"
 #define PREFIX_LEN 10U
 
+static void raise(struct vfunc *f)
+{
+	vfunc_raise(f, 0U);
+}
+
 static int vuart_init(struct vfunc *f, const struct vfunc_args *args)
 {
 	struct vm *vm = vfunc_vm(f);
@@ -43,7 +48,7 @@ static int vuart_init(struct vfunc *f, const struct vfunc_args *args)
 	vfunc_bar_trap(f, BAR_UART, PAGE_SIZE);
 	vfunc_msix(f, BAR_MSIX, 1U);
 	vfunc_set_priv(f, u);
-	vuart_connect(u, vm, f);
+	vuart_connect(u, vm, f, raise);
 	return 0;
 }
 

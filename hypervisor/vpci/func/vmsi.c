@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The MSI capability of a device that a VM owns (PCI 3.0, 6.8.1).  The guest's address and data
- * stay here; the device gets what vintr->msi_remap makes of them while the guest has MSI on.  One
+ * stay here; the device gets what vm->msi_ops makes of them while the guest has MSI on.  One
  * message a device: the guest is told that there is no more.  With the lock of vpci_pt.c held.
  */
 #include "hv/log.h"
 #include "hv/vintr.h"
 #include "hv/vm.h"
-#include "vpci_dev.h"
+#include "../vpci_dev.h"
 
 /* In the first register of the capability; message control is its upper half. */
 #define CTRL_ENABLE BIT32(16)
@@ -62,12 +62,12 @@ static void set_enable(const struct vpci_dev *dev, bool on)
 static void program(struct vpci_dev *dev)
 {
 	const struct vmsi *m = &dev->msi;
-	const struct vintr_ops *ops = dev->vm->vintr;
+	const struct msi_ops *ops = dev->vm->msi_ops;
 	uint64_t addr = m->addr;
 	uint32_t data = m->data;
 
 	set_enable(dev, false);
-	if (ops->msi_remap && ops->msi_remap(dev->vm, dev->bdf, 0, m->addr, m->data, &addr, &data) != 0) {
+	if (ops && ops->remap(dev->vm, dev->bdf, 0, m->addr, m->data, &addr, &data) != 0) {
 		pr_warn("MSI of PCI device %04x stays off: address %lx, data %x", dev->bdf, m->addr,
 			m->data);
 		return;
@@ -99,8 +99,8 @@ bool vmsi_write(struct vpci_dev *dev, uint32_t reg, uint32_t val)
 		program(dev);
 	} else if (was_on && !m->on) {
 		set_enable(dev, false);
-		if (dev->vm->vintr->msi_release) {
-			dev->vm->vintr->msi_release(dev->vm, dev->bdf);
+		if (dev->vm->msi_ops) {
+			dev->vm->msi_ops->release(dev->vm, dev->bdf);
 		}
 	}
 	return true;

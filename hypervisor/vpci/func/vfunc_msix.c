@@ -10,7 +10,7 @@
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "vpci_dev.h"
+#include "../vpci_dev.h"
 
 #define CAP_MSIX     0x11U
 #define ENTRY_SIZE   16U

@@ -12,7 +12,7 @@
 #include "hv/vm.h"
 #include "hv/vuart.h"
 #include "lib/errno.h"
-#include "vapic.h"
+#include "../vapic.h"
 #include "config.h"
 
 /* A pin that was ever opened has a vector; the console's is the hypervisor's own. */

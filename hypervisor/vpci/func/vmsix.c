@@ -2,7 +2,7 @@
 /*
  * MSI-X of a device that a VM owns (PCI 3.0, 6.8.2).  While the guest has it off, the table is the
  * guest's to write; when it switches it on, what it wrote is taken over, the pages of the table are
- * taken out of its EPT, and the device gets what vintr->msi_remap makes of each entry it unmasks.
+ * taken out of its EPT, and the device gets what vm->msi_ops makes of each entry it unmasks.
  * Rest of those pages passes through.  With the lock of vpci_pt.c held, but for table accesses,
  * which take it.
  */
@@ -17,7 +17,7 @@
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "vpci_dev.h"
+#include "../vpci_dev.h"
 
 #define CTRL_ENABLE    BIT32(31) /* in the first register; message control is its upper half */
 #define CTRL_MASK_ALL  BIT32(30)
@@ -101,7 +101,7 @@ static void entry_store(const struct vpci_dev *dev, uint32_t n, uint64_t addr, u
 static void entry_program(const struct vpci_dev *dev, uint32_t n)
 {
 	const struct vmsix_entry *e = &dev->msix.entry[n];
-	const struct vintr_ops *ops = dev->vm->vintr;
+	const struct msi_ops *ops = dev->vm->msi_ops;
 	uint64_t addr = e->addr;
 	uint32_t data = e->data;
 
@@ -109,8 +109,8 @@ static void entry_program(const struct vpci_dev *dev, uint32_t n)
 		mmio_write32(entry_reg(dev, n) + 12, e->ctrl);
 		return;
 	}
-	if (ops->msi_remap &&
-	    ops->msi_remap(dev->vm, dev->bdf, (uint16_t)n, e->addr, e->data, &addr, &data) != 0) {
+	if (ops &&
+	    ops->remap(dev->vm, dev->bdf, (uint16_t)n, e->addr, e->data, &addr, &data) != 0) {
 		pr_warn("MSI-X %u of PCI device %04x stays masked: address %lx, data %x", n,
 			dev->bdf, e->addr, e->data);
 		mmio_write32(entry_reg(dev, n) + 12, e->ctrl | ENTRY_MASKED);
@@ -269,8 +269,8 @@ static void switch_off(struct vpci_dev *dev)
 	    0) {
 		pr_err("PCI device %04x: its MSI-X page is lost to the VM", dev->bdf);
 	}
-	if (dev->vm->vintr->msi_release) {
-		dev->vm->vintr->msi_release(dev->vm, dev->bdf);
+	if (dev->vm->msi_ops) {
+		dev->vm->msi_ops->release(dev->vm, dev->bdf);
 	}
 }
 

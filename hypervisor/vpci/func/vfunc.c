@@ -19,7 +19,7 @@
 #include "hv/vfunc.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "vpci_dev.h"
+#include "../vpci_dev.h"
 
 #define REG_ID	      0x00U
 #define REG_COMMAND   0x04U /* status is its upper half */
@@ -447,7 +447,7 @@ int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf)
 	return -ENODEV;
 }
 
-void vfunc_vm_reset(struct vm *vm)
+static void vfunc_vm_reset(struct vm *vm)
 {
 	struct vpci *vpci = vm->vpci;
 	bool flush = false;
@@ -468,7 +468,7 @@ void vfunc_vm_reset(struct vm *vm)
 }
 
 /* Nothing to flush: no CPU enters this VM again. */
-void vfunc_vm_deinit(struct vm *vm)
+static void vfunc_vm_deinit(struct vm *vm)
 {
 	while (vm->vpci->vfunc_count != 0U) {
 		(void)destroy(vm->vpci, vm->vpci->vfunc_count - 1U);
@@ -515,7 +515,7 @@ void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 	}
 }
 
-bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
+static bool shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
 {
 	for (uint32_t n = 0U; vm->vpci && n < vm->vpci->vfunc_count; n++) {
 		for (uint32_t i = 0U; i < VFUNC_BARS; i++) {
@@ -531,15 +531,38 @@ bool vfunc_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
 	return false;
 }
 
-uint32_t vfunc_count(const struct vm *vm)
+static uint32_t function_count(const struct vm *vm)
 {
 	return vm->vpci ? vm->vpci->vfunc_count : 0U;
+}
+
+/* Of a VM whose other functions are the device model's, or nobody's. */
+static void access(struct vcpu *vcpu, struct io_access *io)
+{
+	if (!vfunc_cfg_access(vcpu->vm, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io)) {
+		vcpu->vm->io_fallback(vcpu, io);
+	}
 }
 
 static int vfunc_boot(void)
 {
 	pool_init(&vfunc_pool, "PCI functions", sizeof(struct vfunc), 8U, 2U * CONFIG_MAX_VM_NUM);
+	vfunc_pool.held = function_count;
+	vm_shows = shares;
 	return 0;
 }
 
-UNIT(vfunc) = {.name = "vfunc", .level = UNIT_PCI, .boot = vfunc_boot};
+static int vfunc_vm_init(struct vm *vm)
+{
+	vm->vpci->access = access;
+	return 0;
+}
+
+UNIT(vfunc) = {
+	.name = "vfunc",
+	.level = UNIT_PCI + 1U,
+	.boot = vfunc_boot,
+	.vm_init = vfunc_vm_init,
+	.vm_reset = vfunc_vm_reset,
+	.vm_deinit = vfunc_vm_deinit,
+};
