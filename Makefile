@@ -94,8 +94,10 @@ release-and-guests: setup
 	+@$(MAKE) $(QUIET) tests-guest
 	+@$(MAKE) $(QUIET) $(PARALLEL) all O=$(O)/release RELEASE=y
 
-footprint:
+footprint: setup
+	+@$(MAKE) $(QUIET) tests-guest
 	@$(PYTHON) misc/footprint/footprint.py -O $(O)
+	@$(PYTHON) tests/bench/ram.py -O $(O)
 
 menuconfig:
 	@misc/config/menuconfig.sh $(BOARD) $(SCENARIO)

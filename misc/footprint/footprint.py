@@ -21,12 +21,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# Mode -> its board and scenario; a mode whose scenario is not in the tree is left out.
-MODES = {
-    "partitioned_owned_lapic": ("bochs", "partitioned_lapic"),
-    "partitioned": ("bochs", "partitioned"),
-    "shared": ("bochs", "shared"),
-    "hybrid": ("bochs", "hybrid"),
+BOARD = "bochs"
+# Mode -> its scenario, and what is changed in that.
+OWN_LAPIC = ("<console_vuart>", "<lapic_passthrough>y</lapic_passthrough><console_vuart>")
+MODES: dict[str, tuple[str, tuple[str, str]]] = {
+    "partitioned_owned_lapic": ("partitioned", OWN_LAPIC),
+    "partitioned": ("partitioned", ("", "")),
+    "shared": ("shared", ("", "")),
+    "hybrid": ("hybrid", ("", "")),
 }
 
 # Objects that are linked only with a switch: path below hypervisor/, and the switch.
@@ -121,25 +123,33 @@ def measure(output: Path, map_name: str, image_name: str) -> Footprint:
     return Footprint(lines, *(int(size) for size in sizes[:3]))
 
 
-def build(output: Path, board: str, scenario: str, target: str) -> None:
-    command = ["nice", "make", "-s", "-C", str(ROOT), f"O={output}", f"BOARD={board}",
-               f"SCENARIO={scenario}", "RELEASE=y", target]
+def build(output: Path, scenario: Path, target: str) -> None:
+    command = ["nice", "make", "-s", "-C", str(ROOT), f"O={output}", f"BOARD={BOARD}",
+               f"SCENARIO={scenario.stem}", "RELEASE=y", target,
+               f"CONFIG_XML={ROOT}/configs/boards/{BOARD}.xml {scenario}"]
     if subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode:
-        raise FootprintError(f"the {scenario} scenario does not build")
+        raise FootprintError(f"the {scenario.stem} scenario does not build")
+
+
+def write_scenario(folder: Path, name: str, change: tuple[str, str]) -> Path:
+    """The scenario of a mode, in its build folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = (ROOT / f"configs/scenarios/{BOARD}/{name}.xml").read_text()
+    path = folder / f"{name}.xml"
+    path.write_text(text.replace(*change) if change[0] else text)
+    return path
 
 
 def measure_all(output: Path, is_built: bool) -> dict[str, Footprint]:
     found = {}
-    for mode, (board, scenario) in MODES.items():
+    for mode, (scenario, change) in MODES.items():
         folder = output / "footprint" / mode
-        if not (ROOT / f"configs/scenarios/{board}/{scenario}.xml").exists():
-            continue
         if not is_built:
-            build(folder, board, scenario, "hypervisor")
+            build(folder, write_scenario(folder, scenario, change), "hypervisor")
         found[mode] = measure(folder, "hypervisor/acrn.map", "hypervisor/acrn.elf")
     folder = output / "footprint" / "devicemodel"
     if not is_built:
-        build(folder, "bochs", "shared", "devicemodel")
+        build(folder, write_scenario(folder, "shared", ("", "")), "devicemodel")
     found["devicemodel"] = measure(folder, "devicemodel/acrn-dm.map", "devicemodel/acrn-dm")
     return found
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import machines
 from costs import Symbols
-from debugger import INSTRUCTION, Debugger
+from debugger import Debugger, stopped_at
 
 from misc.guest.mkimage import Boot, Module, make_cd
 from misc.run.machine import MachineSpec
@@ -35,15 +35,6 @@ class Start:
     copies: int
 
 
-def _where(lines: list[str]) -> tuple[int, int]:
-    """The processor that stopped and its address."""
-    for line in reversed(lines):
-        found = INSTRUCTION.match(line)
-        if found:
-            return int(found[1]), int(found[3], 16)
-    raise KeyError("the debugger does not say where it stopped")
-
-
 def _until(debugger: Debugger, build: machines.Build, cpu: int | None) -> Start:
     """Runs to the VM's first entry, stopping where something to leave out begins and ends."""
     symbols, end = Symbols.of(build.elf), build.vmlaunch()
@@ -52,7 +43,7 @@ def _until(debugger: Debugger, build: machines.Build, cpu: int | None) -> Start:
         debugger.stop_at(address)
     result, start = Start(0, 0, 0), debugger.ticks
     while True:
-        which, address = _where(debugger.command("c", 900))
+        which, address = stopped_at(debugger.command("c", 900))
         if address == end and cpu in (None, which):
             result.total = debugger.ticks - start - result.waits - result.copies
             return result
@@ -70,7 +61,7 @@ def _leave(debugger: Debugger) -> None:
     stack = debugger.register("rsp")
     home = debugger.words(stack, 1)[0]
     number = debugger.stop_at(home)
-    while _where(debugger.command("c", 900)) != (0, home):
+    while stopped_at(debugger.command("c", 900)) != (0, home):
         pass
     debugger.delete(number)
 

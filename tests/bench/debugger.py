@@ -33,6 +33,15 @@ class Instruction:
     text: str
 
 
+def stopped_at(lines: list[str]) -> tuple[int, int]:
+    """The processor that stopped, and its address, in what a command printed."""
+    for line in reversed(lines):
+        found = INSTRUCTION.match(line)
+        if found:
+            return int(found[1]), int(found[3], 16)
+    raise Ended("Bochs's debugger does not say where it stopped")
+
+
 class Debugger:
     """A machine whose debugger does what is asked; a context manager."""
 
