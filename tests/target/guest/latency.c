@@ -3,8 +3,8 @@
  * How late is a timer's interrupt? A guest that arms the TSC deadline of its local APIC again and
  * again, and reads the TSC in the first instruction of the handler. Runs on a board as in Bochs: as
  * any VM with a serial port, or on the bare machine; needs x2APIC mode and one CPU. Words of its
- * command line: samples=N, period=TICKS, "hlt" (waits in HLT, not in a loop), or "load" (measures
- * nothing, and does what exits most until the end). It prints what tests/bench/rt.py reads.
+ * command line: samples=N, period=TICKS, "hlt" (waits in HLT, not in a loop); or, to be measured
+ * beside, "spin" (does nothing for ever) and "load" (what exits most, for ever). It prints what tests/bench/rt.py reads.
  */
 #include "guest.h"
 
@@ -165,6 +165,8 @@ void guest_main(const void *boot_params)
 	}
 	if (option(line, "load", 0U) != 0U)
 		load();
+	while (option(line, "spin", 0U) != 0U)
+		__asm__ volatile("pause");
 	idt_set_gate(TIMER_VECTOR, latency_entry);
 	wrmsr(X2APIC(APIC_LVT_TIMER), TSC_DEADLINE | TIMER_VECTOR);
 	/* The first rounds are the machine's warming up. */
