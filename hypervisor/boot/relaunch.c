@@ -3,8 +3,8 @@
  * How a pre-launched VM ends: the ACPI sleep control register powers it off, its reset registers
  * start it again from its boot modules, a triple fault stops it. It owns the processors it runs on,
  * so what takes long is done there, in the idle loop, when none of its vCPUs runs, and no other VM
- * notices. Port handlers run on the vCPU's CPU. Takes its own lock around the loaders, which work
- * on static data.
+ * notices. Port handlers run on the vCPU's CPU. Takes the VM's lock, and below it one of its own
+ * around the loaders, which work on static data.
  */
 #include "hv/load.h"
 #include "hv/log.h"
@@ -32,38 +32,41 @@ enum ending { RUNS, POWERS_OFF, RESETS };
 static uint32_t ending[CONFIG_MAX_VM_NUM]; /* enum ending, by VM id; set once a life, by a vCPU */
 static spinlock_t loading;
 
-static int start_again(struct vm *vm)
+static bool start_again(struct vm *vm)
 {
 	int err = vm_reset(vm);
 
 	if (err == 0) {
-		/* Who waits for a lock serves no calls, and another VM's kernel may be large. */
-		while (!spin_trylock(&loading)) {
-			smp_call_serve();
-			cpu_relax();
-		}
+		spin_lock_serving(&loading); /* another VM's kernel may be large */
 		err = load_kernel(vm);
 		spin_unlock(&loading);
 	}
 	atomic_set32(&ending[vm->id], RUNS);
-	return (err == 0) ? vm_start(vm) : err;
+	if (err == 0) {
+		err = vm_start(vm);
+	}
+	if (err != 0) {
+		pr_err("%s: cannot be started again, error %d", vm->name, err);
+	}
+	return err == 0;
 }
 
 /* In the idle loop of a CPU that the VM has left. */
 static void end_vm(void *arg)
 {
 	struct vm *vm = arg;
+	bool runs;
 
+	spin_lock_serving(&vm->lock);
 	(void)vm_pause(vm);
-	if (ending[vm->id] == RESETS) {
-		int err = start_again(vm);
-
-		if (err == 0) {
-			return;
-		}
-		pr_err("%s: cannot be started again, error %d", vm->name, err);
+	runs = ending[vm->id] == RESETS && start_again(vm);
+	if (!runs) {
+		vm_destroy(vm);
 	}
-	vm_destroy(vm);
+	spin_unlock(&vm->lock);
+	if (runs) {
+		return;
+	}
 	if (vm_check != NULL) {
 		vm_check(NULL);
 	}

@@ -22,6 +22,7 @@ static const char *const vm_states[] = {
 	[VM_POWERED_OFF] = "Off",
 	[VM_CREATED] = "Created",
 	[VM_RUNNING] = "Running",
+	[VM_READY_TO_POWEROFF] = "Ending",
 	[VM_PAUSED] = "Paused",
 };
 static const char *const vcpu_states[] = {
@@ -173,8 +174,8 @@ static void print_regs(const struct regs *r)
 }
 
 /*
- * The lock is held over the call: who waits for a VM's lock serves calls meanwhile (hc_lock()), and
- * nobody spins for it in another way.
+ * The lock is held over the call: who waits for a VM's lock serves calls meanwhile, and nobody spins
+ * for it in another way (spin_lock_serving()).
  */
 static int vcpu_dumpreg(uint32_t argc, char **argv)
 {

@@ -70,7 +70,7 @@ static int take_slot(const uint8_t name[ACRN_NAME_LEN])
 	int id = find_static(name), free = -ENOSPC;
 
 	if (id >= 0) {
-		hc_lock(vm_by_id((uint16_t)id));
+		spin_lock_serving(&vm_by_id((uint16_t)id)->lock);
 		if (!vm_is_live(vm_by_id((uint16_t)id))) {
 			return id;
 		}
@@ -80,7 +80,7 @@ static int take_slot(const uint8_t name[ACRN_NAME_LEN])
 	for (uint16_t i = vm_config_count; i < CONFIG_MAX_VM_NUM; i++) {
 		struct vm *vm = vm_by_id(i);
 
-		hc_lock(vm);
+		spin_lock_serving(&vm->lock);
 		if (vm_is_live(vm) && memcmp(names[i], name, ACRN_NAME_LEN) == 0) {
 			spin_unlock(&vm->lock);
 			if (free >= 0) {

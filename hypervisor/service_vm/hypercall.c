@@ -47,14 +47,6 @@ static const struct hypercall table[] = {
 	[HC_PM_GET_CPU_STATE] = {hc_pm_get_cpu_state, false}, /* the id is in the command */
 };
 
-void hc_lock(struct vm *vm)
-{
-	while (!spin_trylock(&vm->lock)) {
-		smp_call_serve();
-		cpu_relax();
-	}
-}
-
 struct vm *hc_target(struct vm *caller, uint64_t vmid)
 {
 	struct vm *vm;
@@ -66,7 +58,7 @@ struct vm *hc_target(struct vm *caller, uint64_t vmid)
 	if (vm == NULL || vm == caller) {
 		return NULL;
 	}
-	hc_lock(vm);
+	spin_lock_serving(&vm->lock);
 	if (vm_is_live(vm) && vm->owner == caller) {
 		return vm;
 	}

@@ -15,11 +15,6 @@ struct sbuf;
  */
 typedef int64_t (*hc_fn)(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2);
 
-/*
- * vm->lock, for this folder: while it waits it serves what other CPUs ask by smp_call(), so that
- * the holder may stop vCPUs and free their state on this CPU.
- */
-void hc_lock(struct vm *vm);
 /* The caller's User VM by its id relative to the caller's, locked; NULL: it has none of that id. */
 struct vm *hc_target(struct vm *caller, uint64_t vmid);
 

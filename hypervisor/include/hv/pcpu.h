@@ -78,4 +78,13 @@ void pcpu_when_idle(struct pcpu *p, void (*fn)(void *arg), void *arg);
 /* Run what others asked of this CPU by smp_call(). From the kick vector, NMI and idle. */
 void smp_call_serve(void);
 
+/* For a lock whose holder may call this CPU, as that of a VM: calls are served while it is waited for. */
+static inline void spin_lock_serving(spinlock_t *l)
+{
+	while (!spin_trylock(l)) {
+		smp_call_serve();
+		cpu_relax();
+	}
+}
+
 #endif

@@ -33,10 +33,12 @@ static int load_error;
 static void (*work)(void *arg);
 static void *work_arg;
 static jmp_buf stopped;
+static uint32_t serves; /* rounds in which another CPU's calls are served; then it lets go */
 
 static void check(struct vm *held)
 {
-	assert_null(held);
+	assert_null(held); /* so it takes the lock itself */
+	assert_int_equal(vms_[1].lock.next, vms_[1].lock.owner);
 	checks++;
 }
 
@@ -60,6 +62,7 @@ int vio_add_pio(struct vm *vm, uint16_t base, uint16_t count, io_handler_t fn, v
 static int step(struct vm *vm, char c, int err)
 {
 	assert_ptr_equal(vm, &vms_[1]);
+	assert_int_equal(vm->lock.next, vm->lock.owner + 1); /* nobody looks at it meanwhile */
 	did[strlen(did)] = c;
 	return err;
 }
@@ -114,7 +117,9 @@ void pcpu_when_idle(struct pcpu *p, void (*fn)(void *arg), void *arg)
 
 void smp_call_serve(void)
 {
-	fail();
+	assert_int_not_equal(serves, 0);
+	if (--serves == 0)
+		spin_unlock(&vms_[1].lock);
 }
 
 static int setup(void **state)
@@ -125,6 +130,7 @@ static int setup(void **state)
 	memset(did, 0, sizeof(did));
 	claim_count = checks = works = ended = 0;
 	load_error = 0;
+	serves = 0;
 	for (uint16_t i = 0; i < CONFIG_MAX_VM_NUM; i++)
 		vms_[i].id = i;
 	vms_[0].state = vms_[1].state = VM_RUNNING;
@@ -163,6 +169,7 @@ static int out(uint32_t who, uint16_t port, uint64_t val)
 static void idle(void)
 {
 	work(work_arg);
+	assert_int_equal(vms_[1].lock.next, vms_[1].lock.owner);
 }
 
 /* Which writes reset it, and is it then loaded anew before it starts? */
@@ -239,6 +246,18 @@ static void test_twice(void **state)
 	assert_string_equal(did, "PRLS");
 }
 
+/* What if the shell is just looking at it, and calls this CPU? It is served, and waited for. */
+static void test_looked_at(void **state)
+{
+	(void)state;
+	assert_int_equal(out(0, 0x400, 0x34), 1);
+	spin_lock(&vms_[1].lock);
+	serves = 3;
+	idle();
+	assert_int_equal(serves, 0);
+	assert_string_equal(did, "PD");
+}
+
 /* What if its kernel cannot be loaded again? The VM is gone; nobody else is touched. */
 static void test_lost_kernel(void **state)
 {
@@ -258,6 +277,7 @@ int main(void)
 		cmocka_unit_test_setup(test_power_off, setup),
 		cmocka_unit_test_setup(test_triple_fault, setup),
 		cmocka_unit_test_setup(test_twice, setup),
+		cmocka_unit_test_setup(test_looked_at, setup),
 		cmocka_unit_test_setup(test_lost_kernel, setup),
 	};
 

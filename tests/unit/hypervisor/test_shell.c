@@ -22,6 +22,7 @@
 #include "hv/cpu.h"
 #include "hv/log.h"
 #include "hv/shell.h"
+#include "hv/vm.h"
 #include "shell_machine.h"
 
 #define UP    "\x1b[A"
@@ -326,6 +327,8 @@ static void test_vms(void **state)
 {
 	(void)state;
 	ANSWERS("vm_list", "    1 guest            Paused   POST_LAUNCHED     2\r\n");
+	vm_by_id(1)->state = VM_READY_TO_POWEROFF;
+	ANSWERS("vm_list", "    1 guest            Ending   POST_LAUNCHED     2\r\n");
 	ANSWERS("vcpu_list", "    1       1       1 SECONDARY");
 	shell_machine_busy(true);
 	ANSWERS("vcpu_list", "    1 is being changed");
