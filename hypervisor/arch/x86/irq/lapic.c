@@ -34,8 +34,11 @@ static void reg_write(uint32_t reg, uint32_t v)
 	}
 }
 
+/* An NMI may come at any point, and its handler sends an IPI: it leaves the destination as it was. */
 static void write_icr(uint32_t apic_id, uint32_t lo)
 {
+	uint32_t hi;
+
 	if (x2apic) {
 		msr_write(MSR_X2APIC_FIRST + (APIC_ICR_LO >> 4), ((uint64_t)apic_id << 32) | lo);
 		return;
@@ -43,8 +46,10 @@ static void write_icr(uint32_t apic_id, uint32_t lo)
 	while ((reg_read(APIC_ICR_LO) & APIC_ICR_BUSY) != 0U) {
 		;
 	}
+	hi = reg_read(APIC_ICR_HI);
 	reg_write(APIC_ICR_HI, apic_id << 24);
 	reg_write(APIC_ICR_LO, lo);
+	reg_write(APIC_ICR_HI, hi);
 }
 
 void lapic_init_pcpu(void)
