@@ -51,6 +51,9 @@ static inline void account(struct runqueue *rq, struct thread *t, uint64_t now)
 {
 	uint64_t ticks = now - t->accounted;
 
+	if (unlikely((int64_t)ticks < 0)) { /* the TSC of another CPU, a little behind */
+		return;
+	}
 	t->ran += ticks;
 	t->accounted = now;
 	if (sched_policy.account != NULL) {
@@ -221,14 +224,14 @@ static void preempt_current(struct runqueue *rq)
 
 /*
  * t is in the queue now: makes its pCPU notice if it goes before who runs there, or is the first
- * that waits, and a slice must begin. Releases rq->lock.
+ * that waits, and a slice must begin (sched_kicked()). Releases rq->lock.
  */
 static __force_inline void notice_runnable(struct runqueue *rq, const struct thread *t)
 {
 	struct thread *cur = rq->current;
 	bool here = t->pcpu == this_pcpu();
-	bool preempt = cur == rq->idle || (!here && rq->nr_runnable == 1U) ||
-		       sched_policy.should_preempt(rq, t);
+	bool preempt = cur == rq->idle || sched_policy.should_preempt(rq, t);
+	bool kick = !here && (preempt || rq->nr_runnable == 1U);
 
 	if (preempt) {
 		preempt_current(rq);
@@ -237,8 +240,18 @@ static __force_inline void notice_runnable(struct runqueue *rq, const struct thr
 		guard_check(rq, cur);
 	}
 	spin_unlock(&rq->lock);
-	if (preempt && !here) {
+	if (kick) {
 		pcpu_kick(t->pcpu);
+	}
+}
+
+void sched_kicked(void)
+{
+	struct runqueue *rq = &this_pcpu()->rq;
+
+	if (rq->nr_runnable != 0U) {
+		slice_begin(rq);
+		guard_check(rq, rq->current);
 	}
 }
 

@@ -132,6 +132,9 @@ void sched_stop(struct thread *t);
 void sched_freeze(struct thread *t);
 void sched_thaw(struct thread *t);
 
+/* This CPU was kicked: if another one has put a thread into its queue, a slice begins. */
+void sched_kicked(void);
+
 /* The guard of the running thread's slice has ended the guest's run: a new one begins. */
 void sched_guard_ended(void);
 

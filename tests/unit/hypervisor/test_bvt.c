@@ -90,6 +90,27 @@ static void test_sleeper(void **state)
 	assert_in_range(ran[1] / MS, 450, 550);
 }
 
+/* What if the CPU that wakes has a TSC a little behind? No time has passed then, not a century. */
+static void test_slow_waker(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		sched_set_rank(&t[i], 64);
+	sched_wake(&t[0]);
+	sched_wake(&t[1]);
+	schedule();
+	run(10 * MS);
+	fake_cpu = 1;
+	fake_tsc -= 5;
+	sched_wake(&t[2]);
+	fake_cpu = 0;
+	sched_kicked();
+	memset(ran, 0, sizeof(ran));
+	run(3000 * MS);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_in_range(ran[i] / MS, 980, 1020);
+}
+
 /* The same for one whose VM was paused as it wanted to run. */
 static void test_thawed(void **state)
 {
@@ -156,6 +177,7 @@ int main(void)
 		cmocka_unit_test_setup(test_new_weight, sched_setup),
 		cmocka_unit_test_setup(test_wild_weights, sched_setup),
 		cmocka_unit_test_setup(test_sleeper, sched_setup),
+		cmocka_unit_test_setup(test_slow_waker, sched_setup),
 		cmocka_unit_test_setup(test_thawed, sched_setup),
 		cmocka_unit_test_setup(test_frequent_waker, sched_setup),
 		cmocka_unit_test_setup(test_yield, sched_setup),

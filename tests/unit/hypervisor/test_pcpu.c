@@ -152,6 +152,10 @@ void sched_init_pcpu(struct pcpu *p, struct thread *idle)
 	scheds++;
 }
 
+void sched_kicked(void)
+{
+}
+
 void lapic_send_init(uint32_t apic_id)
 {
 	inits[apic_id]++;

@@ -56,6 +56,23 @@ static void test_equals(void **state)
 	assert_int_equal(t[0].state == THREAD_RUNNING ? t[1].state : t[0].state, THREAD_RUNNABLE);
 }
 
+/* What if an equal is woken from another CPU? It waits for its turn, which begins with the kick. */
+static void test_equal_from_elsewhere(void **state)
+{
+	(void)state;
+	sched_wake(&t[0]);
+	schedule();
+	fake_cpu = 1;
+	sched_wake(&t[1]);
+	assert_int_equal(kicks, 1);
+	fake_cpu = 0;
+	sched_kicked();
+	run(9 * MS);
+	assert_ptr_equal(current(), &t[0]);
+	run(2 * MS);
+	assert_ptr_equal(current(), &t[1]);
+}
+
 /* What if the priority of one that waits is raised, and that of one that runs lowered? */
 static void test_new_priority(void **state)
 {
@@ -133,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_high_first, setup),
 		cmocka_unit_test_setup(test_equals, setup),
+		cmocka_unit_test_setup(test_equal_from_elsewhere, setup),
 		cmocka_unit_test_setup(test_new_priority, setup),
 		cmocka_unit_test_setup(test_new_priority_of_sleeper, setup),
 		cmocka_unit_test_setup(test_new_priority_elsewhere, setup),

@@ -79,8 +79,12 @@ static void test_remote_wake_of_second_thread(void **state)
 	sched_wake(&t[1]);
 	assert_int_equal(kicks, 1);
 	assert_ptr_equal(kicked, &pcpus[0]);
-	assert_int_equal(preempts, 1);
-	assert_true(sched_need_resched(&pcpus[0]));
+	assert_int_equal(preempts, 0);
+	assert_int_equal(armed_at, 0); /* another CPU's timer */
+	fake_cpu = 0;
+	sched_kicked();
+	assert_int_equal(armed_at, fake_tsc + 5 * MS);
+	fake_cpu = 1;
 	/* a third changes nothing for the running one */
 	sched_wake(&t[2]);
 	assert_int_equal(kicks, 1);

@@ -44,6 +44,14 @@ uint64_t us_to_tsc(uint64_t us)
 	return us * 1000;
 }
 
+/* The scheduler hears of each kick that is noticed. */
+static uint32_t told[CPUS];
+
+void sched_kicked(void)
+{
+	told[me]++;
+}
+
 static void kicked(uint16_t id)
 {
 	uint16_t was = me;
@@ -125,6 +133,8 @@ static void test_other(void **state)
 	assert_int_equal(ipis[3], 1);
 	assert_int_equal(cpus[3].calls, 0);
 	assert_int_equal(cpus[3].kicked_at, 0);
+	assert_int_equal(told[3], 1);
+	assert_int_equal(told[0], 0);
 	smp_call(&cpus[1], note_cpu, &n);
 	assert_int_equal(n, 2);
 	assert_int_equal(ran_on, BIT(3) | BIT(1));

@@ -249,6 +249,7 @@ void smp_call_serve(void)
 	struct pcpu *self = this_pcpu();
 
 	self->kicked_at = 0U;
+	sched_kicked();
 	while (self->calls != 0U) {
 		uint64_t callers = atomic_xchg64(&self->calls, 0U);
 
