@@ -7,6 +7,7 @@
 #include "hv/log.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
+#include "hv/vmcs.h"
 #include "hv/vmexit.h"
 
 /*
@@ -24,12 +25,20 @@ static void hidden_exit(struct vcpu *vcpu)
 	vcpu_inject_ud(vcpu);
 }
 
-/* Hardware task switches are not emulated: no guest since the 386's days asks for one. */
+/*
+ * Hardware task switches are not emulated. A guest that asks for one has put its kernel's life on
+ * it, so the VM ends, with a line that says why: a fault would only send it astray.
+ */
 static void task_switch_exit(struct vcpu *vcpu)
 {
-	pr_warn("VM%u vCPU%u: hardware task switches are not supported: #GP", vcpu->vm->id,
-		vcpu->id);
-	vcpu_inject_gp(vcpu);
+	static const char *const by[] = {"CALL", "IRET", "JMP", "a task gate"};
+	uint64_t what = vmcs_read(VMCS_EXIT_QUALIFICATION); /* SDM 3C table 28-2 */
+
+	pr_err("%s: vCPU %u: a hardware task switch by %s to selector 0x%lx at 0x%lx: there are none "
+	       "in VMs, so this one ends",
+	       vcpu->vm->name, vcpu->id, by[(what >> 30) & 3U], what & UINT16_MAX,
+	       vmcs_read(VMCS_GUEST_RIP));
+	vcpu->vm->on_triple_fault(vcpu);
 }
 
 /* The instruction is older than CPUID; there is no counter that it could name. */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""VMs that start with the machine: two Linux side by side, and one beside a Service VM."""
+"""VMs that start with the machine: two Linux side by side, and a small kernel beside a Service VM."""
 
 from pathlib import Path
 
@@ -93,7 +93,11 @@ echo "acrn-dm ended with status $?"
 
 
 class Hybrid(TargetTest):
-    """The scenario hybrid: safety, a Service VM, vm1."""
+    """The scenario hybrid: safety, a Service VM, vm1.
+
+    In safety runs kernel32 of tests/target/guest/legacy, which switches between tasks by its timer,
+    looks at all it does, and resets itself for as long as nothing is wrong.
+    """
 
     LIMIT = 400
 
@@ -108,10 +112,8 @@ class Hybrid(TargetTest):
         vm.user_disk_mb = 0
         disk = make_disk(vm, self.folder)
         make_cdrom(vm, self.folder)  # for the Service VM's ramdisk
-        safety = self.initramfs("sleep 3; reboot -f")
         cdrom = make_cd(self.folder / "hybrid.iso", Boot(self.hypervisor, "", [
-            Module(self.kernel, "Safety_kernel console=ttyS0 quiet"),
-            Module(safety, "Safety_ramdisk"),
+            Module(self.output / "tests" / "guest" / "kernel32.elf", "Safety_kernel reset"),
             Module(self.kernel, f"Linux_bzImage {vm.kernel_args}"),
             Module(self.folder / "service.cpio", "Ramdisk_mod")]))
         session = self.start(MachineSpec(cdrom=cdrom, disks=[disk], cpus=2))

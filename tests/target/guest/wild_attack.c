@@ -156,14 +156,6 @@ static void attack_memory(const uint8_t *boot_params)
 	}
 }
 
-static void attack_task(void)
-{
-	static const uint8_t task[] = {0xea, 0, 0, 0, 0, 0x70, 0}; /* jmp to a TSS */
-
-	run_code(5U, task, sizeof(task), 0U);
-	print("task switch: %u\n", (uint32_t)mode_vector);
-}
-
 /* An IPI that would reset this processor goes to the others. */
 static uint32_t icr(void)
 {
@@ -344,7 +336,6 @@ void attack(const void *boot_params)
 	alive("msrs");
 	attack_control();
 	alive("control registers");
-	attack_task();
 	attack_memory(boot_params);
 	alive("memory");
 	attack_ports();

@@ -4,6 +4,8 @@
  * a guest can do to the hypervisor with them (nothing).
  */
 /* links: @machine @guest */
+#include <string.h>
+
 #include "guest_machine.h"
 #include "hv/vmcs.h"
 
@@ -301,8 +303,16 @@ static void test_instruction_exits(void **state)
 	assert_int_equal(fake_wbinvds, 2);
 	test_exit(cpu, EXIT_RDPMC);
 	expect_exception(cpu, EXC_GP, 0);
+}
+
+/* Does a hardware task switch end the VM that asks for it, and does a line say why? */
+static void test_task_switch(void **state)
+{
+	(void)state;
+	fake_vmcs[VMCS_EXIT_QUALIFICATION] = (2UL << 30) | 0x30U; /* JMP to selector 0x30 */
 	test_exit(cpu, EXIT_TASK_SWITCH);
-	expect_exception(cpu, EXC_GP, 0);
+	assert_non_null(strstr(fake_log_last, "task switch by JMP to selector 0x30"));
+	assert_int_equal(test_triple_faults, 1);
 }
 
 int main(void)
@@ -313,7 +323,7 @@ int main(void)
 		T(test_reinject),    T(test_reinject_meets_fault), T(test_nmi),
 		T(test_nmi_reinject), T(test_nmi_unblocked_by_iret), T(test_forwarded),
 		T(test_int1), T(test_shadow_ends), T(test_resume_flag),
-		T(test_machine_events), T(test_instruction_exits),
+		T(test_machine_events), T(test_instruction_exits), T(test_task_switch),
 	};
 
 	return cmocka_run_group_tests_name("vevent", tests, NULL, NULL);
