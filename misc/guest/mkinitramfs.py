@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 BUSYBOX = Path("/bin/busybox")
+LIBRARY_CACHE = Path("/etc/ld.so.cache")
 FOLDERS = ("bin", "data", "dev", "etc", "mnt", "proc", "root", "run", "sys", "tmp")
 
 S_IFDIR = 0o040000
@@ -108,8 +109,10 @@ def build(init: Path, added: list[tuple[Path, str]]) -> bytes:
     for source, target in added:
         executable = bool(source.stat().st_mode & 0o100)
         archive.file(target.lstrip("/"), source.read_bytes(), executable)
-        for library in libraries(source) if executable else ():
-            archive.file(str(library).lstrip("/"), library.read_bytes(), True)
+        found = libraries(source) if executable else []
+        # Where they are, so that the loader need not look through two dozen folders.
+        for path in found + [LIBRARY_CACHE] * (bool(found) and LIBRARY_CACHE.exists()):
+            archive.file(str(path).lstrip("/"), path.read_bytes(), path != LIBRARY_CACHE)
     return archive.finish()
 
 
