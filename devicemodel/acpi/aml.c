@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEPTH 16U
+#define DEPTH	   16U
+#define FIRST_ROOM 4096U
 
 #define OP_NAME	      0x08
 #define OP_BYTE	      0x0a
@@ -62,21 +63,25 @@ const uint8_t *aml_finish(const struct aml *aml, size_t *len)
 	return aml->buf;
 }
 
+static bool grow(struct aml *aml, size_t len)
+{
+	size_t room = 2 * aml->room + len + FIRST_ROOM;
+	uint8_t *bigger = aml->failed ? NULL : realloc(aml->buf, room);
+
+	if (!bigger) {
+		aml->failed = true;
+		aml->room = aml->len; /* nothing has room from here on */
+		return false;
+	}
+	aml->buf = bigger;
+	aml->room = room;
+	return true;
+}
+
 static void insert(struct aml *aml, size_t at, const void *data, size_t len)
 {
-	if (aml->failed)
+	if (len > aml->room - aml->len && !grow(aml, len))
 		return;
-	if (aml->len + len > aml->room) {
-		size_t room = 2 * aml->room + len + 256;
-		uint8_t *bigger = realloc(aml->buf, room);
-
-		if (!bigger) {
-			aml->failed = true;
-			return;
-		}
-		aml->buf = bigger;
-		aml->room = room;
-	}
 	memmove(aml->buf + at + len, aml->buf + at, aml->len - at);
 	memcpy(aml->buf + at, data, len);
 	aml->len += len;
@@ -87,17 +92,17 @@ static void put(struct aml *aml, const void *data, size_t len)
 	insert(aml, aml->len, data, len);
 }
 
+/* Most of a table is written byte by byte. */
 static void put8(struct aml *aml, unsigned int value)
 {
-	uint8_t byte = (uint8_t)value;
-
-	put(aml, &byte, 1);
+	if (aml->len < aml->room || grow(aml, 1))
+		aml->buf[aml->len++] = (uint8_t)value;
 }
 
-/* Little-endian, as the machine this runs on. */
 static void put_le(struct aml *aml, uint64_t value, size_t len)
 {
-	put(aml, &value, len);
+	for (; len > 0; len--, value >>= 8)
+		put8(aml, (unsigned int)value);
 }
 
 static void begin(struct aml *aml)
