@@ -10,11 +10,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "log.h"
 #include "mevent.h"
 
 struct iothread {
+	const char *name;
 	pthread_t thread;
 	struct mevent_loop *loop;
 };
@@ -23,6 +25,8 @@ static void *main_of_thread(void *arg)
 {
 	struct iothread *thread = arg;
 
+	/* Of the name the kernel takes what it has room for. */
+	(void)prctl(PR_SET_NAME, thread->name);
 	mevent_loop_run(thread->loop);
 	return NULL;
 }
@@ -40,13 +44,14 @@ static int start(struct iothread *thread)
 	return err;
 }
 
-struct iothread *iothread_create(const char *name, const cpu_set_t *cpus)
+struct iothread *iothread_create(const char *name)
 {
 	struct iothread *thread = calloc(1, sizeof(*thread));
 	int err;
 
 	if (!thread)
 		return NULL;
+	thread->name = name;
 	thread->loop = mevent_loop_create();
 	if (!thread->loop)
 		goto out_free;
@@ -55,10 +60,6 @@ struct iothread *iothread_create(const char *name, const cpu_set_t *cpus)
 		log_err("cannot create thread %s: %s", name, strerror(err));
 		goto out_loop;
 	}
-	/* A name longer than the kernel takes, or CPUs that are gone, cost only themselves. */
-	(void)pthread_setname_np(thread->thread, name);
-	if (cpus && pthread_setaffinity_np(thread->thread, sizeof(*cpus), cpus) != 0)
-		log_warn("thread %s cannot run on the CPUs asked for", name);
 	return thread;
 
 out_loop:

@@ -59,7 +59,7 @@ static int block_signals(void)
 static int run(struct vm *vm)
 {
 	struct signals signals = {.fd = block_signals(), .vm = vm};
-	struct iothread *events = iothread_create("dm-events", NULL);
+	struct iothread *events = iothread_create("dm-events");
 	struct mevent *ev;
 	int status = 1;
 

@@ -266,7 +266,7 @@ int monitor_start(struct vm *vm)
 {
 	struct monitor *monitor = vm->monitor;
 
-	monitor->thread = iothread_create("dm-monitor", NULL);
+	monitor->thread = iothread_create("dm-monitor");
 	if (!monitor->thread)
 		return -ENOMEM;
 	return server_start(monitor->server, iothread_loop(monitor->thread));

@@ -3,13 +3,11 @@
 #ifndef DM_IOTHREAD_H
 #define DM_IOTHREAD_H
 
-#include <sched.h>
-
 struct iothread;
 struct mevent_loop;
 
-/* cpus: CPUs of the Service VM to run on, or NULL. NULL on error, logged. */
-struct iothread *iothread_create(const char *name, const cpu_set_t *cpus);
+/* The name is not copied. NULL on error, logged. */
+struct iothread *iothread_create(const char *name);
 struct mevent_loop *iothread_loop(struct iothread *thread);
 /* Stops and joins the thread, deletes what is left in its loop. */
 void iothread_destroy(struct iothread *thread);

@@ -52,7 +52,7 @@ struct doorbells *doorbells_create(struct virtio_dev *dev)
 	if (!d)
 		return NULL;
 	d->dev = dev;
-	d->thread = iothread_create("dm-virtio", NULL);
+	d->thread = iothread_create("dm-virtio");
 	if (!d->thread) {
 		free(d);
 		return NULL;

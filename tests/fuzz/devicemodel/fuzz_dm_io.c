@@ -54,7 +54,7 @@ static void setup(void)
 	vm.cfg.com[1] = "pty";
 	memcpy(vm.cfg.slots, slots, sizeof(slots));
 	vm.cfg.slot_count = sizeof(slots) / sizeof(slots[0]);
-	vm.loop = iothread_loop(iothread_create("loop", NULL));
+	vm.loop = iothread_loop(iothread_create("loop"));
 	if (vm_create(&vm))
 		abort();
 }

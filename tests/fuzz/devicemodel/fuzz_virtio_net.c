@@ -67,7 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	log_set_level(0);
 	if (vm.loop == NULL)
-		vm.loop = iothread_loop(iothread_create("loop", NULL));
+		vm.loop = iothread_loop(iothread_create("loop"));
 	guest_create();
 	assert(create() == 0);
 	peer = fake_tap_find("fuzz")->peer;

@@ -35,7 +35,7 @@ int machine_try(const char *options)
 		argv[argc++] = word;
 	argv[argc] = NULL;
 	assert_int_equal(options_parse(argc, argv, &machine.cfg), OPTIONS_RUN);
-	events = iothread_create("events", NULL);
+	events = iothread_create("events");
 	assert_non_null(events);
 	machine.loop = iothread_loop(events);
 	err = vm_create(&machine);

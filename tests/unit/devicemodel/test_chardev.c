@@ -78,7 +78,7 @@ static const struct chardev_ops ops = {.room = room, .receive = receive};
 static int setup(void **state)
 {
 	(void)state;
-	thread = iothread_create("loop", NULL);
+	thread = iothread_create("loop");
 	loop = iothread_loop(thread);
 	memset(got.text, 0, sizeof(got.text));
 	got.len = 0;

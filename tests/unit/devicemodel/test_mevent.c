@@ -58,7 +58,7 @@ static void fired(void *arg, unsigned int events)
 static int setup(void **state)
 {
 	(void)state;
-	thread = iothread_create("loop", NULL);
+	thread = iothread_create("loop");
 	loop = iothread_loop(thread);
 	return 0;
 }
