@@ -9,6 +9,7 @@
  * be made or broke, 2 the command line is wrong, other: what the guest wrote to
  * the debug exit port.
  */
+#include <malloc.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -24,6 +25,8 @@
 #include "vm.h"
 
 #define DEFAULT_MEMORY (256ULL << 20)
+#define BIG_OBJECT     8192
+#define HEAP_STEP      4096
 
 struct signals {
 	int fd;
@@ -86,6 +89,9 @@ int main(int argc, char **argv)
 {
 	static struct vm vm = {.cfg.mem_size = DEFAULT_MEMORY};
 
+	/* Of big objects little is used: the kernel clears those pages that are, on their first use. */
+	(void)mallopt(M_MMAP_THRESHOLD, BIG_OBJECT);
+	(void)mallopt(M_TOP_PAD, HEAP_STEP);
 	switch (options_parse(argc, argv, &vm.cfg)) {
 	case OPTIONS_DONE:
 		return 0;

@@ -155,6 +155,8 @@ static void start(struct blk *blk, struct blk_req *req, struct queue *q, struct 
 		queue_break(q, "request without a status byte");
 		return;
 	}
+	req->io.done = blk_done;
+	req->blk = blk;
 	req->head = c->head;
 	atomic_fetch_or_explicit(&blk->busy, 1ULL << (req - blk->req), memory_order_relaxed);
 
@@ -245,10 +247,6 @@ static int blk_create(struct virtio_dev *dev, const char *config)
 	}
 	blk->dev = dev;
 	blk->info = info = block_info(blk->block);
-	for (unsigned int i = 0; i < RING_SIZE; i++) {
-		blk->req[i].blk = blk;
-		blk->req[i].io.done = blk_done;
-	}
 
 	blk->config.capacity = info->size / BLOCK_SECTOR;
 	blk->config.seg_max = SEG_MAX;
