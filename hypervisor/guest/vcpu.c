@@ -50,6 +50,16 @@ static void switch_in(struct thread *t)
 	}
 }
 
+static void (*vcpu_switch_in)(struct thread *t) = switch_in;
+
+void (*vcpu_switch_replace(void (*fn)(struct thread *t)))(struct thread *t)
+{
+	void (*old)(struct thread *t) = vcpu_switch_in;
+
+	vcpu_switch_in = fn;
+	return old;
+}
+
 static void preempt(struct thread *t)
 {
 	vcpu_request_self(container_of(t, struct vcpu, thread), REQ_RESCHED);
@@ -61,7 +71,7 @@ void vcpu_prepare_thread(struct vcpu *vcpu)
 	vcpu->halted = 0U;
 	vcpu->state = (vcpu->id == 0U) ? VCPU_OFFLINE : VCPU_WAIT_SIPI;
 	vcpu->from_sipi = false;
-	vcpu->thread.switch_in = switch_in;
+	vcpu->thread.switch_in = vcpu_switch_in;
 	vcpu->thread.preempt = preempt;
 	thread_init(&vcpu->thread, vcpu->pcpu, vcpu, vcpu_loop_start, vcpu);
 }

@@ -226,6 +226,34 @@ def check_regions(scenario: Scenario, _board: Board) -> Found:
                                    "a second <IVSHMEM_VM> in it")
 
 
+def check_rdt(scenario: Scenario, board: Board) -> Found:
+    """Masks are contiguous bits, VMs name classes that exist, and as many as they have vCPUs."""
+    rdt = scenario.rdt
+    for mask, element in rdt.masks:
+        lowest = mask & -mask
+        if not 0 < mask < 1 << 32 or (mask + lowest) & mask:
+            yield scenario.problem(element, f"{mask:#x} is not a row of bits without a gap",
+                                   "<CLOS_MASK>0xf</CLOS_MASK>")
+    for delay, element in rdt.delays:
+        if delay > 0xFFF:
+            yield scenario.problem(element, f"{delay} is no delay: 0 is none, 90 much",
+                                   "<MBA_DELAY>0</MBA_DELAY>")
+    if rdt.has_cdp and len(rdt.masks) % 2:
+        yield scenario.problem(rdt.masks[-1][1], "with CDP a class has two masks, data and code",
+                               "one more <CLOS_MASK>")
+    for what, listed in (("masks", rdt.masks), ("delays", rdt.delays)):
+        if len(listed) > 128:
+            yield scenario.problem(listed[128][1], f"more than 128 {what}", "fewer")
+    for vm in scenario.vms:
+        for clos, element in vm.clos:
+            if rdt.is_on and clos >= rdt.classes:
+                yield scenario.problem(element, f"there is no class of service {clos}",
+                                       f"<vcpu_clos>N</vcpu_clos> with N below {rdt.classes}")
+        if len(vm.clos) > max(len(vm.pcpu_ids), 0 if vm.pcpu_ids else len(board.pcpu_ids)):
+            yield scenario.problem(vm.clos[-1][1], f"{vm.name} has fewer vCPUs than classes",
+                                   "a <vcpu_clos> for each processor")
+
+
 def check_serial_console(scenario: Scenario, board: Board) -> Found:
     name = scenario.serial_console
     if name != "None" and name not in board.serials:
@@ -298,6 +326,7 @@ CHECKS: tuple[Callable[[Scenario, Board], Found], ...] = (
     check_weights,
     check_vuarts,
     check_regions,
+    check_rdt,
     check_serial_console,
     check_memory,
     check_hv_ram_start,

@@ -6,7 +6,8 @@ from pathlib import Path
 import acpi
 from board import Board
 from kconfig import Value
-from scenario import Scenario, Vm
+from scenario import Rdt, Scenario, Vm
+from xml_file import Element
 
 _HEADER = "SPDX-License-Identifier: BSD-3-Clause"
 VERSION_MAX = 31  # characters that struct board_config has room for
@@ -108,8 +109,24 @@ def _vm_lines(vm: Vm) -> list[str]:
         *_vuart_lines(vm),
         f"\t\t.bvt_weight = {vm.bvt_weight}U,",
         f"\t\t.priority = {vm.priority},",
+        *([f"\t\t.clos = (const uint8_t[]){{ {_list(vm.clos)} }},",
+           f"\t\t.clos_count = {len(vm.clos)}U,"] if vm.clos else []),
         "\t},",
     ]
+
+
+def _list(numbers: list[tuple[int, Element]]) -> str:
+    return ", ".join(f"{number:#x}U" for number, _ in numbers)
+
+
+def _rdt_lines(rdt: Rdt) -> list[str]:
+    fields = [f".cdp = {str(rdt.has_cdp).lower()}",
+              f".mask_count = {len(rdt.masks)}U", f".delay_count = {len(rdt.delays)}U"]
+    if rdt.masks:
+        fields.append(f".masks = (const uint32_t[]){{ {_list(rdt.masks)} }}")
+    if rdt.delays:
+        fields.append(f".delays = (const uint16_t[]){{ {_list(rdt.delays)} }}")
+    return ["const struct rdt_config rdt_config = {", *(f"\t{one}," for one in fields), "};", ""]
 
 
 def _region_lines(scenario: Scenario) -> list[str]:
@@ -158,6 +175,7 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value],
         f"const uint16_t vm_config_count = {len(scenario.vms)}U;",
         "",
         *_region_lines(scenario),
+        *_rdt_lines(scenario.rdt),
         "const struct board_config board_config = {",
         f"\t.name = {c_string(board.name)},",
         f"\t.scenario = {c_string(scenario.name)},",

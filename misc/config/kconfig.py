@@ -77,6 +77,7 @@ def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, 
         ("SERVICE_VM", scenario.has_service_vm, "scenario, whether it has a Service VM"),
         ("VAPIC", scenario.needs_vapic, "scenario, whether a VM does without lapic_passthrough"),
         ("IVSHMEM", bool(scenario.hv_regions), "scenario, hv/FEATURES/IVSHMEM"),
+        ("EXT_RDT", scenario.rdt.is_on, "scenario, hv/FEATURES/RDT"),
         ("DEBUG", not scenario.is_release, "scenario, hv/BUILD_TYPE"),
     ):
         if name not in set_by:
@@ -141,6 +142,7 @@ def _check_needs(
         ("SERVICE_VM", scenario.has_service_vm, "the scenario has a Service VM"),
         ("VAPIC", scenario.needs_vapic, "a VM of the scenario has no <lapic_passthrough>"),
         ("IVSHMEM", bool(scenario.hv_regions), "the scenario has an <IVSHMEM_REGION>"),
+        ("EXT_RDT", scenario.rdt.is_on, "the scenario says <RDT_ENABLED>y"),
     ):
         if is_needed and kconf.syms[name].tri_value == 0 and config is not None:
             what = f"CONFIG_{name} is off, but {why}"

@@ -61,6 +61,22 @@ class Region:
 
 
 @dataclass
+class Rdt:
+    """Classes of service: with CDP two masks each, of data and of code."""
+
+    is_on: bool
+    has_cdp: bool
+    masks: list[tuple[int, Element]]
+    delays: list[tuple[int, Element]]
+
+    @property
+    def classes(self) -> int:
+        masks = len(self.masks) // (2 if self.has_cdp else 1)
+        counts = [count for count in (masks, len(self.delays)) if count]
+        return min(counts, default=1)
+
+
+@dataclass
 class Vuart:
     """A serial port of a VM; its peer is (VM index, vUART index), or the console if None."""
 
@@ -94,6 +110,7 @@ class Vm:
     console_port: Optional[int]
     bvt_weight: int
     priority: str
+    clos: list[tuple[int, Element]]
     vuarts: list[Vuart] = field(default_factory=list)
     affinity: int = 0  # bitmap, see assign_affinity()
 
@@ -129,6 +146,7 @@ class Scenario:
     vms: list[Vm]
     connections: list[tuple[Endpoint, Endpoint]]
     regions: list[Region]
+    rdt: Rdt
 
     def problem(self, element: Element, what: str, write: str) -> Problem:
         return self.file.problem(element, what, write)
@@ -155,6 +173,10 @@ def _is_yes(element: Element, path: str) -> bool:
 def _number_or(element: Element, path: str, default: Optional[int]) -> Optional[int]:
     text = text_of(element.find(path))
     return number_of(text) if text else default
+
+
+def _numbers(element: Element, path: str) -> list[tuple[int, Element]]:
+    return [(number_of(text_of(e)), e) for e in element.iterfind(path)]
 
 
 def _flags(element: Element, is_rt: bool) -> list[str]:
@@ -186,9 +208,7 @@ def _read_vm(element: Element) -> Vm:
         load_order=load_order,
         is_rt=is_rt,
         owns_pcpus=is_pre_launched or _is_yes(element, "own_pcpu"),
-        pcpu_ids=[
-            (number_of(text_of(e)), e) for e in element.iterfind("cpu_affinity/pcpu/pcpu_id")
-        ],
+        pcpu_ids=_numbers(element, "cpu_affinity/pcpu/pcpu_id"),
         memory_start=_number_or(element, "memory/hpa_region/start_hpa", 0) or 0,
         memory_size=(megabytes or 0) << 20 if is_pre_launched else 0,
         kernel_type=text_of(element.find("os_config/kern_type")) or "KERNEL_BZIMAGE",
@@ -201,6 +221,7 @@ def _read_vm(element: Element) -> Vm:
         console_port=COM_PORTS.get(text_of(element.find("console_vuart"))),
         bvt_weight=_number_or(element, "bvt_weight", 1) or 0,
         priority=text_of(element.find("priority")) or "PRIO_LOW",
+        clos=_numbers(element, "clos/vcpu_clos"),
     )
 
 
@@ -259,6 +280,12 @@ def read_scenario(path: Path) -> Scenario:
         vms=[_read_vm(element) for element in file.root.iterfind("vm")],
         connections=connections,
         regions=[_read_region(e) for e in hypervisor.iterfind("FEATURES/IVSHMEM/IVSHMEM_REGION")],
+        rdt=Rdt(
+            is_on=_is_yes(hypervisor, "FEATURES/RDT/RDT_ENABLED"),
+            has_cdp=_is_yes(hypervisor, "FEATURES/RDT/CDP_ENABLED"),
+            masks=_numbers(hypervisor, "FEATURES/RDT/CLOS_MASK"),
+            delays=_numbers(hypervisor, "FEATURES/RDT/MBA_DELAY"),
+        ),
     )
 
 

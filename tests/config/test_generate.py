@@ -115,6 +115,29 @@ class Tables(unittest.TestCase):
         self.assertEqual(found, [".config:1: CONFIG_IVSHMEM is off, but the scenario has an "
                                  "<IVSHMEM_REGION>; write CONFIG_IVSHMEM=y"])
 
+    def test_classes_of_service(self) -> None:
+        rdt = ("<RDT><RDT_ENABLED>y</RDT_ENABLED><CLOS_MASK>0xf0</CLOS_MASK>"
+               "<CLOS_MASK>0xf</CLOS_MASK><MBA_DELAY>0</MBA_DELAY><MBA_DELAY>50</MBA_DELAY></RDT>")
+        text = SHARED.replace("</FEATURES>", rdt + "</FEATURES>").replace(
+            "<name>vm1", "<clos><vcpu_clos>1</vcpu_clos></clos><name>vm1")
+        files = support.run_text(scenario=text)
+        self.assertEqual(value(files["config.h"], "EXT_RDT"), "1")
+        table = files["vm_config.c"]
+        self.assertIn(".clos = (const uint8_t[]){ 0x1U },\n\t\t.clos_count = 1U", table)
+        self.assertIn(".cdp = false,\n\t.mask_count = 2U,\n\t.delay_count = 2U,\n"
+                      "\t.masks = (const uint32_t[]){ 0xf0U, 0xfU },\n"
+                      "\t.delays = (const uint16_t[]){ 0x0U, 0x32U }", table)
+        self.assertIsNone(value(support.run_text()["config.h"], "EXT_RDT"))
+        for old, new, what in (
+            ("0xf0", "0xf1", "0xf1 is not a row of bits without a gap"),
+            ("0xf0", "0", "0x0 is not a row of bits without a gap"),
+            (">50<", ">5000<", "5000 is no delay"),
+            ("<vcpu_clos>1", "<vcpu_clos>2", "there is no class of service 2"),
+            ("<CLOS_MASK>0xf</CLOS_MASK>", "<CDP_ENABLED>y</CDP_ENABLED>", "two masks"),
+            ("<vcpu_clos>1</vcpu_clos>", "<vcpu_clos>1</vcpu_clos>" * 9, "fewer vCPUs"),
+        ):
+            self.assertIn(what, "".join(support.problems(scenario=text.replace(old, new))), new)
+
     def test_quotes_in_boot_arguments_stay_inside_the_string(self) -> None:
         text = SHARED.replace("console=ttyS0", 'a="b c" d=\\ ??/')
         with tempfile.TemporaryDirectory() as name:

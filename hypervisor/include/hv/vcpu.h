@@ -141,6 +141,12 @@ void vcpu_set_gpr(struct vcpu *vcpu, uint32_t reg, uint64_t val);
 /* Register state for a start at power-on (real mode, SDM 3A table 9-1). */
 void vcpu_start_power_on(struct vcpu_start *s);
 
+/*
+ * Put fn in front of what switches a vCPU in (struct thread), at boot only; returns the one it has
+ * to call on.
+ */
+void (*vcpu_switch_replace(void (*fn)(struct thread *t)))(struct thread *t);
+
 /* A stopped vCPU begins anew: thread, requests, state (vCPU 0 waits for vm_start). */
 void vcpu_prepare_thread(struct vcpu *vcpu);
 

@@ -7,6 +7,7 @@
 #ifndef HV_VM_CONFIG_H
 #define HV_VM_CONFIG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Sizes include the terminating NUL. */
@@ -116,11 +117,23 @@ struct vm_config {
 	struct vm_vuart_config vuart[VM_VUART_NUM];
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
 	uint8_t priority;			    /* enum vm_priority: goes first under SCHED_PRIO */
+	const uint8_t *clos; /* class of service of each vCPU; those beyond the count have class 0 */
+	uint8_t clos_count;
 };
 
 /* The scenario's VMs; slots from vm_config_count to CONFIG_MAX_VM_NUM are free for dynamic ones. */
 extern const struct vm_config vm_configs[];
 extern const uint16_t vm_config_count;
+
+/* Classes of service (ext/rdt): class i has mask i of the cache and delay i of the memory. */
+struct rdt_config {
+	bool cdp; /* two masks a class, one for data, then one for code */
+	uint8_t mask_count, delay_count;
+	const uint32_t *masks;
+	const uint16_t *delays; /* MBA's throttling values */
+};
+
+extern const struct rdt_config rdt_config;
 
 /*
  * Memory that VMs share, shown to each by a PCI function. Sizes are powers of two from 2 MB; those of

@@ -311,6 +311,32 @@ static void test_create_fails(void **state)
 	assert_null(vm.vcpus[2]);
 }
 
+static void (*switch_after)(struct thread *t);
+static uint32_t switches;
+
+static void switch_before(struct thread *t)
+{
+	switches++;
+	switch_after(t);
+}
+
+/* What if an extension wants to know which vCPU comes to run: does it, and the vCPU as before? */
+static void test_switch_replaced(void **state)
+{
+	struct vcpu *late;
+
+	(void)state;
+	assert_int_equal(vcpu_create(&vm, 2, &pcpus[1]), 0);
+	late = vm.vcpus[2];
+	fake_cpu = 1;
+	switch_after = vcpu_switch_replace(switch_before);
+	vcpu_prepare_thread(late);
+	late->thread.switch_in(&late->thread);
+	assert_int_equal(switches, 1);
+	assert_ptr_equal(late->pcpu->loaded, late);
+	assert_ptr_equal(vcpu_switch_replace(switch_after), switch_before);
+}
+
 /* When does a CPU's state change hands? Only when another vCPU comes, not when it was idle. */
 static void test_switch(void **state)
 {
@@ -373,6 +399,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_power_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_ids, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_create_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_switch_replaced, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_switch, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_prepare, setup, teardown),
 	};
