@@ -12,13 +12,17 @@
 #include "hv/load.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
-#include "hv/pre_launched.h"
 #include "hv/ve820.h"
 #include "hv/vm.h"
 #include "lib/errno.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "config.h"
+
+extern const struct loader __start_hv_loaders[] __attribute__((visibility("hidden")));
+extern const struct loader __stop_hv_loaders[] __attribute__((visibility("hidden")));
+
+int (*load_keep)(hpa_t base, uint64_t size);
 
 /* The modules of each VM, claimed at boot. */
 static struct {
@@ -96,14 +100,13 @@ int load_kernel(struct vm *vm)
 	if (err != 0) {
 		return err;
 	}
-	switch (vm->config->os.type) {
-	case KERNEL_RAWIMAGE:
-		return load_raw(vm, &a, start);
-	case KERNEL_ELF:
-		return load_elf(vm, &a, start);
-	default:
-		return load_bzimage(vm, &a, start);
+	for (const struct loader *l = __start_hv_loaders; l < __stop_hv_loaders; l++) {
+		if (l->type == vm->config->os.type) {
+			return l->load(vm, &a, start);
+		}
 	}
+	report("%s: this image has no loader for its kind of kernel", vm->name);
+	return -EINVAL;
 }
 
 static struct boot_module *claim(const char *tag)
@@ -118,7 +121,7 @@ static struct boot_module *claim(const char *tag)
 
 static int keep(const struct boot_module *m)
 {
-	return (m != NULL) ? pre_launched_take(m->base, m->size) : 0;
+	return (m != NULL && load_keep != NULL) ? load_keep(m->base, m->size) : 0;
 }
 
 /*

@@ -222,3 +222,4 @@ int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *st
 	}
 	return err;
 }
+LOADER(KERNEL_BZIMAGE, load_bzimage);

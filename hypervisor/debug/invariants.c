@@ -111,9 +111,6 @@ static uint32_t share_of(const struct vm *vm, const char *pool)
 			return (per_vm[i].object != NULL) ? 1U : 0U;
 		}
 	}
-	if (strcmp(pool, "clocks") == 0) {
-		return (vm->load_order == PRE_LAUNCHED_VM) ? 1U : 0U;
-	}
 	return (strcmp(pool, "pages") == 0) ? pages_of(vm) : UINT32_MAX;
 }
 

@@ -13,7 +13,6 @@
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
-#include "hv/pre_launched.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -60,7 +59,7 @@ static int map_memory(struct vm *vm)
 	return (err == 0) ? map_range(vm, at, top - at, EPT_RWX | EPT_MT_UC) : err;
 }
 
-/* Memory of the hypervisor and of pre-launched VMs, and the registers that it drives itself and emulates for every VM. */
+/* Memory of the hypervisor, and the registers that it drives itself and emulates for every VM. */
 static int unmap_own(struct vm *vm)
 {
 	int err = ept_unmap(&vm->ept, GPA(APIC_DEFAULT_BASE), PAGE_SIZE);
@@ -71,11 +70,6 @@ static int unmap_own(struct vm *vm)
 		if (size != 0U) {
 			err = ept_unmap(&vm->ept, GPA(base), ALIGN_UP(size, PAGE_SIZE));
 		}
-	}
-	for (uint32_t i = 0U; i < pre_launched_ranges() && err == 0; i++) {
-		uint64_t size, base = pre_launched_range(i, &size).v;
-
-		err = ept_unmap(&vm->ept, GPA(base), size);
 	}
 	for (uint16_t i = 0U; i < ioapic_count && err == 0; i++) {
 		err = ept_unmap(&vm->ept, GPA(ALIGN_DOWN(ioapics[i].base.v, PAGE_SIZE)), PAGE_SIZE);

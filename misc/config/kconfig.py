@@ -75,6 +75,7 @@ def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, 
         set_by[scenario.scheduler] = "scenario, hv/FEATURES/SCHEDULER"
     for name, value, source in (
         ("SERVICE_VM", scenario.has_service_vm, "scenario, whether it has a Service VM"),
+        ("PRE_LAUNCHED", scenario.has_pre_launched, "scenario, whether it has a pre-launched VM"),
         ("VAPIC", scenario.needs_vapic, "scenario, whether a VM does without lapic_passthrough"),
         ("IVSHMEM", bool(scenario.hv_regions), "scenario, hv/FEATURES/IVSHMEM"),
         ("EXT_RDT", scenario.rdt.is_on, "scenario, hv/FEATURES/RDT"),
@@ -140,6 +141,7 @@ def _check_needs(
     problems = []
     for name, is_needed, why in (
         ("SERVICE_VM", scenario.has_service_vm, "the scenario has a Service VM"),
+        ("PRE_LAUNCHED", scenario.has_pre_launched, "the scenario has a pre-launched VM"),
         ("VAPIC", scenario.needs_vapic, "a VM of the scenario has no <lapic_passthrough>"),
         ("IVSHMEM", bool(scenario.hv_regions), "the scenario has an <IVSHMEM_REGION>"),
         ("EXT_RDT", scenario.rdt.is_on, "the scenario says <RDT_ENABLED>y"),

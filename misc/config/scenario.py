@@ -162,6 +162,10 @@ class Scenario:
         return any(vm.load_order == "SERVICE_VM" for vm in self.vms)
 
     @property
+    def has_pre_launched(self) -> bool:
+        return any(vm.load_order == "PRE_LAUNCHED_VM" for vm in self.vms)
+
+    @property
     def needs_vapic(self) -> bool:
         return self.has_service_vm or not all(vm.owns_lapic for vm in self.vms)
 

@@ -35,6 +35,7 @@ MODES: dict[str, tuple[str, tuple[str, str]]] = {
 SWITCHES = (
     (re.compile(r"vapic/"), "CONFIG_VAPIC"),
     (re.compile(r"(service_vm|vpci/func|vapic/pt)/"), "CONFIG_SERVICE_VM"),
+    (re.compile(r"pre_launched/"), "CONFIG_PRE_LAUNCHED"),
     (re.compile(r"debug/(console|shell|cmd\w*|dump|trace)\.o"), "CONFIG_DEBUG"),
     (re.compile(r"sched/bvt\.o"), "CONFIG_SCHED_BVT"),
     (re.compile(r"sched/noop\.o"), "CONFIG_SCHED_NOOP"),

@@ -27,6 +27,7 @@ RANKS = {
     "vapic": 5,
     "service_vm": 6,
     "boot": 7,
+    "pre_launched": 7,
     # Shows what all others know; nobody depends on it but through the headers below.
     "debug": 8,
     # Features with a switch of their own, linked by registration only.
@@ -34,7 +35,7 @@ RANKS = {
 }
 
 # Folders that an image may be without: nobody below may name what they own.
-OPTIONAL = ("vapic", "service_vm", "vpci/func", "ext")
+OPTIONAL = ("vapic", "service_vm", "vpci/func", "pre_launched", "ext")
 
 # Header -> part it belongs to, where no .c of its name tells, or the .c is not the owner.
 OWNERS = {

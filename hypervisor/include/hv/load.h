@@ -4,6 +4,7 @@
 
 #include "hv/mm.h"
 #include "hv/vcpu.h"
+#include "hv/vm_config.h"
 
 /* What to load into a VM that has its memory but does not run yet. */
 struct load_args {
@@ -38,11 +39,25 @@ int load_kernel(struct vm *vm);
 /* A Linux bzImage, boot protocol 2.10 (Linux 2.6.31) or later, entered at its 32-bit entry point. */
 int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
 
-/* An ELF executable; with a multiboot 1 header it is entered as GRUB would enter it. */
+/*
+ * The same for the kernels of pre-launched VMs (pre_launched/), found by LOADER(). An ELF executable; with a multiboot 1 header it is entered
+ * as GRUB would enter it.
+ */
 int load_elf(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
 
 /* An image at config->os.load_addr, entered at entry_addr; it takes no command line or ramdisk. */
 int load_raw(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
+
+struct loader {
+	enum vm_kernel_type type;
+	int (*load)(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
+};
+#define LOADER(type_, fn_)                                                                         \
+	static const struct loader loader_##fn_ __used __section("hv_loaders") __aligned(8) = {    \
+		.type = (type_), .load = (fn_)}
+
+/* Keeps [base, base + size) from the Service VM, for a VM that is loaded again; NULL: there is none. */
+extern int (*load_keep)(hpa_t base, uint64_t size);
 
 /*
  * For the loaders: 32-bit protected mode with flat segments at `rip`. The descriptor table goes to

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: hypervisor/boot/load_elf.c hypervisor/guest/ve820.c
+// fuzzes: hypervisor/pre_launched/load_elf.c hypervisor/guest/ve820.c
 // links: hypervisor/boot/load_entry.c @machine
 /*
  * Any file as a VM's ELF kernel: is it read beyond its end, or anything put where the VM's map has no

@@ -18,7 +18,6 @@
 #include "hv/gmem.h"
 #include "hv/load.h"
 #include "hv/pcpu.h"
-#include "hv/pre_launched.h"
 #include "hv/ve820.h"
 #include "hv/vm.h"
 #include "lib/errno.h"
@@ -93,16 +92,19 @@ int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *st
 {
 	return load(vm, a, start, KERNEL_BZIMAGE);
 }
+LOADER(KERNEL_BZIMAGE, load_bzimage);
 
 int load_elf(struct vm *vm, const struct load_args *a, struct vcpu_start *start)
 {
 	return load(vm, a, start, KERNEL_ELF);
 }
+LOADER(KERNEL_ELF, load_elf);
 
 int load_raw(struct vm *vm, const struct load_args *a, struct vcpu_start *start)
 {
 	return load(vm, a, start, KERNEL_RAWIMAGE);
 }
+LOADER(KERNEL_RAWIMAGE, load_raw);
 
 int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 {
@@ -113,7 +115,7 @@ int gmem_write(struct vm *vm, gpa_t gpa, const void *buf, size_t len)
 	return write_error;
 }
 
-int pre_launched_take(hpa_t base, uint64_t size)
+static int keep_away(hpa_t base, uint64_t size)
 {
 	/* before any VM is made: the Service VM must not see them */
 	assert_int_equal(slots[0].state, VM_POWERED_OFF);
@@ -164,6 +166,7 @@ static int setup(void **state)
 	memset(loads, 0, sizeof(loads));
 	memset(starts, 0, sizeof(starts));
 	destroys = taken = 0;
+	load_keep = keep_away;
 	create_error = load_error = write_error = take_error = 0;
 	vm_configs_[0].cpu_affinity = 0xFF;
 	vm_configs_[0].os.type = KERNEL_BZIMAGE;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/boot/load_elf.c hypervisor/boot/load_raw.c hypervisor/boot/load_entry.c
+// links: hypervisor/pre_launched/load_elf.c hypervisor/pre_launched/load_raw.c hypervisor/boot/load_entry.c
 // links: hypervisor/guest/ve820.c @machine tests/fake/fake_report.c
 /*
  * Loading ELF executables, with and without a multiboot 1 header, and raw images: where things go,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/guest/pre_launched.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
+// links: hypervisor/pre_launched/pre_launched.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
 /*
  * The memory of pre-launched VMs: where it is taken from, what a VM sees of it, and what happens
  * if there is not enough.
@@ -15,7 +15,7 @@
 #include "fake_machine.h"
 #include "fake_report.h"
 #include "hv/boot.h"
-#include "hv/pre_launched.h"
+#include "hv/load.h"
 #include "hv/unit.h"
 #include "hv/ve820.h"
 #include "hv/vm.h"
@@ -36,6 +36,11 @@ static bool is_free;
 static struct {
 	uint64_t gpa, hpa, size;
 } mapped[8];
+static struct {
+	uint64_t base, size;
+} hidden[256]; /* from the Service VM, when it is made */
+static uint32_t hides, hide_fail_at;
+int (*load_keep)(hpa_t base, uint64_t size);
 static struct vm vm;
 
 uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit)
@@ -73,6 +78,16 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 	return ++maps == map_fail_at ? -ENOMEM : 0;
 }
 
+int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size)
+{
+	assert_ptr_equal(ept, &vm.ept);
+	assert_int_equal(vm.load_order, SERVICE_VM);
+	assert_true(hides < ARRAY_SIZE(hidden));
+	hidden[hides].base = gpa.v;
+	hidden[hides].size = size;
+	return ++hides == hide_fail_at ? -ENOMEM : 0;
+}
+
 static int boot(void)
 {
 	for (uint32_t i = reservations = maps = 0; i < ARRAY_SIZE(mapped); i++)
@@ -83,26 +98,19 @@ static int boot(void)
 static int create(uint16_t id)
 {
 	vm = (struct vm){.id = id, .load_order = vm_configs[id].load_order, .config = &vm_configs[id]};
-	maps = 0;
+	maps = hides = 0;
 	return unit_vm_init(&vm);
 }
 
 /* Is each given its own memory, where the scenario says or at the top, from guest address 0? */
 static void test_memory(void **state)
 {
-	uint64_t size;
-
 	(void)state;
 	fake_report_reset();
 	found = 0x10000000;
 	is_free = true;
 	reserve_room = 32;
 	assert_int_equal(boot(), 0);
-	assert_int_equal(pre_launched_ranges(), 2);
-	assert_int_equal(pre_launched_range(0, &size).v, 0x10000000);
-	assert_int_equal(size, MB(64));
-	assert_int_equal(pre_launched_range(1, &size).v, GB(8));
-	assert_int_equal(size, GB(3));
 	assert_int_equal(reserved[0][0], 0x10000000);
 	assert_int_equal(reserved[1][1], GB(3));
 
@@ -123,15 +131,23 @@ static void test_memory(void **state)
 	assert_int_equal(mapped[2].hpa, GB(8) + VE820_LOW_TOP);
 	assert_int_equal(mapped[2].size, GB(3) - VE820_LOW_TOP);
 
-	/* the Service VM is somebody else's business */
+	/* the Service VM is somebody else's business, but has none of it */
 	assert_int_equal(create(1), 0);
 	assert_int_equal(maps, 0);
+	assert_int_equal(hides, 2);
+	assert_int_equal(hidden[0].base, 0x10000000);
+	assert_int_equal(hidden[0].size, MB(64));
+	assert_int_equal(hidden[1].base, GB(8));
+	assert_int_equal(hidden[1].size, GB(3));
 	assert_int_equal(fake_report_lines, 0);
 
 	/* every step that fails is noticed */
 	for (map_fail_at = 1; map_fail_at <= 3; map_fail_at++)
 		assert_int_equal(create(2), -ENOMEM);
 	map_fail_at = 0;
+	for (hide_fail_at = 1; hide_fail_at <= 2; hide_fail_at++)
+		assert_int_equal(create(1), -ENOMEM);
+	hide_fail_at = 0;
 }
 
 /* What if the machine has not that much, not there, or the list of ranges is full? */
@@ -162,17 +178,20 @@ static void test_too_little(void **state)
 /* Are modules taken by whole pages, and is there an end to it? */
 static void test_take(void **state)
 {
-	uint64_t size;
-	uint32_t n = pre_launched_ranges();
+	uint32_t n;
 
 	(void)state;
+	assert_int_equal(create(1), 0);
+	n = hides;
 	reserve_room = 32;
 	reservations = 0;
-	assert_int_equal(pre_launched_take(HPA(0x100800), 0x1000), 0);
-	assert_int_equal(pre_launched_range(n, &size).v, 0x100000);
-	assert_int_equal(size, 0x2000);
-	while (pre_launched_take(HPA(0x200000), 0x1000) == 0) {
-		assert_true(pre_launched_ranges() < 1000);
+	assert_int_equal(load_keep(HPA(0x100800), 0x1000), 0);
+	assert_int_equal(create(1), 0);
+	assert_int_equal(hides, n + 1);
+	assert_int_equal(hidden[n].base, 0x100000);
+	assert_int_equal(hidden[n].size, 0x2000);
+	for (n = 0; load_keep(HPA(0x200000), 0x1000) == 0; n++) {
+		assert_true(n < 1000);
 		reservations = 0;
 	}
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/boot/relaunch.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
+// links: hypervisor/pre_launched/relaunch.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
 /*
  * The end of a pre-launched VM: by which ports, in which order, and once.
  */

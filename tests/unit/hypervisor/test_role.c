@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/service_vm/role.c hypervisor/guest/unit.c @machine
+// links: hypervisor/service_vm/role.c hypervisor/guest/unit.c hypervisor/pre_launched/pre_launched.c
+// links: @machine tests/fake/fake_report.c
 /*
  * The Service VM's view of the machine: what of physical memory it maps, and as what, and which
  * processors its MADT shows.
@@ -18,7 +19,8 @@
 #include "hv/irq.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
-#include "hv/pre_launched.h"
+#include "hv/boot.h"
+#include "hv/load.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
@@ -57,19 +59,26 @@ hpa_t hv_range(uint32_t i, uint64_t *size)
 	return HPA(hv[i].base);
 }
 
-/* One range of theirs, if the test says so. */
-static uint32_t theirs;
+/* For pre_launched.c, whose only range is what the test lets it take. */
+const struct vm_config vm_configs[1];
+const uint16_t vm_config_count;
+int (*load_keep)(hpa_t base, uint64_t size);
 
-uint32_t pre_launched_ranges(void)
+int e820_reserve(uint64_t base, uint64_t size)
 {
-	return theirs;
+	(void)base;
+	(void)size;
+	return 0;
 }
 
-hpa_t pre_launched_range(uint32_t i, uint64_t *size)
+bool e820_is_free(uint64_t base, uint64_t size)
 {
-	assert_int_equal(i, 0);
-	*size = MB(64);
-	return HPA(0x8000000UL);
+	return base + size == 0U;
+}
+
+uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit)
+{
+	return size + align + limit;
 }
 
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
@@ -78,7 +87,8 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 	assert_int_equal(gpa.v, hpa.v);
 	assert_int_equal((gpa.v | size) % PAGE_SIZE, 0);
 	assert_true(map_count < 64);
-	/* in order, without overlap */
+	/* in order, without overlap, and before anything is taken away */
+	assert_int_equal(unmap_count, 0);
 	assert_true(map_count == 0 || maps[map_count - 1].end <= gpa.v);
 	maps[map_count].base = gpa.v;
 	maps[map_count].end = gpa.v + size;
@@ -120,7 +130,6 @@ static int setup(void **state)
 	vm.config = &config;
 	map_count = unmap_count = ports_opened = map_fail_at = 0;
 	large = false;
-	theirs = 0;
 	ioapics[0].base = HPA(0xFEC00000);
 	host_e820 = (struct e820){
 		.count = 5,
@@ -193,7 +202,7 @@ static void test_memory(void **state)
 static void test_theirs(void **state)
 {
 	(void)state;
-	theirs = 1;
+	assert_int_equal(load_keep(HPA(0x8000000), MB(64)), 0);
 	assert_int_equal(unit_vm_init(&vm), 0);
 	assert_int_equal(attr_of(0x7FFFFFF), RAM);
 	assert_int_equal(attr_of(0x8000000), 0);
@@ -264,10 +273,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_memory, setup),
-		cmocka_unit_test_setup(test_theirs, setup),
 		cmocka_unit_test_setup(test_large, setup),
 		cmocka_unit_test_setup(test_others, setup),
 		cmocka_unit_test_setup(test_madt, setup),
+		cmocka_unit_test_setup(test_theirs, setup), /* for good */
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -3,7 +3,7 @@
  * The CMOS clock of VMs that have no other: what time it tells, in which form, and that a guest
  * sets its own alone.
  */
-/* links: @machine @guest hypervisor/vdev/vrtc.c */
+/* links: @machine @guest hypervisor/pre_launched/vrtc.c */
 #include <time.h>
 
 #include "guest_machine.h"

@@ -247,11 +247,17 @@ static uint8_t machine_reg(uint8_t reg)
 }
 
 /* While it updates itself the machine's clock is not to be read: at most 2 ms. */
+static uint32_t clock_count(const struct vm *vm)
+{
+	return clocks[vm->id] ? 1U : 0U;
+}
+
 static int vrtc_boot(void)
 {
 	uint8_t reg[REG_COUNT] = {0};
 
 	pool_init(&vrtc_pool, "clocks", sizeof(struct vrtc), 64U, CONFIG_MAX_VM_NUM);
+	vrtc_pool.held = clock_count;
 	for (uint32_t i = 0; i < 30U && (machine_reg(REG_A) & A_UPDATING) != 0U; i++) {
 		udelay(100);
 	}

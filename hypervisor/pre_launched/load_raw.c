@@ -42,3 +42,4 @@ int load_raw(struct vm *vm, const struct load_args *a, struct vcpu_start *start)
 	}
 	return 0;
 }
+LOADER(KERNEL_RAWIMAGE, load_raw);

@@ -399,3 +399,4 @@ int load_elf(struct vm *vm, const struct load_args *a, struct vcpu_start *start)
 	}
 	return err;
 }
+LOADER(KERNEL_ELF, load_elf);

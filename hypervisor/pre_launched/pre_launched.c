@@ -2,12 +2,12 @@
 /*
  * What makes a VM pre-launched: memory of its own, taken from the machine's map before the Service
  * VM sees that, and no one's permission to do anything to it. The memory is taken at boot; each VM
- * is mapped to its part while it is created. Called as a unit and by load.c on the boot CPU, while
- * no guest runs; takes no lock, and afterwards nothing here changes.
+ * is mapped to its part while it is created, and none of it to the Service VM. Called as a unit and
+ * by load.c on the boot CPU, while no guest runs; takes no lock, and afterwards nothing changes.
  */
-#include "hv/pre_launched.h"
 #include "asm/vmx.h"
 #include "hv/boot.h"
+#include "hv/load.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
@@ -22,18 +22,7 @@ static struct mem_range ranges[MAX_RANGES];
 static uint32_t range_count;
 static uint64_t ram_base[CONFIG_MAX_VM_NUM]; /* HPA by VM id; UINT64_MAX: none */
 
-uint32_t pre_launched_ranges(void)
-{
-	return range_count;
-}
-
-hpa_t pre_launched_range(uint32_t i, uint64_t *size)
-{
-	*size = ranges[i].size;
-	return HPA(ranges[i].base);
-}
-
-int pre_launched_take(hpa_t base, uint64_t size)
+static int take(hpa_t base, uint64_t size)
 {
 	uint64_t start = ALIGN_DOWN(base.v, PAGE_SIZE);
 	uint64_t end = ALIGN_UP(base.v + size, PAGE_SIZE);
@@ -56,6 +45,7 @@ static uint64_t find_ram(const struct vm_config *c)
 
 static int pre_launched_boot(void)
 {
+	load_keep = take;
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
 		const struct vm_config *c = &vm_configs[i];
 
@@ -65,7 +55,7 @@ static int pre_launched_boot(void)
 		}
 		ram_base[i] = find_ram(c);
 		if (ram_base[i] == UINT64_MAX ||
-		    pre_launched_take(HPA(ram_base[i]), c->memory_size) != 0) {
+		    take(HPA(ram_base[i]), c->memory_size) != 0) {
 			report("%s: the machine has no %lu MB for it%s", c->name,
 			       c->memory_size >> 20,
 			       (c->memory_start != 0U) ? " where the scenario says" : "");
@@ -81,13 +71,23 @@ static int map(struct vm *vm, uint64_t gpa, uint64_t end, uint64_t hpa)
 			     0;
 }
 
+static int hide_all(struct vm *service)
+{
+	int err = 0;
+
+	for (uint32_t i = 0U; i < range_count && err == 0; i++) {
+		err = ept_unmap(&service->ept, GPA(ranges[i].base), ranges[i].size);
+	}
+	return err;
+}
+
 static int pre_launched_vm_init(struct vm *vm)
 {
 	uint64_t base = ram_base[vm->id], size, low;
 	int err;
 
 	if (vm->load_order != PRE_LAUNCHED_VM) {
-		return 0;
+		return (vm->load_order == SERVICE_VM) ? hide_all(vm) : 0;
 	}
 	if (base == UINT64_MAX) {
 		return -ENOMEM;
@@ -106,7 +106,7 @@ static int pre_launched_vm_init(struct vm *vm)
 
 UNIT(pre_launched) = {
 	.name = "pre_launched",
-	.level = UNIT_CORE + 1U,
+	.level = UNIT_CORE + 2U, /* the Service VM has been given all there is */
 	.boot = pre_launched_boot,
 	.vm_init = pre_launched_vm_init,
 };
