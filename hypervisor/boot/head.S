@@ -8,7 +8,7 @@
 #include "config.h"
 
 #define MB1_MAGIC    0x1BADB002
-#define MB1_FLAGS    0x00000003
+#define MB1_FLAGS    0x00000007 /* modules page aligned, memory map, video */
 #define MB2_MAGIC    0xE85250D6
 
 	.section .head, "ax"
@@ -21,6 +21,8 @@ mb1_header:
 	.long MB1_MAGIC
 	.long MB1_FLAGS
 	.long -(MB1_MAGIC + MB1_FLAGS)
+	.skip 5 * 4			/* the addresses are the ELF headers' */
+	.long 1, 0, 0, 0		/* text, unless the loader was told of a graphics mode */
 
 	.align 8
 mb2_header:
@@ -45,6 +47,10 @@ mb2_header:
 	.short 3, 0
 	.long 12
 	.long (entry32 - hv_head) + CONFIG_HV_RAM_START
+	/* a framebuffer of any size: GRUB on UEFI gives one to those only who ask */
+	.align 8
+	.short 5, 1
+	.long 20, 0, 0, 0
 	/* modules page aligned */
 	.align 8
 	.short 6, 0

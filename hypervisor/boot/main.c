@@ -14,6 +14,7 @@
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
+#include "hv/screen.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
@@ -29,12 +30,17 @@ static __noreturn void refuse(const char *why)
 void boot_main(uint32_t magic, hpa_t info)
 {
 	char hide[128];
+	int err;
 
-	/* A place to print, first as the board file says, then as the command line does. */
+	/*
+	 * A place to print, first as the board file says, then as the command line does, and the
+	 * loader's screen: it has to be clear of the memory map's RAM.
+	 */
 	report_init();
 	if (multiboot_parse(magic, info) != 0) {
 		refuse("the boot loader's information is unusable");
 	}
+	err = e820_init();
 	report_init();
 
 	/* A fault from here on is a message and not a reset. */
@@ -45,8 +51,8 @@ void boot_main(uint32_t magic, hpa_t info)
 		refuse("this machine cannot run a hypervisor");
 	}
 
-	/* Memory: the map, then our own share of it, then the tables that enforce the shares. */
-	if (e820_init() != 0) {
+	/* Memory: our own share of the map, then the tables that enforce the shares. */
+	if (err != 0) {
 		refuse("there is no usable memory map");
 	}
 	acpi_init(boot_info.rsdp_hpa);
@@ -56,6 +62,7 @@ void boot_main(uint32_t magic, hpa_t info)
 	}
 	pcpu_alloc();
 	hostmm_init();
+	screen_map();
 	hostmm_enable();
 
 	/* Interrupts and time on this CPU. */
@@ -80,7 +87,7 @@ void boot_main(uint32_t magic, hpa_t info)
 		refuse("no VM could be started");
 	}
 	boot_alloc_seal();
-	report_screen_lost();
+	screen_lost();
 	load_start_vms();
 	pcpu_run();
 }

@@ -18,12 +18,15 @@
 #define MB1_FLAG_MODS	 BIT32(3)
 #define MB1_FLAG_MMAP	 BIT32(6)
 #define MB1_FLAG_LOADER	 BIT32(9)
+#define MB1_FLAG_SCREEN	 BIT32(12)
 #define MB1_MAX_MMAP	 KB(64)
 
 struct mb1_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline;
 	uint32_t mods_count, mods_addr, syms[4], mmap_length, mmap_addr;
 	uint32_t drives_length, drives_addr, config_table, loader_name;
+	uint32_t apm, vbe[4];
+	struct boot_screen screen;
 };
 
 struct mb1_module {
@@ -41,6 +44,7 @@ struct mb1_mmap {
 #define MB2_TAG_LOADER	  2U
 #define MB2_TAG_MODULE	  3U
 #define MB2_TAG_MMAP	  6U
+#define MB2_TAG_SCREEN	  8U
 #define MB2_TAG_EFI64	  12U
 #define MB2_TAG_ACPI_OLD  14U
 #define MB2_TAG_ACPI_NEW  15U
@@ -158,6 +162,10 @@ static int parse_mb1(const struct mb1_info *info)
 		copy_string(boot_info.loader, sizeof(boot_info.loader),
 			    hpa_ptr(HPA(info->loader_name)), 256U, "loader's name");
 	}
+	if ((info->flags & MB1_FLAG_SCREEN) != 0U) {
+		boot_info.screen = info->screen;
+		boot_info.has_screen = true;
+	}
 	if ((info->flags & MB1_FLAG_MMAP) == 0U) {
 		report("boot: the loader gave no memory map");
 		return -EINVAL;
@@ -226,6 +234,12 @@ static void parse_mb2_tag(const struct mb2_tag *tag)
 	case MB2_TAG_MMAP:
 		if (tag->size >= sizeof(struct mb2_mmap)) {
 			parse_mb2_mmap((const struct mb2_mmap *)(const void *)tag);
+		}
+		break;
+	case MB2_TAG_SCREEN:
+		if (len >= sizeof(boot_info.screen)) {
+			(void)memcpy(&boot_info.screen, body, sizeof(boot_info.screen));
+			boot_info.has_screen = true;
 		}
 		break;
 	case MB2_TAG_EFI64:

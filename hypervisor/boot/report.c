@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The lines that every build prints: the boot report, refusals, a panic. Writes straight to the
- * 16550 and to VGA text memory, waiting for the UART: used before anything else works and after
+ * 16550 and to the screen, waiting for the UART: used before anything else works and after
  * nothing does. A debug build's log goes through debug/ instead once the console runs. Takes no
  * lock: boot is one CPU, and a panicking CPU must not wait for anybody.
  */
 #include "asm/insn.h"
 #include "hv/boot.h"
+#include "hv/screen.h"
 #include "hv/vm_config.h"
 #include "hv/vpci.h"
 #include "lib/printf.h"
@@ -26,21 +27,12 @@
 #define PCI_BAR_PORTS	   1U
 #define PCI_BAR_64BIT	   4U
 
-#define VGA_TEXT  0xB8000UL
-#define VGA_BLANK 0x0720U
-#define CRTC_INDEX 0x3D4U
-#define CRTC_DATA  0x3D5U
-#define VGA_COLS  80U
-#define VGA_ROWS  25U
-
 extern const report_sink_fn __start_hv_report_sinks[] __attribute__((visibility("hidden"), weak));
 extern const report_sink_fn __stop_hv_report_sinks[] __attribute__((visibility("hidden"), weak));
 
 void (*report_before)(void);
 
 static struct serial_config serial;
-static bool vga_on, vga_foreign = true; /* there is a screen; somebody else wrote on it */
-static uint32_t vga_row, vga_col;
 
 static uint8_t uart_in(uint32_t reg)
 {
@@ -75,54 +67,6 @@ static void uart_putc(char c)
 	uart_out(UART_THR, (uint8_t)c);
 }
 
-/* Others' text goes, and what is shown begins at the first cell: Linux scrolls by moving that. */
-static void vga_clear(volatile uint16_t *screen)
-{
-	uint8_t index = pio_read8(CRTC_INDEX);
-
-	for (uint8_t reg = 0x0CU; reg <= 0x0DU; reg++) {
-		pio_write8(CRTC_INDEX, reg);
-		pio_write8(CRTC_DATA, 0U);
-	}
-	pio_write8(CRTC_INDEX, index); /* the Service VM finds the adapter as firmware left it */
-	for (uint32_t i = 0U; i < VGA_COLS * VGA_ROWS; i++) {
-		screen[i] = VGA_BLANK;
-	}
-	vga_row = 0U;
-	vga_col = 0U;
-	vga_foreign = false;
-}
-
-static void vga_putc(char c)
-{
-	volatile uint16_t *screen = hpa_ptr(HPA(VGA_TEXT));
-
-	if (vga_foreign) {
-		vga_clear(screen);
-	}
-	if (c == '\n' || vga_col == VGA_COLS) {
-		vga_col = 0U;
-		vga_row++;
-	}
-	if (vga_row == VGA_ROWS) {
-		for (uint32_t i = 0U; i < VGA_COLS * (VGA_ROWS - 1U); i++) {
-			screen[i] = screen[i + VGA_COLS];
-		}
-		for (uint32_t i = VGA_COLS * (VGA_ROWS - 1U); i < VGA_COLS * VGA_ROWS; i++) {
-			screen[i] = VGA_BLANK;
-		}
-		vga_row--;
-	}
-	if (c >= ' ') {
-		screen[vga_row * VGA_COLS + vga_col++] = (uint16_t)(0x0700U | (uint8_t)c);
-	}
-}
-
-void report_screen_lost(void)
-{
-	vga_foreign = true;
-}
-
 void report_puts(const char *s)
 {
 	if (report_before != NULL) {
@@ -136,9 +80,7 @@ void report_puts(const char *s)
 			uart_putc('\r');
 		}
 		uart_putc(*s);
-		if (vga_on) {
-			vga_putc(*s);
-		}
+		screen_putc(*s);
 	}
 }
 
@@ -222,11 +164,8 @@ static void drain(void)
 	}
 }
 
-void report_init(void)
+static void start_uart(void)
 {
-	choose_uart();
-	/* Text mode 3 as the BIOS leaves it; an EFI machine has no text memory there. */
-	vga_on = (boot_info.efi_systab == 0U);
 	if (serial.type == SERIAL_NONE) {
 		return;
 	}
@@ -238,5 +177,18 @@ void report_init(void)
 	uart_out(UART_FCR, 0x07U);
 	if (uart_in(UART_LSR) == 0xFFU) {
 		serial.type = SERIAL_NONE;
+	}
+}
+
+void report_init(void)
+{
+	const struct boot_screen *s = &boot_info.screen;
+	const char *why = screen_init();
+
+	choose_uart();
+	start_uart();
+	if (why != NULL) {
+		report("boot: the loader's screen at 0x%lx, %ux%u, %u bits a pixel, is not used: %s",
+		       s->base, s->width, s->height, s->bpp, why);
 	}
 }

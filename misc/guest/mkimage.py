@@ -20,7 +20,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-GRUB_MODULES = ("biosdisk", "iso9660", "serial", "terminal")
+GRUB_MODULES = ("iso9660", "serial", "terminal")
+GRUB_EFI_MODULES = ("efi_gop", "search", "search_fs_file")
 
 
 @dataclass
@@ -41,6 +42,8 @@ class Boot:
     initrd: Path | None = None
     protocol: str = "multiboot2"  # or "multiboot", or "linux"
     tables: list[Path] = field(default_factory=list)  # ACPI, in place of the BIOS's of that name
+    video: str = "text"  # or a mode of GRUB's gfxpayload, for the hypervisor
+    efi: bool = False  # for UEFI firmware, not for a BIOS
 
 
 def _quote(text: str) -> str:
@@ -51,6 +54,8 @@ def _quote(text: str) -> str:
 def grub_commands(boot: Boot, names: dict[Path, str]) -> str:
     """GRUB's command list; `names` maps host files to paths on the image."""
     lines = ["serial --unit=0 --speed=115200", "terminal_output serial"]
+    if boot.efi:
+        lines.append(f"search --file {names[boot.kernel]} --set root")
     if boot.tables:
         signatures = ",".join(path.read_bytes()[:4].decode() for path in boot.tables)
         files = " ".join(names[path] for path in boot.tables)
@@ -61,6 +66,8 @@ def grub_commands(boot: Boot, names: dict[Path, str]) -> str:
         lines.append(f"{load} {names[module.path]} {_quote(module.command_line)}")
     if boot.initrd:
         lines.append(f"initrd {names[boot.initrd]}")
+    if load:
+        lines.append(f"set gfxpayload={boot.video}")  # the line above set it to what the image likes
     lines.append("boot")
     return "\n".join(lines) + "\n"
 
@@ -87,12 +94,22 @@ def make_cd(output: Path, boot: Boot) -> Path:
                 shutil.copyfile(path, folder / names[path].lstrip("/"))
         commands = Path(temporary) / "grub.cfg"
         commands.write_text(grub_commands(boot, names))
-        _run(["grub-mkimage", "-O", "i386-pc-eltorito", "-p", "/boot", "-c", str(commands),
-              "-o", str(folder / "boot" / "grub.img"), boot.protocol, *GRUB_MODULES,
-              *(["acpi"] if boot.tables else [])])
-        _run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(output),
-              "-b", "boot/grub.img", "-no-emul-boot", "-boot-load-size", "4",
-              "-boot-info-table", str(folder)])
+        core = ["grub-mkimage", "-p", "/boot", "-c", str(commands)]
+        modules = [boot.protocol, *GRUB_MODULES, *(["acpi"] if boot.tables else [])]
+        iso = ["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(output)]
+        if boot.efi:
+            loader = Path(temporary) / "BOOTX64.EFI"
+            _run([*core, "-O", "x86_64-efi", "-o", str(loader), *modules, *GRUB_EFI_MODULES])
+            partition = str(folder / "boot" / "efi.img")
+            _run(["mformat", "-C", "-i", partition, "-f", "2880", "::"])
+            _run(["mmd", "-i", partition, "::/EFI", "::/EFI/BOOT"])
+            _run(["mcopy", "-i", partition, str(loader), "::/EFI/BOOT/"])
+            _run([*iso, "--efi-boot", "boot/efi.img", "-no-emul-boot", str(folder)])
+        else:
+            _run([*core, "-O", "i386-pc-eltorito", "-o", str(folder / "boot" / "grub.img"),
+                  *modules, "biosdisk"])
+            _run([*iso, "-b", "boot/grub.img", "-no-emul-boot", "-boot-load-size", "4",
+                  "-boot-info-table", str(folder)])
     return output
 
 

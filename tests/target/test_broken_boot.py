@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the loader and the firmware can get wrong: a clear line, and the boot goes on if it can."""
 
-import json
-import socket
 import struct
 from pathlib import Path
 
@@ -172,37 +170,3 @@ class PciUart(BrokenBoot):
         self.assertRegex(output.read_text(encoding="ascii"),
                          "cpu: no VMX.*\nACRN: this machine cannot run a hypervisor; halted")
         self.assertNotIn("ACRN", session.text)
-
-
-class Screen(BrokenBoot):
-    """The refusal on the screen, read from its memory."""
-
-    def screen(self, model: str) -> list[str]:
-        """The lines of the text screen when the hypervisor has refused."""
-        path = self.folder / "qmp"
-        session = self.boot_hypervisor([], machine="qemu", model=model,
-                                       extra=["-qmp", f"unix:{path},server=on,wait=off"])
-        session.expect("halted", 60)
-        dump = self.folder / "screen"
-        with socket.socket(socket.AF_UNIX) as monitor:
-            monitor.connect(str(path))
-            answers = monitor.makefile("r")
-            answers.readline()
-            for command, arguments in (("qmp_capabilities", {}),
-                                       ("pmemsave", {"val": 0xB8000, "size": 4000,
-                                                     "filename": str(dump)})):
-                line = json.dumps({"execute": command, "arguments": arguments})
-                monitor.sendall(line.encode() + b"\n")
-                answers.readline()
-        session.close_machine()
-        text = dump.read_bytes()[::2].decode("ascii", errors="replace")
-        return [text[i:i + 80].rstrip() for i in range(0, len(text), 80)]
-
-    def test_refusal(self) -> None:
-        # Does it stand there alone, without what BIOS and loader left?
-        for model, lines in (
-                ("qemu64", ["cpu: no VMX: the processor lacks it, or its virtual machine hides it",
-                            "ACRN: this machine cannot run a hypervisor; halted"]),
-                ("qemu32", ["ACRN: this CPU has no 64-bit mode; halted"])):
-            with self.subTest(model):
-                self.assertEqual(self.screen(model), lines + [""] * (25 - len(lines)))

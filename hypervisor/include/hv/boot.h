@@ -18,6 +18,17 @@ struct boot_module {
 	bool used;	     /* a VM has claimed it */
 };
 
+/* Multiboot's framebuffer fields, as both versions lay them out; boot/screen.c checks them. */
+struct boot_screen {
+	uint64_t base;
+	uint32_t pitch;	       /* bytes from line to line */
+	uint32_t width, height; /* pixels, or characters of text */
+	uint8_t bpp;
+	uint8_t type;
+} __packed;
+#define BOOT_SCREEN_RGB	 1U
+#define BOOT_SCREEN_TEXT 2U
+
 struct boot_info {
 	char cmdline[BOOT_CMDLINE_MAX];
 	char loader[64];
@@ -28,6 +39,8 @@ struct boot_info {
 	uint64_t efi_mmap;
 	uint32_t efi_mmap_size;
 	uint32_t efi_desc_size;
+	bool has_screen; /* the loader says which one */
+	struct boot_screen screen;
 	hpa_t info_base; /* the loader's own structure, not to be overwritten while parsing */
 	uint64_t info_size;
 };
@@ -57,11 +70,10 @@ struct boot_module *boot_module_find(const char *tag);
 /* Value of `name=` on the hypervisor's command line (up to the next blank) into buf, or false. */
 bool boot_option(const char *name, char *buf, size_t size);
 
-/* boot/report.c: lines that come out in release builds too, on serial and VGA text. */
+/* boot/report.c: lines that come out in release builds too, on serial and screen. */
 void report_init(void);
 void report(const char *fmt, ...) __printf_fmt(1, 2);
 void report_puts(const char *s);
-void report_screen_lost(void); /* to a guest: the next line begins on a cleared screen */
 /* Called before such a line, if set: the console lets out what it has queued. */
 extern void (*report_before)(void);
 /* Who else gets that text: `REPORT_SINK(fn);` in a file of debug/. Any context, no lock. */

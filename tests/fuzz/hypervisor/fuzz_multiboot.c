@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: hypervisor/boot/multiboot.c
+// fuzzes: hypervisor/boot/multiboot.c hypervisor/boot/screen.c
 // links: tests/fake/fake_string.c
 /*
  * Any bytes as a boot loader's information: is nothing beyond it read, and is what comes out of it
@@ -9,9 +9,11 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "asm/insn.h"
 #include "fuzz.h"
 #include "hv/boot.h"
 #include "hv/mm.h"
+#include "hv/screen.h"
 
 #define MB1_MAGIC  0x2BADB002U
 #define MB2_MAGIC  0x36D76289U
@@ -23,8 +25,54 @@ static uint8_t *memory;
 static size_t memory_size; /* multiboot 2: exactly the information */
 static int protocol;
 
+#define DRAWN_SIZE 0x800000U
+#define VGA_TEXT   0xB8000U
+
+struct e820 host_e820 = {.count = 2,
+			 .r = {{.size = 0x9F000, .type = MEM_RAM},
+			       {.base = 0x100000, .size = 0x1FF00000, .type = MEM_RAM}}};
+static uint8_t *picture, text[4000]; /* a framebuffer that is drawn on */
+
+uint8_t pio_read8(uint16_t port)
+{
+	return (uint8_t)port;
+}
+
+void pio_write8(uint16_t port, uint8_t v)
+{
+	(void)port;
+	(void)v;
+}
+
+void hostmm_map_uc(hpa_t base, size_t size)
+{
+	const struct boot_screen *s = &boot_info.screen;
+	uint64_t last = base.v + size - 1U;
+
+	assert(boot_info.has_screen && base.v == s->base);
+	assert(size == (size_t)s->pitch * s->height && last < 0x100000000U);
+	assert(last < 0x100000U || base.v >= 0x20000000U);
+	if (size <= DRAWN_SIZE)
+		picture = malloc(size);
+}
+
+/* 25 lines and one letter more, so that the last cell is used and all are moved. */
+static void draw(void)
+{
+	screen_lost();
+	for (uint32_t i = 0; i <= 2000; i++)
+		screen_putc((char)(' ' + i % 95));
+	screen_putc('\n');
+	free(picture);
+	picture = NULL;
+}
+
 void *hpa_ptr(hpa_t hpa)
 {
+	if (picture != NULL)
+		return picture + (hpa.v - boot_info.screen.base);
+	if (hpa.v >= VGA_TEXT && hpa.v < VGA_TEXT + sizeof(text) && memory == NULL)
+		return text + (hpa.v - VGA_TEXT);
 	if (protocol == 1)
 		return memory + hpa.v % MB1_MEMORY;
 	assert(hpa.v < memory_size);
@@ -96,5 +144,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (multiboot_parse(protocol == 1 ? MB1_MAGIC : MB2_MAGIC, HPA(0)) == 0)
 		check();
 	free(memory);
+	memory = NULL;
+	if (screen_init() == NULL) {
+		screen_map();
+		if (picture != NULL || !boot_info.has_screen ||
+		    boot_info.screen.type == BOOT_SCREEN_TEXT)
+			draw();
+	}
 	return 0;
 }
