@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Shell commands about the machine's processors: CPUID, MSRs, the end of it all. An MSR that does
- * not exist, or a value it does not take, is a #GP that is expected here: the table of such
- * instructions (hv_fixups, made by asm/insn.h) says where to go on. Registers that the hypervisor
- * itself stands on are not written. Called by shell.c.
+ * not exist, or a value it does not take, is a #GP that is expected here (asm/insn.h). Registers
+ * that the hypervisor itself stands on are not written. Called by shell.c.
  */
 #include "asm/insn.h"
 #include "asm/msr.h"
-#include "hv/cpu.h"
 #include "hv/pcpu.h"
 #include "hv/shell.h"
-#include "hv/unit.h"
 #include "hv/vpower.h"
 #include "lib/errno.h"
 #include "lib/string.h"
-
-extern const struct insn_fixup __start_hv_fixups[] __attribute__((visibility("hidden"), weak));
-extern const struct insn_fixup __stop_hv_fixups[] __attribute__((visibility("hidden"), weak));
-
-static bool go_on(struct intr_frame *f)
-{
-	for (const struct insn_fixup *x = __start_hv_fixups; x < __stop_hv_fixups; x++) {
-		if (f->rip == (uint64_t)((intptr_t)&x->insn + x->insn)) {
-			f->rip = (uint64_t)((intptr_t)&x->next + x->next);
-			return true;
-		}
-	}
-	return false;
-}
 
 static int cpuid(uint32_t argc, char **argv)
 {
@@ -148,15 +131,3 @@ static int wrmsr(uint32_t argc, char **argv)
 	return 0;
 }
 SHELL_CMD("wrmsr", "[-p <cpu>] <msr> <value>", "write an MSR of a processor", wrmsr);
-
-static int shell_cpu_boot(void)
-{
-	exception_expected = go_on;
-	return 0;
-}
-
-UNIT(shell_cpu) = {
-	.name = "shell's MSR accesses",
-	.level = UNIT_CORE,
-	.boot = shell_cpu_boot,
-};

@@ -176,6 +176,10 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value],
         "",
         *_region_lines(scenario),
         *_rdt_lines(scenario.rdt),
+        "const struct locks_config locks_config = { "
+        f".split = {str(scenario.contains_split_locks).lower()}, "
+        f".uncached = {str(scenario.contains_uc_locks).lower()} }};",
+        "",
         "const struct board_config board_config = {",
         f"\t.name = {c_string(board.name)},",
         f"\t.scenario = {c_string(scenario.name)},",

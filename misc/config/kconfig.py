@@ -79,6 +79,8 @@ def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, 
         ("VAPIC", scenario.needs_vapic, "scenario, whether a VM does without lapic_passthrough"),
         ("IVSHMEM", bool(scenario.hv_regions), "scenario, hv/FEATURES/IVSHMEM"),
         ("EXT_RDT", scenario.rdt.is_on, "scenario, hv/FEATURES/RDT"),
+        ("EXT_LOCKS", scenario.contains_split_locks or scenario.contains_uc_locks,
+         "scenario, hv/FEATURES/SPLIT_LOCK_DETECTION_ENABLED or UC_LOCK_DETECTION_ENABLED"),
         ("DEBUG", not scenario.is_release, "scenario, hv/BUILD_TYPE"),
     ):
         if name not in set_by:

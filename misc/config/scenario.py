@@ -147,6 +147,8 @@ class Scenario:
     connections: list[tuple[Endpoint, Endpoint]]
     regions: list[Region]
     rdt: Rdt
+    contains_split_locks: bool
+    contains_uc_locks: bool
 
     def problem(self, element: Element, what: str, write: str) -> Problem:
         return self.file.problem(element, what, write)
@@ -284,6 +286,8 @@ def read_scenario(path: Path) -> Scenario:
         vms=[_read_vm(element) for element in file.root.iterfind("vm")],
         connections=connections,
         regions=[_read_region(e) for e in hypervisor.iterfind("FEATURES/IVSHMEM/IVSHMEM_REGION")],
+        contains_split_locks=_is_yes(hypervisor, "FEATURES/SPLIT_LOCK_DETECTION_ENABLED"),
+        contains_uc_locks=_is_yes(hypervisor, "FEATURES/UC_LOCK_DETECTION_ENABLED"),
         rdt=Rdt(
             is_on=_is_yes(hypervisor, "FEATURES/RDT/RDT_ENABLED"),
             has_cdp=_is_yes(hypervisor, "FEATURES/RDT/CDP_ENABLED"),

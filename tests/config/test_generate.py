@@ -138,6 +138,16 @@ class Tables(unittest.TestCase):
         ):
             self.assertIn(what, "".join(support.problems(scenario=text.replace(old, new))), new)
 
+    def test_locks_of_guests(self) -> None:
+        for name, fields in (("SPLIT_LOCK", ".split = true, .uncached = false"),
+                             ("UC_LOCK", ".split = false, .uncached = true")):
+            tag = f"{name}_DETECTION_ENABLED"
+            files = support.run_text(scenario=SHARED.replace(
+                "</FEATURES>", f"<{tag}>y</{tag}></FEATURES>"))
+            self.assertEqual(value(files["config.h"], "EXT_LOCKS"), "1")
+            self.assertIn(fields, files["vm_config.c"])
+        self.assertIsNone(value(support.run_text()["config.h"], "EXT_LOCKS"))
+
     def test_quotes_in_boot_arguments_stay_inside_the_string(self) -> None:
         text = SHARED.replace("console=ttyS0", 'a="b c" d=\\ ??/')
         with tempfile.TemporaryDirectory() as name:

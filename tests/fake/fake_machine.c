@@ -41,7 +41,8 @@ fake_mmio_fn fake_mmio;
 uint64_t fake_tsc, fake_tsc_step;
 uint32_t fake_tsc_khz;
 uint64_t fake_cr[5], fake_dr[8], fake_xcr0;
-uint32_t fake_wbinvds, fake_halts, fake_invlpgs;
+uint32_t fake_wbinvds, fake_halts, fake_invlpgs, fake_clflushes;
+const void *fake_clflush_last;
 uint64_t fake_xsave_mask, fake_xrstor_mask;
 uint32_t fake_fpu_saves, fake_fpu_restores;
 uint64_t fake_vmcs[FAKE_VMCS_FIELDS];
@@ -69,7 +70,8 @@ void fake_machine_reset(void)
 	memset(fake_cr, 0, sizeof(fake_cr));
 	memset(fake_dr, 0, sizeof(fake_dr));
 	fake_xcr0 = 1;
-	fake_wbinvds = fake_halts = fake_invlpgs = 0;
+	fake_wbinvds = fake_halts = fake_invlpgs = fake_clflushes = 0;
+	fake_clflush_last = NULL;
 	fake_xsave_mask = fake_xrstor_mask = 0;
 	fake_fpu_saves = fake_fpu_restores = 0;
 	memset(fake_vmcs, 0, sizeof(fake_vmcs));
@@ -343,6 +345,12 @@ void cpu_invlpg(const void *va)
 void cpu_wbinvd(void)
 {
 	fake_wbinvds++;
+}
+
+void cpu_clflush(const void *line)
+{
+	fake_clflushes++;
+	fake_clflush_last = line;
 }
 
 void irq_disable(void)

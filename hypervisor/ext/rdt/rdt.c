@@ -58,7 +58,7 @@ static bool find_masks(uint32_t resources)
 	}
 	rdt.cdp = rdt_config.cdp;
 	classes = (r[3] & 0xFFFFU) + 1U;
-	rdt.mask_count = MIN(wanted, rdt.cdp ? classes & ~1U : classes);
+	rdt.mask_count = MIN(wanted, classes);
 	rdt.classes = rdt.cdp ? rdt.mask_count / 2U : rdt.mask_count;
 	return rdt.mask_count == wanted;
 }

@@ -26,10 +26,7 @@ static inline void msr_write(uint32_t msr, uint64_t v)
 	__asm__ volatile("wrmsr" ::"c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
 
-/*
- * Where an instruction that may fault goes on: both relative to where they stand. A build that uses
- * these sets exception_expected (hv/cpu.h).
- */
+/* Where an instruction that may fault goes on (exception.c): both relative to where they stand. */
 struct insn_fixup {
 	int32_t insn, next;
 };
@@ -231,6 +228,11 @@ static inline void cpu_invlpg(const void *va)
 static inline void cpu_wbinvd(void)
 {
 	__asm__ volatile("wbinvd" ::: "memory");
+}
+
+static inline void cpu_clflush(const void *line)
+{
+	__asm__ volatile("clflush (%0)" ::"r"(line) : "memory");
 }
 
 static inline void irq_disable(void)

@@ -139,6 +139,7 @@
 #define EXIT_RDMSR	      31U
 #define EXIT_WRMSR	      32U
 #define EXIT_MWAIT	      36U
+#define EXIT_MTF	      37U
 #define EXIT_MONITOR	      39U
 #define EXIT_PAUSE	      40U
 #define EXIT_TPR_THRESHOLD    43U
@@ -179,6 +180,7 @@
 #define PROC_IO_EXIT	    BIT32(24)
 #define PROC_IO_BITMAPS	    BIT32(25)
 #define PROC_MSR_BITMAPS    BIT32(28)
+#define PROC_MTF	    BIT32(27)
 #define PROC_MONITOR_EXIT   BIT32(29)
 #define PROC_PAUSE_EXIT	    BIT32(30)
 #define PROC_SECONDARY	    BIT32(31)

@@ -46,7 +46,7 @@ struct intr_frame {
 /* exception.c, from idt.S: an exception in root mode, or an interrupt taken by the idle loop. */
 void exception_entry(struct intr_frame *f);
 
-/* Set by a debug build: true if the fault was expected and f->rip has been moved on. */
+/* Set by an extension that takes faults of root mode: true if all can go on at f->rip. */
 extern bool (*exception_expected)(struct intr_frame *f);
 
 /* An NMI was taken as a VM exit: a hard kick, or the machine's own, which the guest gets. */

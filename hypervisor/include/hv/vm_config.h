@@ -135,6 +135,14 @@ struct rdt_config {
 
 extern const struct rdt_config rdt_config;
 
+/* Locks of guests that stop all processors and are to be contained (ext/locks). */
+struct locks_config {
+	bool split;    /* across two cache lines */
+	bool uncached; /* on uncached memory */
+};
+
+extern const struct locks_config locks_config;
+
 /*
  * Memory that VMs share, shown to each by a PCI function. Sizes are powers of two from 2 MB; those of
  * a larger size come first, so that each region can start at a multiple of its size.

@@ -39,7 +39,8 @@ extern uint64_t fake_tsc_step;
 extern uint32_t fake_tsc_khz;
 
 extern uint64_t fake_cr[5], fake_dr[8], fake_xcr0;
-extern uint32_t fake_wbinvds, fake_halts, fake_invlpgs;
+extern uint32_t fake_wbinvds, fake_halts, fake_invlpgs, fake_clflushes;
+extern const void *fake_clflush_last;
 /* What the last FXSAVE, FXRSTOR, XSAVE, XRSTOR was given, and how often they ran. */
 extern uint64_t fake_xsave_mask, fake_xrstor_mask;
 extern uint32_t fake_fpu_saves, fake_fpu_restores;

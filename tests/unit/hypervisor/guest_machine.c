@@ -350,8 +350,11 @@ int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t 
 	}
 	if (left)
 		*left = PAGE_SIZE - (gpa.v & ~PAGE_MASK);
-	if (gpa.v >= TEST_RAM)
+	if (gpa.v >= TEST_RAM) {
+		if (left && test_device == 0U)
+			*left = BIT(48) - gpa.v;
 		return -ENOENT;
+	}
 	a = ram_attr[vm->id][gpa.v / PAGE_SIZE];
 	if ((a & EPT_RWX) == 0U)
 		return -ENOENT;

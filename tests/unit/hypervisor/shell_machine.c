@@ -42,7 +42,6 @@ const struct board_config board_config = {.name = "test", .scenario = "none"};
 struct e820 host_e820 = {.count = 2,
 			 .r = {{.base = RAM_BASE, .size = RAM_SIZE, .type = MEM_RAM},
 			       {.base = MB(2), .size = MB(1), .type = MEM_RESERVED}}};
-bool (*exception_expected)(struct intr_frame *f);
 
 const void *shell_machine_loaded;
 uint32_t shell_machine_called, shell_machine_resets;

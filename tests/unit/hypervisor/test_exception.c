@@ -131,6 +131,43 @@ static void test_panicking(void **state)
 	assert_int_equal(guest_nmis + served + ipis, 0);
 }
 
+/* An instruction as asm/insn.h has those that may fault, and where it goes on. */
+__asm__(".pushsection .text\n"
+	"may_fault: nop\n"
+	"goes_on: nop\n"
+	".popsection\n"
+	".pushsection hv_fixups, \"a\"\n"
+	".long may_fault - ., goes_on - .\n"
+	".popsection");
+extern const char may_fault[] __attribute__((visibility("hidden")));
+extern const char goes_on[] __attribute__((visibility("hidden")));
+
+static bool extension_asked;
+
+static bool extension(struct intr_frame *f)
+{
+	(void)f;
+	extension_asked = true;
+	return true;
+}
+
+/* What if an instruction faults that may, or an extension knows the fault? */
+static void test_expected(void **state)
+{
+	struct intr_frame f = {.vector = EXC_GP, .rip = (uintptr_t)may_fault};
+
+	(void)state;
+	exception_expected = extension;
+	exception_entry(&f);
+	assert_int_equal(f.rip, (uintptr_t)goes_on);
+	assert_false(extension_asked);
+	f.vector = EXC_MC;
+	exception_entry(&f);
+	assert_true(extension_asked);
+	assert_int_equal(fake_report_lines, 0);
+	exception_expected = NULL;
+}
+
 /* Which vectors are interrupts? */
 static void test_interrupts(void **state)
 {
@@ -168,6 +205,7 @@ int main(void)
 		cmocka_unit_test_setup(test_nmi_exit, setup),
 		cmocka_unit_test_setup(test_nmi_in_root, setup),
 		cmocka_unit_test_setup(test_panicking, setup),
+		cmocka_unit_test_setup(test_expected, setup),
 		cmocka_unit_test_setup(test_interrupts, setup),
 		cmocka_unit_test_setup(test_faults, setup),
 	};

@@ -254,17 +254,6 @@ static void test_msr(void **state)
 	assert_int_equal(fake_msr_gp, 0);
 }
 
-/* A fault that nobody expects is not passed over. */
-static void test_unexpected_fault(void **state)
-{
-	struct intr_frame f = {.rip = 0x1234};
-
-	(void)state;
-	assert_non_null(exception_expected);
-	assert_false(exception_expected(&f));
-	assert_int_equal(f.rip, 0x1234);
-}
-
 static void test_host_memory(void **state)
 {
 	(void)state;
@@ -399,7 +388,6 @@ int main(void)
 		cmocka_unit_test(test_numbers),
 		cmocka_unit_test_setup(test_unknown, setup),
 		cmocka_unit_test_setup(test_msr, setup),
-		cmocka_unit_test_setup(test_unexpected_fault, setup),
 		cmocka_unit_test_setup(test_host_memory, setup),
 		cmocka_unit_test_setup(test_long, setup),
 		cmocka_unit_test_setup(test_guest_memory, setup),

@@ -14,7 +14,22 @@
 #include "hv/vcpu.h"
 #include "lib/atomic.h"
 
+extern const struct insn_fixup __start_hv_fixups[] __attribute__((visibility("hidden"), weak));
+extern const struct insn_fixup __stop_hv_fixups[] __attribute__((visibility("hidden"), weak));
+
 bool (*exception_expected)(struct intr_frame *f);
+
+/* An instruction that may fault says where it goes on then. */
+static bool fix_up(struct intr_frame *f)
+{
+	for (const struct insn_fixup *x = __start_hv_fixups; x < __stop_hv_fixups; x++) {
+		if (f->rip == (uint64_t)((intptr_t)&x->insn + x->insn)) {
+			f->rip = (uint64_t)((intptr_t)&x->next + x->next);
+			return true;
+		}
+	}
+	return false;
+}
 
 static __noreturn void die(const struct intr_frame *f)
 {
@@ -59,7 +74,7 @@ void exception_entry(struct intr_frame *f)
 		 */
 		take_nmi(this_pcpu());
 		lapic_send_ipi(this_pcpu()->apic_id, VECTOR_KICK);
-	} else if (exception_expected == NULL || !exception_expected(f)) {
+	} else if (!fix_up(f) && (exception_expected == NULL || !exception_expected(f))) {
 		die(f);
 	}
 }

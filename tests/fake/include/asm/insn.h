@@ -49,6 +49,7 @@ void fpu_fxrstor(const void *area);
 
 void cpu_invlpg(const void *va);
 void cpu_wbinvd(void);
+void cpu_clflush(const void *line);
 void irq_disable(void);
 void irq_enable(void);
 void cpu_wait_irq(void);
