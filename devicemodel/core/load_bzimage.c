@@ -22,11 +22,7 @@
 #include "log.h"
 #include "vm.h"
 
-#define ZEROPAGE_GPA  0x10000ULL
-#define GDT_GPA	      0x11000ULL
-#define CMDLINE_GPA   0x20000ULL
-#define CMDLINE_LIMIT 0x10000ULL
-#define HIGH_KERNEL   0x100000ULL
+#define HIGH_KERNEL 0x100000ULL
 
 #define SECTOR		    512U
 #define MAGIC_HDRS	    0x53726448U
@@ -35,17 +31,6 @@
 #define PROTOCOL_INIT_SIZE  0x020aU
 #define LOADER_UNDEFINED    0xffU
 #define DEFAULT_SETUP_SECTS 4U
-
-#define CS_SELECTOR 0x10U
-#define DS_SELECTOR 0x18U
-#define GDT_ENTRIES 4U
-#define GDT_CODE32  0x00cf9b000000ffffULL
-#define GDT_DATA32  0x00cf93000000ffffULL
-#define CS_ACCESS   0xc09bU
-#define CR0_PE	    0x1U
-#define CR0_ET	    0x10U
-#define CR0_NE	    0x20U
-#define RFLAGS_ONE  0x2U
 
 struct kernel {
 	const char *path;
@@ -129,70 +114,11 @@ static int place_kernel(struct kernel *kernel, uint64_t top)
 	return 0;
 }
 
-static int load_ramdisk(struct vm *vm, struct kernel *kernel, uint64_t *gpa, uint64_t *size)
-{
-	uint64_t top = gmem_low_size(vm);
-	uint64_t floor = kernel->gpa + kernel->init_size;
-	int fd, err;
-
-	fd = load_open("ramdisk", vm->cfg.ramdisk, size);
-	if (fd < 0)
-		return fd;
-	if (kernel->hdr.initrd_addr_max < top)
-		top = (uint64_t)kernel->hdr.initrd_addr_max + 1;
-	if (*size > top || ((top - *size) & ~0xfffULL) < floor) {
-		log_err("ramdisk %s (%llu KB) does not fit between the kernel's end at %llu KB and "
-			"%llu KB",
-			vm->cfg.ramdisk, (unsigned long long)(*size >> 10),
-			(unsigned long long)(floor >> 10), (unsigned long long)(top >> 10));
-		err = -ENOSPC;
-	} else {
-		*gpa = (top - *size) & ~0xfffULL;
-		err = load_file(vm, vm->cfg.ramdisk, fd, 0, *gpa, *size);
-	}
-	close(fd);
-	return err;
-}
-
-static int load_cmdline(struct vm *vm, const struct kernel *kernel)
-{
-	const char *args = vm->cfg.bootargs ? vm->cfg.bootargs : "";
-	size_t len = strlen(args);
-	uint64_t max = kernel->hdr.cmdline_size;
-	char *to;
-
-	if (max == 0 || max > CMDLINE_LIMIT - 1)
-		max = CMDLINE_LIMIT - 1;
-	if (len > max) {
-		log_err("the kernel's command line has %zu characters, %s takes %llu", len,
-			kernel->path, (unsigned long long)max);
-		return -E2BIG;
-	}
-	to = gmem_ptr(vm, CMDLINE_GPA, len + 1);
-	if (!to)
-		return -ENOSPC;
-	memcpy(to, args, len + 1);
-	return 0;
-}
-
-static void add_e820(struct boot_params *zp, uint64_t base, uint64_t size, uint32_t type)
-{
-	if (size == 0)
-		return;
-	zp->e820_table[zp->e820_entries].addr = base;
-	zp->e820_table[zp->e820_entries].size = size;
-	zp->e820_table[zp->e820_entries].type = type;
-	zp->e820_entries++;
-}
-
-#define E820_RAM      1U
-#define E820_RESERVED 2U
-#define LOW_RAM_END   0xa0000ULL
-
 static int write_zeropage(struct vm *vm, const struct kernel *kernel, uint64_t ramdisk,
 			  uint64_t ramdisk_size)
 {
-	struct boot_params *zp = gmem_ptr(vm, ZEROPAGE_GPA, sizeof(*zp));
+	struct boot_params *zp = gmem_ptr(vm, LOAD_LOW_BASE, sizeof(*zp));
+	struct load_range ranges[LOAD_MAX_RANGES];
 
 	if (!zp)
 		return -ENOSPC;
@@ -200,44 +126,25 @@ static int write_zeropage(struct vm *vm, const struct kernel *kernel, uint64_t r
 	zp->hdr = kernel->hdr;
 	zp->hdr.type_of_loader = LOADER_UNDEFINED;
 	zp->hdr.code32_start = (uint32_t)kernel->gpa;
-	zp->hdr.cmd_line_ptr = CMDLINE_GPA;
+	zp->hdr.cmd_line_ptr = LOAD_CMDLINE_GPA;
 	zp->hdr.ramdisk_image = (uint32_t)ramdisk;
 	zp->hdr.ramdisk_size = (uint32_t)ramdisk_size;
 	zp->acpi_rsdp_addr = VM_ACPI_BASE;
-	add_e820(zp, 0, LOW_RAM_END, E820_RAM);
-	add_e820(zp, LOW_RAM_END, HIGH_KERNEL - LOW_RAM_END, E820_RESERVED);
-	add_e820(zp, HIGH_KERNEL, gmem_low_size(vm) - HIGH_KERNEL, E820_RAM);
-	add_e820(zp, VM_ECAM_BASE, VM_HIGHMEM_BASE - VM_ECAM_BASE, E820_RESERVED);
-	add_e820(zp, VM_HIGHMEM_BASE, gmem_high_size(vm), E820_RAM);
+	zp->e820_entries = (uint8_t)load_memory_map(vm, ranges);
+	for (unsigned int i = 0; i < zp->e820_entries; i++) {
+		zp->e820_table[i].addr = ranges[i].base;
+		zp->e820_table[i].size = ranges[i].size;
+		zp->e820_table[i].type = ranges[i].type;
+	}
 	return 0;
 }
 
-static int set_regs(struct vm *vm, const struct kernel *kernel, struct acrn_vcpu_regs *regs)
+/* Where a ramdisk must end. */
+static uint64_t ramdisk_top(const struct vm *vm, const struct kernel *kernel)
 {
-	struct acrn_regs *r = &regs->vcpu_regs;
-	uint64_t *gdt = gmem_ptr(vm, GDT_GPA, GDT_ENTRIES * sizeof(*gdt));
+	uint64_t top = gmem_low_size(vm);
 
-	if (!gdt)
-		return -ENOSPC;
-	gdt[0] = 0;
-	gdt[1] = 0;
-	gdt[CS_SELECTOR / 8] = GDT_CODE32;
-	gdt[DS_SELECTOR / 8] = GDT_DATA32;
-
-	memset(regs, 0, sizeof(*regs));
-	r->gdt.base = GDT_GPA;
-	r->gdt.limit = GDT_ENTRIES * sizeof(*gdt) - 1;
-	r->cr0 = CR0_PE | CR0_ET | CR0_NE;
-	r->rflags = RFLAGS_ONE;
-	r->rip = kernel->gpa;
-	r->gprs.rsi = ZEROPAGE_GPA;
-	r->cs_sel = CS_SELECTOR;
-	r->cs_ar = CS_ACCESS;
-	r->cs_limit = UINT32_MAX;
-	r->ss_sel = DS_SELECTOR;
-	r->ds_sel = DS_SELECTOR;
-	r->es_sel = DS_SELECTOR;
-	return 0;
+	return kernel->hdr.initrd_addr_max < top ? (uint64_t)kernel->hdr.initrd_addr_max + 1 : top;
 }
 
 int load_bzimage(struct vm *vm, struct acrn_vcpu_regs *regs)
@@ -257,13 +164,16 @@ int load_bzimage(struct vm *vm, struct acrn_vcpu_regs *regs)
 		err = load_file(vm, kernel.path, kernel.fd, kernel.payload_offset, kernel.gpa,
 				kernel.payload_size);
 	if (!err && vm->cfg.ramdisk)
-		err = load_ramdisk(vm, &kernel, &ramdisk, &ramdisk_size);
+		err = load_ramdisk(vm, kernel.gpa + kernel.init_size, ramdisk_top(vm, &kernel),
+				   &ramdisk, &ramdisk_size);
 	if (!err)
-		err = load_cmdline(vm, &kernel);
+		err = load_cmdline(vm, kernel.path, kernel.hdr.cmdline_size);
 	if (!err)
 		err = write_zeropage(vm, &kernel, ramdisk, ramdisk_size);
 	if (!err)
-		err = set_regs(vm, &kernel, regs);
+		err = load_entry(vm, kernel.gpa, regs);
+	if (!err)
+		regs->vcpu_regs.gprs.rsi = LOAD_LOW_BASE;
 	close(kernel.fd);
 	return err;
 }

@@ -36,7 +36,6 @@ static const struct option_def absent[] = {
 	{.level = OBSOLETE, .long_name = "part_info", .arg = "file"},
 	{.level = OBSOLETE, .long_name = "pm_notify_channel", .arg = "channel"},
 	{.level = OBSOLETE, .long_name = "pm_by_vuart", .arg = "node"},
-	{.short_name = 'E', .long_name = "elf_file", .arg = "file"},
 	{.long_name = "ovmf", .arg = "file"},
 	{.long_name = "vsbl", .arg = "file"},
 	{.long_name = "lapic_pt"},
@@ -206,7 +205,7 @@ static enum options_result parse_name(int argc, char **argv, struct vm_config *c
 		return OPTIONS_ERROR;
 	}
 	if (!cfg->kernel) {
-		log_err("no kernel: give one with -k");
+		log_err("no kernel: give one with -k or -E");
 		return OPTIONS_ERROR;
 	}
 	warn_no_lpc(cfg);

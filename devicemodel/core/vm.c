@@ -160,7 +160,7 @@ int vm_boot(struct vm *vm)
 
 	err = acpi_load(vm);
 	if (!err)
-		err = load_bzimage(vm, &regs);
+		err = vm->cfg.is_elf ? load_elf(vm, &regs) : load_bzimage(vm, &regs);
 	if (err)
 		return err;
 	err = hsm_set_vcpu_regs(vm->hsm, &regs);

@@ -69,9 +69,19 @@ static const struct option_def memory_option = {
 };
 OPTION(memory_option);
 
+static int take_kernel(struct vm_config *cfg, const char *option, const char *arg, bool is_elf)
+{
+	if (cfg->kernel && cfg->is_elf != is_elf) {
+		log_err("a VM has one kernel: -k or -E");
+		return -EINVAL;
+	}
+	cfg->is_elf = is_elf;
+	return take_string(option, arg, &cfg->kernel);
+}
+
 static int parse_kernel(struct vm_config *cfg, const char *arg)
 {
-	return take_string("-k", arg, &cfg->kernel);
+	return take_kernel(cfg, "-k", arg, false);
 }
 
 static const struct option_def kernel_option = {
@@ -84,6 +94,21 @@ static const struct option_def kernel_option = {
 };
 OPTION(kernel_option);
 
+static int parse_elf(struct vm_config *cfg, const char *arg)
+{
+	return take_kernel(cfg, "-E", arg, true);
+}
+
+static const struct option_def elf_option = {
+	.level = 25,
+	.short_name = 'E',
+	.long_name = "elf_file",
+	.arg = "file",
+	.help = "ELF kernel of 32 bits, multiboot 1 or not",
+	.parse = parse_elf,
+};
+OPTION(elf_option);
+
 static int parse_ramdisk(struct vm_config *cfg, const char *arg)
 {
 	return take_string("-r", arg, &cfg->ramdisk);
@@ -94,7 +119,7 @@ static const struct option_def ramdisk_option = {
 	.short_name = 'r',
 	.long_name = "ramdisk",
 	.arg = "file",
-	.help = "initial ramdisk",
+	.help = "initial ramdisk; a multiboot kernel's module",
 	.parse = parse_ramdisk,
 };
 OPTION(ramdisk_option);

@@ -55,6 +55,7 @@ struct vm_config {
 	const char *name;      /* 1..15 characters */
 	uint64_t mem_size;     /* bytes */
 	const char *kernel;    /* path of a bzImage, or NULL */
+	bool is_elf;	       /* it is an ELF executable */
 	const char *ramdisk;   /* path, or NULL */
 	const char *bootargs;  /* or NULL */
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */

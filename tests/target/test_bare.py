@@ -8,7 +8,13 @@ from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
 
 WRONG = r"WRONG|[1-9]\d* wrong|" + BROKEN
 MODULE = b"a ramdisk for a kernel that knows only of modules\n" * 200
-LEAVE = "\0"  # Ctrl-Space
+LAUNCH = """\
+for end in "" task; do
+	acrn-dm -m 32M -s 0,hostbridge -s 1,lpc -l com1,stdio -E /data/kernel32.elf -r /data/module \\
+		-B "for grub $end" vm1 </dev/null
+	echo "acrn-dm ended with status $?"
+done
+"""
 
 
 class Bare(TargetTest):
@@ -72,3 +78,19 @@ class Bare(TargetTest):
         # A hardware task switch ends the VM, with a line that says so; it was the last one.
         session.expect("raw16: vCPU 0: a hardware task switch by JMP to selector 0x30", 10, BROKEN)
         session.wait_end(20)
+
+    def test_user_vm(self) -> None:
+        # Does acrn-dm -E start the same file? Does a hardware task switch end that VM only?
+        vm = self.service_vm(LAUNCH)
+        vm.hypervisor = self.output / "hypervisor" / "acrn.bin"
+        vm.disk_files += [(self.kernel32, "/kernel32.elf"), (self.module(), "/module")]
+        session = self.boot_service_vm(vm)
+        self.judge_kernel32(session, "for grub ")
+        session.expect("^acrn-dm ended with status 0", 10, WRONG)
+        self.judge_kernel32(session, "for grub task")
+        session.expect("vm1: vCPU 0: a hardware task switch by JMP to selector 0x20", 10, WRONG)
+        session.expect("^acrn-dm ended with status 0", 10, WRONG)
+        self.assertIn("\nloader acrn-dm\n", session.text)
+        self.assertIn("\nmap 0000000000100000 0000000001f00000 1\n", session.text)
+        self.assertIn("\nPIT rate: ok\n", session.text)
+        session.wait_end(60)

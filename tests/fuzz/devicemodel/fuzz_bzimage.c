@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: devicemodel/core/load.c devicemodel/core/load_bzimage.c
+// fuzzes: devicemodel/core/load.c devicemodel/core/load_bzimage.c devicemodel/core/load_elf.c
 // links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/log.c
 // links: tests/fake/fake_hsm.c
 /*
- * Can a kernel file make acrn-dm write outside the VM's memory, or run for ever? An input is the
- * file; its first byte says how much memory the VM has.
+ * Can a kernel file, bzImage or ELF, make acrn-dm write outside the VM's memory, or run for ever? An
+ * input is the file; its first byte says how much memory the VM has, and which of the two it is.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,9 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	vm.cfg.ramdisk = data[0] & 0x80 ? path : NULL;
 	if (ftruncate(fd, 0) || pwrite(fd, data + 1, size - 1, 0) != (ssize_t)(size - 1))
 		abort();
-	if (gmem_create(&vm, (data[0] & 0x7fULL) << 20 | 1))
+	if (gmem_create(&vm, (data[0] & 0x3fULL) << 20 | 1))
 		abort();
-	if (load_bzimage(&vm, &regs) == 0 && !gmem_ptr(&vm, regs.vcpu_regs.rip, size - 1))
+	if (data[0] & 0x40)
+		(void)load_elf(&vm, &regs);
+	else if (load_bzimage(&vm, &regs) == 0 && !gmem_ptr(&vm, regs.vcpu_regs.rip, size - 1))
 		abort();
 	gmem_destroy(&vm);
 	return 0;

@@ -193,7 +193,8 @@ static void test_unknown(void **state)
 	refused("-k k v --memsize", "--memsize needs an argument");
 	refused("--debugexit=5 -k k v", "takes no argument");
 	refused("--lapic_pt -k k v", "--lapic_pt of ACRN is not supported");
-	refused("-E file v", "--elf_file of ACRN is not supported");
+	refused("-E file -k file v", "one kernel: -k or -E");
+	refused("-k file --elf_file file v", "one kernel: -k or -E");
 	refused("--ovmf file v", "--ovmf of ACRN");
 	assert_int_equal(parse("-A -Y -G x -k k v"), OPTIONS_RUN);
 	assert_non_null(strstr(said, "--acpi has no effect"));
