@@ -67,7 +67,9 @@ static int log_take(void)
 {
 	int c = -1;
 
-	spin_lock(&log_lock);
+	if (!spin_lock_soon(&log_lock)) {
+		return -1;
+	}
 	if (log_count != 0U) {
 		c = (uint8_t)log_queue[log_head];
 		log_head = (log_head + 1U) % LOG_QUEUE;
@@ -249,31 +251,33 @@ static void log_write(uint32_t level, const char *line, uint32_t len)
 }
 
 /*
- * boot/report.c is about to write to the UART itself: let what is queued out first. It may be a
- * panic, on a CPU that holds any lock or stopped one that does, so a lock is not waited for long.
+ * boot/report.c is about to write to the UART itself: let the log that is queued out first. It may be
+ * a panic, on a CPU that holds any lock or stopped one that does: the shell and the guest are not
+ * asked for more, and no lock is waited for long.
  */
 static void flush(void)
 {
+	bool locked = spin_lock_soon(&con.lock);
 	uint32_t spins = FLUSH_SPINS;
-	bool locked = false;
 
-	for (uint32_t i = 0U; i < 10000U && !locked; i++) {
-		locked = spin_trylock(&con.lock);
-	}
 	while (spins-- != 0U && (log_count != 0U || con.lf_pending || con.guest_mid_line)) {
 		uint32_t room = uart_tx_room();
-		int c = 0;
 
-		while (room-- != 0U && c >= 0) {
-			c = next_char();
-			if (c >= 0) {
-				uart_tx((uint8_t)c);
-			}
-		}
-		if (c < 0 && con.guest_mid_line && log_count == 0U) {
+		if (room != 0U && con.guest_mid_line) {
 			con.guest_mid_line = false;
-			uart_tx('\r');
 			con.lf_pending = true;
+			uart_tx('\r');
+			room--;
+		}
+		while (room != 0U && (log_count != 0U || con.lf_pending)) {
+			int c = next_char();
+
+			if (c < 0) {
+				spins = 0U; /* whoever has the queue was stopped */
+				break;
+			}
+			uart_tx((uint8_t)c);
+			room--;
 		}
 	}
 	if (locked) {

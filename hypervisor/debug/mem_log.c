@@ -18,7 +18,6 @@
 #define RING_SIZE   65536U
 #define REPORT_SIZE 8192U
 #define LINE_MAX    180U
-#define LOCK_TRIES  100000U
 #define LAST_LINES  6U /* of the log, after a panic */
 
 static spinlock_t lock;
@@ -27,18 +26,6 @@ static uint64_t mem_log_end;
 
 static char mem_report[REPORT_SIZE];
 static uint32_t mem_report_len;
-
-/* The CPU that holds the lock may have been stopped by a panic. */
-static bool lock_soon(void)
-{
-	bool locked = spin_trylock(&lock);
-
-	for (uint32_t i = 0U; i < LOCK_TRIES && !locked; i++) {
-		cpu_relax();
-		locked = spin_trylock(&lock);
-	}
-	return locked;
-}
 
 static void put(const char *s, uint32_t len)
 {
@@ -50,7 +37,7 @@ static void put(const char *s, uint32_t len)
 
 static void log_write(uint32_t level, const char *line, uint32_t len)
 {
-	bool locked = lock_soon();
+	bool locked = spin_lock_soon(&lock);
 
 	(void)level;
 	put(line, len);

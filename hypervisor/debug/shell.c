@@ -24,7 +24,7 @@ extern const struct shell_cmd __stop_hv_shell_cmds[] __attribute__((visibility("
 #define IN_SIZE	  256U
 #define TEXT_MAX  200U
 #define ROWS_ONCE 4U /* rows made in one go, so that the guest is not held up */
-#define ROOM_ROWS 4096U
+#define ROOM_ROWS 8192U /* and more than the longest has: all exits of a vCPU */
 #define CTRL_C	  0x03U
 
 static spinlock_t lock; /* of the two rings */

@@ -49,6 +49,7 @@ struct msr_access {
 static const uint32_t kept[][2] = {
 	{MSR_APIC_BASE, MSR_APIC_BASE},
 	{MSR_PAT, MSR_PAT},
+	{MSR_TSC_DEADLINE, MSR_TSC_DEADLINE},
 	{MSR_EFER, MSR_EFER},
 	{MSR_GS_BASE, MSR_GS_BASE},
 	{MSR_X2APIC_FIRST, MSR_X2APIC_FIRST + 0xFFU},

@@ -161,7 +161,8 @@ static bool in_sequence(struct shell_line *l, echo_fn echo, uint8_t c)
 	}
 	if (l->escape == IN_CSI) {
 		if (c >= '0' && c <= '?') {
-			l->param = c;
+			/* Only keys that nothing is done for, as F3, have more than one. */
+			l->param = (l->param == 0U) ? c : (uint8_t)'?';
 			return true;
 		}
 		l->escape = IN_TEXT;

@@ -30,6 +30,18 @@ static inline bool spin_trylock(spinlock_t *l)
 	return atomic_cmpxchg32(&l->next, owner, owner + 1U);
 }
 
+/* For what a panic prints too: a holder that was stopped is not waited for. True: taken. */
+static inline bool spin_lock_soon(spinlock_t *l)
+{
+	bool locked = spin_trylock(l);
+
+	for (uint32_t i = 0U; i < 100000U && !locked; i++) {
+		cpu_relax();
+		locked = spin_trylock(l);
+	}
+	return locked;
+}
+
 static inline void spin_unlock(spinlock_t *l)
 {
 	__atomic_store_n(&l->owner, l->owner + 1U, __ATOMIC_RELEASE);

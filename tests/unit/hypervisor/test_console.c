@@ -54,6 +54,8 @@ static uint64_t rte;
 static const char *guest_text;
 static char guest_got[64];
 static uint32_t guest_room, breaks;
+static bool guest_stopped; /* with its vUART's lock */
+static uint32_t asked_stopped;
 
 static struct vuart *const guest = (struct vuart *)0x1000, *const other = (struct vuart *)0x2000;
 static const char *other_text;
@@ -138,6 +140,7 @@ int vuart_take(struct vuart *u)
 	const char **text = (u == guest) ? &guest_text : &other_text;
 
 	assert_true(u == guest || u == other);
+	asked_stopped += guest_stopped ? 1U : 0U;
 	return **text != '\0' ? (uint8_t)*(*text)++ : -1;
 }
 
@@ -486,6 +489,23 @@ static void test_fatal(void **state)
 	assert_non_null(strstr(direct, "the end\n"));
 }
 
+/* What if it stops a CPU amid a guest's output? The log comes out, and nobody asks that guest. */
+static void test_fatal_stopped_guest(void **state)
+{
+	(void)state;
+	guest_text = "guest ";
+	vuart_console->output(guest);
+	pr_err("before");
+	guest_text = "more";
+	guest_stopped = true;
+	forced_room = 100000;
+	pr_fatal("the end");
+	guest_stopped = false;
+	assert_int_equal(asked_stopped, 0);
+	assert_non_null(strstr(wire, "guest \r\n["));
+	assert_non_null(strstr(wire, "before\r\n"));
+}
+
 /* A UART that died must not hold the panic's line back for ever. */
 static void test_fatal_dead_uart(void **state)
 {
@@ -511,6 +531,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_fatal_stopped_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal_dead_uart, setup, teardown),
 	};
 

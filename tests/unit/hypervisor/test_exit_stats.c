@@ -29,7 +29,7 @@ extern const struct shell_cmd __start_hv_shell_cmds[];
 
 static struct vm slots[CONFIG_MAX_VM_NUM];
 static struct vcpu vcpus[2];
-static char lines[16][320];
+static char lines[80][320];
 static uint32_t count;
 static struct vm *checked;
 
@@ -207,12 +207,31 @@ static void test_cost(void **state)
 	assert_non_null(strstr(lines[1], " 3          0        0"));
 }
 
+/* A vCPU with exits of every kind: does its row fit where a row waits for room, 8 KB? */
+static void test_longest_row(void **state)
+{
+	char *all[] = {"vm_stats"};
+	size_t size = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < EXIT_REASONS; i++) {
+		vcpus[0].exits[i] = UINT32_MAX;
+		vmexit_account(&vcpus[0], i, fake_tsc - UINT32_MAX);
+	}
+	assert_int_equal(command("vm_stats")->fn(1, all), 0);
+	assert_int_equal(count, 1 + EXIT_REASONS);
+	for (uint32_t i = 1; i < count; i++)
+		size += strlen(lines[i]) + 2;
+	assert_in_range(size, 4096, 8192);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_before_reset, setup), /* boots the units for all */
 		cmocka_unit_test_setup(test_line, setup),
 		cmocka_unit_test_setup(test_cost, setup),
+		cmocka_unit_test_setup(test_longest_row, setup),
 		cmocka_unit_test_setup(test_nothing, setup),
 		cmocka_unit_test_setup(test_too_many_for_a_line, setup),
 	};
