@@ -118,8 +118,8 @@ static int load_segment(struct vm *vm, struct elf *elf, const Elf32_Phdr *s, boo
 		return bad_kernel(elf, "the file is truncated");
 	to = gmem_ptr(vm, s->p_paddr, s->p_memsz);
 	if (!to || is_taken(s->p_paddr, end)) {
-		log_err("%s wants %u bytes at 0x%x: the VM's memory is free below 0x%llx, from 0x%llx "
-			"to 0x%llx, and from 0x%llx to 0x%llx",
+		log_err("%s wants %u bytes at 0x%x: the VM's memory is free below 0x%llx, from "
+			"0x%llx to 0x%llx, and from 0x%llx to 0x%llx",
 			elf->path, s->p_memsz, s->p_paddr, LOAD_LOW_BASE, LOAD_LOW_END, LOW_RAM_END,
 			HIGH_RAM, (unsigned long long)gmem_low_size(vm));
 		return -ENOSPC;

@@ -34,8 +34,8 @@ static void task_switch_exit(struct vcpu *vcpu)
 	static const char *const by[] = {"CALL", "IRET", "JMP", "a task gate"};
 	uint64_t what = vmcs_read(VMCS_EXIT_QUALIFICATION); /* SDM 3C table 28-2 */
 
-	pr_err("%s: vCPU %u: a hardware task switch by %s to selector 0x%lx at 0x%lx: there are none "
-	       "in VMs, so this one ends",
+	pr_err("%s: vCPU %u: a hardware task switch by %s to selector 0x%lx at 0x%lx: there are "
+	       "none in VMs, so this one ends",
 	       vcpu->vm->name, vcpu->id, by[(what >> 30) & 3U], what & UINT16_MAX,
 	       vmcs_read(VMCS_GUEST_RIP));
 	vcpu->vm->on_triple_fault(vcpu);

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator
 
 from board import Board
 from problems import Problem
-from scenario import COM_IRQS, LOAD_ORDERS, Endpoint, Scenario, Vm, assign_affinity
+from scenario import COM_IRQS, LOAD_ORDERS, Endpoint, Memory, Scenario, Vm, assign_affinity
 from xml_file import text_of
 
 Found = Iterator[Problem]
 TWO_MB = 1 << 21
+MAX_ADDRESS = 1 << 52  # of any processor
 MAX_VUARTS = 8  # VM_VUART_NUM of hv/vm_config.h
 
 
@@ -274,30 +275,50 @@ def _ranges(board: Board) -> str:
     return ", ".join(f"{first:#x}-{last:#x}" for first, last in board.ram)
 
 
-def _memory_regions(scenario: Scenario) -> list[tuple[Vm, int, int]]:
-    return [
-        (vm, vm.memory_start, vm.memory_start + vm.memory_size)
-        for vm in scenario.vms
-        if vm.load_order == "PRE_LAUNCHED_VM" and vm.memory_start
-    ]
+def _fixed(scenario: Scenario) -> list[tuple[Vm, Memory]]:
+    """The parts of VMs' memory that have their place in the file."""
+    return [(vm, part) for vm in scenario.vms for part in vm.memory if part.start]
+
+
+def _check_part(scenario: Scenario, board: Board, vm: Vm, part: Memory) -> Found:
+    """Bounds of one part."""
+    is_region = part.element.tag == "hpa_region"
+    if part.size % TWO_MB or (part.size == 0 and is_region):
+        megabytes = max(2, (part.size >> 20) + 1)
+        name = "size_hpa" if is_region else "size"
+        element = part.element.find(name) if is_region else part.element
+        yield scenario.problem(element, f"{part.size >> 20} MB of {vm.name} are not a multiple of 2",
+                               f"<{name}>{megabytes}</{name}>")
+        return
+    if part.size > MAX_ADDRESS:
+        yield scenario.problem(part.element, f"{part.size >> 20} MB of {vm.name} are more than "
+                               "processors can address", "a smaller number")
+        return
+    if not part.start:
+        return
+    element, end = part.element.find("start_hpa"), part.start + part.size
+    if part.start % TWO_MB:
+        what = f"memory of {vm.name} at {part.start:#x} is not aligned to 2 MB"
+        write = f"<start_hpa>{part.start // TWO_MB * TWO_MB:#x}</start_hpa>"
+        yield scenario.problem(element, what, write)
+    if end > MAX_ADDRESS or not _is_ram(board, part.start, part.size):
+        what = f"{part.start:#x}-{end - 1:#x} of {vm.name} is not all RAM on board {board.name}"
+        yield scenario.problem(element, what, f"a part of {_ranges(board)}")
 
 
 def check_memory(scenario: Scenario, board: Board) -> Found:
-    """Fixed regions are aligned, are RAM, and do not overlap."""
-    regions = _memory_regions(scenario)
-    for number, (vm, start, end) in enumerate(regions):
-        element = vm.element.find("memory/hpa_region/start_hpa")
-        if start % TWO_MB:
-            what = f"memory of {vm.name} at {start:#x} is not aligned to 2 MB"
-            write = f"<start_hpa>{start // TWO_MB * TWO_MB:#x}</start_hpa>"
-            yield scenario.problem(element, what, write)
-        if not _is_ram(board, start, end - start):
-            what = f"{start:#x}-{end - 1:#x} of {vm.name} is not all RAM on board {board.name}"
-            yield scenario.problem(element, what, f"a part of {_ranges(board)}")
-        for other, other_start, other_end in regions[:number]:
-            if start < other_end and other_start < end:
-                what = f"memory of {vm.name} overlaps that of {other.name}"
-                yield scenario.problem(element, what, f"<start_hpa>{other_end:#x}</start_hpa>")
+    """Memory comes in pages of 2 MB; regions with a place are aligned, RAM, and do not overlap."""
+    for vm in scenario.vms:
+        for part in vm.memory:
+            yield from _check_part(scenario, board, vm, part)
+    regions = _fixed(scenario)
+    for number, (vm, part) in enumerate(regions):
+        for other_vm, other in regions[:number]:
+            if part.start < other.start + other.size and other.start < part.start + part.size:
+                whose = "another region of it" if other_vm is vm else f"that of {other_vm.name}"
+                yield scenario.problem(part.element.find("start_hpa"),
+                                       f"memory of {vm.name} overlaps {whose}",
+                                       f"<start_hpa>{other.start + other.size:#x}</start_hpa>")
 
 
 def check_hv_ram_start(scenario: Scenario, board: Board) -> Found:
@@ -308,8 +329,8 @@ def check_hv_ram_start(scenario: Scenario, board: Board) -> Found:
         if option.value % TWO_MB or not _is_ram(board, option.value, TWO_MB):
             what = f"HV_RAM_START {text_of(element)} is not 2 MB aligned RAM"
             yield scenario.problem(element, what, "<HV_RAM_START>0x400000</HV_RAM_START>")
-        for vm, start, end in _memory_regions(scenario):
-            if start <= option.value < end:
+        for vm, part in _fixed(scenario):
+            if part.start <= option.value < part.start + part.size:
                 what = f"HV_RAM_START {text_of(element)} is inside the memory of {vm.name}"
                 yield scenario.problem(element, what, "<HV_RAM_START>0x400000</HV_RAM_START>")
 

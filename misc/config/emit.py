@@ -84,6 +84,11 @@ def _acpi_lines(vm: Vm) -> list[str]:
             *("\t" + " ".join(f"0x{byte:02x}," for byte in row) for row in rows), "};", ""]
 
 
+def _memory_lines(vm: Vm) -> list[str]:
+    parts = [f"{{ .start = {m.start:#x}UL, .size = {m.size:#x}UL }}" for m in vm.memory]
+    return ["\t\t.memory = {", *(f"\t\t\t{part}," for part in parts), "\t\t},"] if parts else []
+
+
 def _vm_lines(vm: Vm) -> list[str]:
     has_acpi = vm.load_order == "PRE_LAUNCHED_VM"
     return [
@@ -94,7 +99,7 @@ def _vm_lines(vm: Vm) -> list[str]:
         f"\t\t.cpu_affinity = {vm.affinity:#x}UL,",
         f"\t\t.guest_flags = {' | '.join(vm.flags)},",
         f"\t\t.memory_size = {vm.memory_size:#x}UL,",
-        f"\t\t.memory_start = {vm.memory_start:#x}UL,",
+        *_memory_lines(vm),
         "\t\t.os = {",
         f"\t\t\t.type = {vm.kernel_type},",
         f"\t\t\t.kernel_tag = {c_string(vm.kernel_tag)},",

@@ -88,6 +88,15 @@ class Vuart:
 
 
 @dataclass
+class Memory:
+    """A part of a pre-launched VM's memory, in bytes; start 0: anywhere."""
+
+    start: int
+    size: int
+    element: Element
+
+
+@dataclass
 class Vm:
     """One <vm>.  Memory sizes are bytes, addresses host-physical unless said otherwise."""
 
@@ -98,8 +107,7 @@ class Vm:
     is_rt: bool
     owns_pcpus: bool
     pcpu_ids: list[tuple[int, Element]]
-    memory_start: int
-    memory_size: int
+    memory: list[Memory]
     kernel_type: str
     kernel_tag: str
     ramdisk_tag: str
@@ -113,6 +121,10 @@ class Vm:
     clos: list[tuple[int, Element]]
     vuarts: list[Vuart] = field(default_factory=list)
     affinity: int = 0  # bitmap, see assign_affinity()
+
+    @property
+    def memory_size(self) -> int:
+        return sum(part.size for part in self.memory)
 
     @property
     def owns_lapic(self) -> bool:
@@ -200,13 +212,23 @@ def _flags(element: Element, is_rt: bool) -> list[str]:
     return flags
 
 
+def _read_memory(element: Element) -> list[Memory]:
+    """The regions that are named, or else one anywhere."""
+    memory = [
+        Memory(number_of(text_of(region.find("start_hpa"))),
+               number_of(text_of(region.find("size_hpa"))) << 20, region)
+        for region in element.iterfind("memory/hpa_region")
+    ]
+    size = element.find("memory/size")
+    if not memory and size is not None:
+        memory = [Memory(0, number_of(text_of(size)) << 20, size)]
+    return memory
+
+
 def _read_vm(element: Element) -> Vm:
     load_order = text_of(element.find("load_order"))
     is_pre_launched = load_order == "PRE_LAUNCHED_VM"
     is_rt = text_of(element.find("vm_type")) == "RTVM"
-    megabytes = _number_or(element, "memory/hpa_region/size_hpa", None)
-    if megabytes is None:
-        megabytes = _number_or(element, "memory/size", 0)
     return Vm(
         element=element,
         vm_id=number_of(" ".join(element.get("id").split())),
@@ -215,8 +237,7 @@ def _read_vm(element: Element) -> Vm:
         is_rt=is_rt,
         owns_pcpus=is_pre_launched or _is_yes(element, "own_pcpu"),
         pcpu_ids=_numbers(element, "cpu_affinity/pcpu/pcpu_id"),
-        memory_start=_number_or(element, "memory/hpa_region/start_hpa", 0) or 0,
-        memory_size=(megabytes or 0) << 20 if is_pre_launched else 0,
+        memory=_read_memory(element) if is_pre_launched else [],
         kernel_type=text_of(element.find("os_config/kern_type")) or "KERNEL_BZIMAGE",
         kernel_tag=text_of(element.find("os_config/kern_mod")),
         ramdisk_tag=text_of(element.find("os_config/ramdisk_mod")),

@@ -60,7 +60,8 @@ class Tables(unittest.TestCase):
         self.assertIsNone(value(files["config.h"], "VAPIC"))
         for text in (".severity = SEVERITY_RTVM", ".cpu_affinity = 0x2UL",
                      "GUEST_FLAG_RT | GUEST_FLAG_LAPIC_PASSTHROUGH",
-                     ".memory_size = 0x4000000UL", ".memory_start = 0x10000000UL",
+                     ".memory_size = 0x4000000UL",
+                     "{ .start = 0x10000000UL, .size = 0x4000000UL },",
                      ".load_addr = 0x8000UL", ".entry_addr = 0x8010UL",
                      '.acpi_tag = "ACPI_VM0"', "{ .type = SERIAL_NONE }"):
             self.assertIn(text, files["vm_config.c"])

@@ -170,6 +170,16 @@ PRE_LAUNCHED_MISTAKES = (
     ("0x10000000", "0x10001000", "is not aligned to 2 MB; write <start_hpa>0x10000000</start_hpa>"),
     ("0x10000000", "0x1fe00000", "is not all RAM on board bochs; write a part of 0x0-0x9efff, "
      "0x100000-0x1ffeffff"),
+    ("<size_hpa>64", "<size_hpa>63", "63 MB of p are not a multiple of 2; write <size_hpa>64</"),
+    ("<size_hpa>64", "<size_hpa>0", "0 MB of p are not a multiple of 2; write <size_hpa>2</"),
+    ("<size_hpa>64", "<size_hpa>9999999998", "9999999998 MB of p are more than processors can"),
+    ("<size_hpa>64", "<size_hpa>800000000", "is not all RAM on board bochs"),
+    (MEMORY.format("0x10000000"), "<memory><size>31</size></memory>", "write <size>32</size>"),
+    ("</memory>", "<hpa_region><start_hpa>0x12000000</start_hpa><size_hpa>2</size_hpa></hpa_region>"
+     "</memory>", "memory of p overlaps another region of it; write <start_hpa>0x14000000</"),
+    ("</memory>", "<hpa_region><start_hpa>0</start_hpa><size_hpa>2</size_hpa></hpa_region>" * 8
+     + "</memory>", "<hpa_region> is there too often in <memory>"),
+    ("<size_hpa>64</size_hpa>", "", "<hpa_region> lacks <size_hpa>"),
     (pcpu(1), "", "p owns its processors, but names none"),
 )
 

@@ -66,6 +66,7 @@ class Bare(TargetTest):
         self.judge_kernel32(session, "for grub")
         self.assertIn("\nmap 0000000000100000 0000000000f00000 1\n", session.text)
         self.assertIn("\nmemory 640 15360\n", session.text)
+        self.assertIn("\npages 3840\n", session.text)
         session.expect("kernel32: powers off", 10, WRONG)
         # The second one has printed unseen, and waits for a key.
         session.expect(r"^ACRN:\\>", 10, WRONG)

@@ -15,6 +15,7 @@
 #define MOD_TAG_LEN	32U
 #define VM_BOOTARGS_LEN 2048U
 #define VM_VUART_NUM	8U
+#define VM_MEMORY_NUM	8U
 
 /* The values are ABI: they are ACRN's, and tools print them. */
 enum vm_load_order {
@@ -97,6 +98,12 @@ struct vm_vuart_config {
 	uint16_t pci_bdf;   /* VUART_PCI of the Service VM: where; 0: anywhere on bus 0 */
 };
 
+/* A part of a pre-launched VM's memory. */
+struct vm_memory {
+	uint64_t start; /* HPA, a multiple of 2 MB; 0: anywhere */
+	uint64_t size;	/* bytes, a multiple of 2 MB */
+};
+
 /* One VM of the scenario; its index in vm_configs[] is its VM id. */
 struct vm_config {
 	enum vm_load_order load_order;
@@ -110,7 +117,7 @@ struct vm_config {
 	uint64_t cpu_affinity;
 	uint64_t guest_flags;  /* GUEST_FLAG_* */
 	uint64_t memory_size;  /* bytes, pre-launched VMs only; else 0 */
-	uint64_t memory_start; /* HPA, pre-launched VMs only; 0: anywhere */
+	struct vm_memory memory[VM_MEMORY_NUM]; /* its parts, by rising GPA; of size 0: no more */
 	struct vm_os_config os;
 	const uint8_t *acpi;   /* ACPI tables for GPA VE820_ACPI; pre-launched VMs only, else NULL */
 	uint32_t acpi_size;    /* bytes */

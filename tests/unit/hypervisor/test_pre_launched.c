@@ -22,20 +22,22 @@
 #include "lib/errno.h"
 
 static struct vm_config vm_configs_[] = {
-	{.load_order = PRE_LAUNCHED_VM, .name = "first", .memory_size = MB(64)},
+	{.load_order = PRE_LAUNCHED_VM, .name = "first", .memory_size = MB(64),
+	 .memory = {{.size = MB(64)}}},
 	{.load_order = SERVICE_VM, .name = "Service"},
 	{.load_order = PRE_LAUNCHED_VM, .name = "second", .memory_size = GB(3),
-	 .memory_start = GB(8)},
+	 .memory = {{.start = GB(8), .size = GB(3)}}},
 };
 extern const struct vm_config vm_configs[3] __attribute__((alias("vm_configs_")));
 const uint16_t vm_config_count = 3;
 
 static uint64_t found, reserved[32][2];
 static uint32_t reservations, reserve_room, maps, map_fail_at;
-static bool is_free;
+static bool is_free, parts;
+static uint64_t not_free;
 static struct {
 	uint64_t gpa, hpa, size;
-} mapped[8];
+} mapped[16];
 static struct {
 	uint64_t base, size;
 } hidden[256]; /* from the Service VM, when it is made */
@@ -53,9 +55,11 @@ uint64_t e820_find_top(uint64_t size, uint64_t align, uint64_t limit)
 
 bool e820_is_free(uint64_t base, uint64_t size)
 {
-	assert_int_equal(base, GB(8));
-	assert_int_equal(size, GB(3));
-	return is_free;
+	if (!parts) {
+		assert_int_equal(base, GB(8));
+		assert_int_equal(size, GB(3));
+	}
+	return is_free && base != not_free;
 }
 
 int e820_reserve(uint64_t base, uint64_t size)
@@ -111,8 +115,8 @@ static void test_memory(void **state)
 	is_free = true;
 	reserve_room = 32;
 	assert_int_equal(boot(), 0);
-	assert_int_equal(reserved[0][0], 0x10000000);
-	assert_int_equal(reserved[1][1], GB(3));
+	assert_int_equal(reserved[0][1], GB(3)); /* what has a place comes first */
+	assert_int_equal(reserved[1][0], 0x10000000);
 
 	assert_int_equal(create(0), 0);
 	assert_int_equal(maps, 2);
@@ -135,10 +139,10 @@ static void test_memory(void **state)
 	assert_int_equal(create(1), 0);
 	assert_int_equal(maps, 0);
 	assert_int_equal(hides, 2);
-	assert_int_equal(hidden[0].base, 0x10000000);
-	assert_int_equal(hidden[0].size, MB(64));
-	assert_int_equal(hidden[1].base, GB(8));
-	assert_int_equal(hidden[1].size, GB(3));
+	assert_int_equal(hidden[0].base, GB(8));
+	assert_int_equal(hidden[0].size, GB(3));
+	assert_int_equal(hidden[1].base, 0x10000000);
+	assert_int_equal(hidden[1].size, MB(64));
 	assert_int_equal(fake_report_lines, 0);
 
 	/* every step that fails is noticed */
@@ -148,6 +152,56 @@ static void test_memory(void **state)
 	for (hide_fail_at = 1; hide_fail_at <= 2; hide_fail_at++)
 		assert_int_equal(create(1), -ENOMEM);
 	hide_fail_at = 0;
+}
+
+/* Are parts in several places one memory to the guest, wherever they meet? */
+static void test_parts(void **state)
+{
+	struct vm_config old = vm_configs_[2];
+	uint64_t hpa = 0;
+
+	(void)state;
+	is_free = true;
+	reserve_room = 32;
+	parts = true;
+	vm_configs_[2].memory[0] = (struct vm_memory){.start = GB(20), .size = MB(2046)};
+	vm_configs_[2].memory[1] = (struct vm_memory){.start = GB(12), .size = MB(2)};
+	vm_configs_[2].memory[2] = (struct vm_memory){.start = GB(9), .size = MB(1024)};
+	assert_int_equal(boot(), 0);
+	assert_int_equal(create(2), 0);
+	/* below and above the hole, and the second part, which ends where low memory does not */
+	assert_int_equal(maps, 4);
+	assert_int_equal(mapped[1].hpa, GB(20) + 0xF0000);
+	assert_int_equal(mapped[1].gpa + mapped[1].size, MB(2046));
+	assert_int_equal(mapped[2].gpa, GB(4));
+	assert_int_equal(mapped[2].hpa, GB(12));
+	assert_int_equal(mapped[2].size, MB(2));
+	assert_int_equal(mapped[3].gpa, GB(4) + MB(2));
+	assert_int_equal(mapped[3].hpa, GB(9));
+	assert_int_equal(mapped[3].size, MB(1024));
+
+	/* 2 MB parts all through low memory: one mapping each, but for the first with its hole */
+	for (uint32_t i = 0; i < VM_MEMORY_NUM; i++)
+		vm_configs_[2].memory[i] = (struct vm_memory){.start = GB(40 - i), .size = MB(2)};
+	vm_configs_[2].memory_size = MB(16);
+	assert_int_equal(boot(), 0);
+	assert_int_equal(create(2), 0);
+	assert_int_equal(maps, VM_MEMORY_NUM + 1);
+	for (uint32_t i = 1; i < VM_MEMORY_NUM; i++) {
+		assert_int_equal(mapped[i + 1].gpa, MB(2) * i);
+		assert_int_equal(mapped[i + 1].hpa, GB(40 - i));
+		hpa += mapped[i + 1].size;
+	}
+	assert_int_equal(hpa, MB(14));
+
+	/* one of them is not free: no VM */
+	not_free = GB(38);
+	assert_int_equal(boot(), 0);
+	assert_true(fake_reported("second: the machine has no 2 MB for it where the scenario says"));
+	assert_int_equal(create(2), -ENOMEM);
+	not_free = 0;
+	parts = false;
+	vm_configs_[2] = old;
 }
 
 /* What if the machine has not that much, not there, or the list of ranges is full? */
@@ -200,6 +254,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_memory),
+		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_too_little),
 		cmocka_unit_test(test_take),
 	};

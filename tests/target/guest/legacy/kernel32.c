@@ -61,6 +61,41 @@ static bool can_write(const struct mb_mmap *m)
 	return ok;
 }
 
+/* Each page of RAM above the kernel, but for the module's, is one of its own. */
+static bool is_own_page(const struct mb_info *info, uint32_t at, bool fill)
+{
+	const struct mb_module *m = (const void *)info->mods_addr;
+	volatile uint32_t *word = (volatile uint32_t *)at;
+
+	if (at < (uint32_t)kernel_end ||
+	    (info->mods_count != 0U && at + 4096U > m->start && at < m->end))
+		return true;
+	if (fill)
+		*word = at;
+	return *word == at;
+}
+
+static void check_pages(const struct mb_info *info)
+{
+	const uint8_t *end = (const uint8_t *)info->mmap_addr + info->mmap_length;
+	uint32_t pages = 0U;
+	bool own = true;
+
+	for (uint32_t fill = 0U; fill < 2U; fill++) {
+		for (const uint8_t *at = (const uint8_t *)info->mmap_addr; at < end;) {
+			const struct mb_mmap *m = (const void *)at;
+
+			at += m->size + 4U;
+			if (m->type != RAM || m->base < 0x100000U || m->base_high != 0U)
+				continue;
+			for (uint32_t i = 0U; i < m->length >> 12; i++, pages++)
+				own = is_own_page(info, m->base + (i << 12), fill == 0U) && own;
+		}
+	}
+	print("pages %u\n", pages / 2U);
+	check("pages", own && pages != 0U);
+}
+
 static void check_map(const struct mb_info *info)
 {
 	const uint8_t *end = (const uint8_t *)info->mmap_addr + info->mmap_length;
@@ -140,6 +175,7 @@ void kernel_main(uint32_t magic, const struct mb_info *info)
 	check_entry(magic, info);
 	check_map(info);
 	check_module(info);
+	check_pages(info);
 	idt_init();
 	check_modes(0x800000U);
 	check_interrupts();
