@@ -227,20 +227,6 @@ int vcr_set_pat(struct vcpu *vcpu, uint64_t val)
 	return 0;
 }
 
-int vcr_check(const struct vm *vm, const struct vcpu_start *start)
-{
-	bool lma = (start->efer & EFER_LMA) != 0U;
-
-	if (!cr0_valid(start->cr0) || (start->cr4 & ~vm->vcpuid->cr4_allowed) != 0U ||
-	    (start->efer & ~vm->vcpuid->efer_allowed) != 0U) {
-		return -EINVAL;
-	}
-	if (lma != ((start->cr0 & CR0_PG) != 0U && (start->efer & EFER_LME) != 0U)) {
-		return -EINVAL;
-	}
-	return lma && (start->cr4 & CR4_PAE) == 0U ? -EINVAL : 0;
-}
-
 void vcr_reset(struct vcpu *vcpu, const struct vcpu_start *start)
 {
 	vmcs_write(VMCS_CR0_MASK, CR0_OWNED);

@@ -101,20 +101,6 @@ char *strchr(const char *s, int c)
 	}
 }
 
-char *strstr(const char *s, const char *sub)
-{
-	size_t n = strlen(sub);
-
-	for (;; s++) {
-		if (strncmp(s, sub, n) == 0) {
-			return (char *)(uintptr_t)s;
-		}
-		if (*s == '\0') {
-			return NULL;
-		}
-	}
-}
-
 long string_copy(char *dst, const char *src, size_t size)
 {
 	size_t n = strnlen(src, size);

@@ -299,11 +299,6 @@ void dr_write(uint32_t n, uint64_t v)
 	fake_dr[n] = v;
 }
 
-uint64_t xcr0_read(void)
-{
-	return fake_xcr0;
-}
-
 void xcr0_write(uint64_t v)
 {
 	fake_xcr0 = v;

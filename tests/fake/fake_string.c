@@ -12,5 +12,4 @@
 #define strcmp	hv_strcmp
 #define strncmp hv_strncmp
 #define strchr	hv_strchr
-#define strstr	hv_strstr
 #include "../../hypervisor/lib/string.c"

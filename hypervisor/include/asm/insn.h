@@ -185,14 +185,6 @@ static inline void dr_write(uint32_t n, uint64_t v)
 	}
 }
 
-static inline uint64_t xcr0_read(void)
-{
-	uint32_t lo, hi;
-
-	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	return ((uint64_t)hi << 32) | lo;
-}
-
 static inline void xcr0_write(uint64_t v)
 {
 	__asm__ volatile("xsetbv" ::"c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));

@@ -29,9 +29,6 @@ void ept_destroy(struct ept *ept); /* gives all tables back; flush first */
 int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr);
 int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size);
 
-/* Replace the memory type or rights (bits of `clear`, then `set`) of what is mapped there. */
-int ept_modify(struct ept *ept, gpa_t gpa, uint64_t size, uint64_t set, uint64_t clear);
-
 /*
  * Translate; *left (may be NULL) gets the bytes up to the end of that page, *attr (may be NULL) its
  * rights and memory type. -ENOENT if nothing is mapped: *left bytes from here on are not.

@@ -18,7 +18,6 @@
  */
 typedef void (*irq_handler_t)(uint8_t vector, void *arg);
 void irq_register(uint8_t vector, irq_handler_t fn, void *arg);
-void irq_unregister(uint8_t vector);
 
 /* A free device vector, or -ENOSPC. */
 int irq_alloc_vector(void);
@@ -35,7 +34,6 @@ void irq_dispatch(uint8_t vector);
 
 /* The physical LAPIC of this CPU (x2APIC when the CPU has it). */
 void lapic_init_pcpu(void);
-uint32_t lapic_id(void);
 void lapic_eoi(void);
 void lapic_send_ipi(uint32_t apic_id, uint8_t vector);
 void lapic_send_nmi(uint32_t apic_id);
@@ -57,7 +55,6 @@ void ioapic_init(void); /* finds pin counts, masks every pin, masks the 8259s */
 int ioapic_write_rte(uint32_t gsi, uint64_t rte); /* -EINVAL: no such GSI */
 uint64_t ioapic_read_rte(uint32_t gsi);
 void ioapic_mask(uint32_t gsi);
-void ioapic_unmask(uint32_t gsi);
 uint32_t ioapic_gsi_count(void);
 
 #endif

@@ -36,7 +36,6 @@ void pgtable_destroy(struct pgtable *pt);
  */
 int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr);
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
-int pgtable_modify(struct pgtable *pt, uint64_t va, uint64_t size, uint64_t set, uint64_t clear);
 
 /*
  * Tables that a change took out are kept until no CPU can walk them: take the list, invalidate the

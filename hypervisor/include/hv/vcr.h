@@ -16,9 +16,6 @@ struct vcpu_start;
 /* Write CR0, CR3, CR4, EFER, their masks and shadows, and the IA-32e entry control from *start. */
 void vcr_reset(struct vcpu *vcpu, const struct vcpu_start *start);
 
-/* -EINVAL when the VM's processors could not hold these control registers. Any CPU, no VMCS. */
-int vcr_check(const struct vm *vm, const struct vcpu_start *start);
-
 /* What the guest reads: VMCS value and shadow merged by the mask. */
 uint64_t vcr_cr0(void);
 uint64_t vcr_cr4(void);

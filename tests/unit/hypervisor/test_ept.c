@@ -89,29 +89,6 @@ static void test_lookup(void **state)
 	assert_int_equal(ept_lookup(&ept, GPA(UINT64_MAX), &hpa, &left, &attr), -ENOENT);
 }
 
-/* What does ept_modify() change: a right, a type, of a part, and nothing where nothing is? */
-static void test_modify(void **state)
-{
-	hpa_t hpa;
-	uint64_t left, attr;
-
-	(void)state;
-	assert_int_equal(ept_map(&ept, GPA(0), HPA(0), PAGE_SIZE_1G, EPT_RWX | EPT_MT_WB), 0);
-	assert_int_equal(ept_modify(&ept, GPA(0x201000), 0x1000, 0, EPT_WRITE), 0);
-	assert_int_equal(ept_lookup(&ept, GPA(0x201000), &hpa, &left, &attr), 0);
-	assert_int_equal(hpa.v, 0x201000);
-	assert_int_equal(left, 0x1000);
-	assert_int_equal(attr, EPT_READ | EPT_EXEC | EPT_MT_WB);
-	assert_int_equal(ept_lookup(&ept, GPA(0x202000), &hpa, &left, &attr), 0);
-	assert_int_equal(attr, EPT_RWX | EPT_MT_WB);
-	assert_int_equal(ept_modify(&ept, GPA(0), PAGE_SIZE_2M, EPT_MT_WC, 7UL << EPT_MT_SHIFT), 0);
-	assert_int_equal(ept_lookup(&ept, GPA(0x1000), &hpa, &left, &attr), 0);
-	assert_int_equal(attr, EPT_RWX | EPT_MT_WC);
-	assert_int_equal(ept_modify(&ept, GPA(PAGE_SIZE_1G), PAGE_SIZE_1G, EPT_RWX, 0), 0);
-	assert_int_equal(ept_lookup(&ept, GPA(PAGE_SIZE_1G), &hpa, &left, &attr), -ENOENT);
-	assert_int_equal(ept_modify(&ept, GPA(0x800), 0x1000, 0, 0), -EINVAL);
-}
-
 /* What page sizes does the CPU's word allow? 1 GB without 2 MB is not a case to use. */
 static void test_page_sizes(void **state)
 {
@@ -203,7 +180,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_lookup, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_modify, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_page_sizes, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_eptp, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_no_pages, setup, teardown),

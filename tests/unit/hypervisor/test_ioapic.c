@@ -143,7 +143,7 @@ static void test_write(void **state)
 	assert_int_equal(ioapic_write_rte(UINT32_MAX, rte), -EINVAL);
 	assert_int_equal(ioapic_read_rte(32), IOAPIC_RTE_MASKED);
 	ioapic_mask(32);
-	ioapic_unmask(UINT32_MAX);
+	ioapic_mask(UINT32_MAX);
 }
 
 /* A live pin gets another destination: is it ever open with the old one's half? */
@@ -168,10 +168,7 @@ static void test_mask(void **state)
 	ioapic_mask(9);
 	assert_int_equal(unit[0].rte[9], rte | IOAPIC_RTE_MASKED);
 	ioapic_mask(9);
-	ioapic_unmask(9);
-	assert_int_equal(unit[0].rte[9], rte);
-	ioapic_unmask(9);
-	assert_int_equal(unit[0].rte[9], rte);
+	assert_int_equal(unit[0].rte[9], rte | IOAPIC_RTE_MASKED);
 }
 
 int main(void)

@@ -65,8 +65,8 @@ static void test_dispatch(void **state)
 	assert_int_equal(last.eois, 1);
 	irq_dispatch(0x31);
 	assert_ptr_equal(last.arg, &a);
-	irq_unregister(0x31);
-	irq_unregister(0x32);
+	irq_free_vector(0x31);
+	irq_free_vector(0x32);
 }
 
 /* What if nobody registered, or has gone? The interrupt ends, or the next would never come. */
@@ -76,7 +76,7 @@ static void test_nobody(void **state)
 	irq_dispatch(0x40);
 	assert_int_equal(eois, 1);
 	irq_register(0x40, handler, NULL);
-	irq_unregister(0x40);
+	irq_free_vector(0x40);
 	irq_dispatch(0x40);
 	assert_int_equal(eois, 2);
 	assert_int_equal(last.calls, 0);

@@ -136,8 +136,6 @@ static void test_firmware_x2apic(void **state)
 	lapic_init_pcpu();
 	assert_int_equal(fake_msr_get(0x80F), APIC_SVR_ENABLE | VECTOR_SPURIOUS);
 	assert_int_equal(writes, 0);
-	fake_msr_set(0x802, 0x102);
-	assert_int_equal(lapic_id(), 0x102);
 }
 
 /* What does each message look like on the bus? */
@@ -195,20 +193,6 @@ static void test_nmi_between(void **state)
 	lapic_send_ipi(1, 0xE1);
 	assert_int_equal(nmi_after, 0);
 	assert_int_equal(sent_to, 0x701); /* first the handler's, to 7 */
-}
-
-/* What is this CPU's id by both ways? */
-static void test_id(void **state)
-{
-	(void)state;
-	fake_msr_set(0x802, 0x102);
-	lapic_init_pcpu();
-	assert_int_equal(lapic_id(), 0x102);
-	x2 = false;
-	fake_msr_set(MSR_APIC_BASE, APIC_DEFAULT_BASE | APIC_BASE_ENABLE);
-	lapic_init_pcpu();
-	regs[APIC_ID / 16] = 0x07000000;
-	assert_int_equal(lapic_id(), 7);
 }
 
 /* Is a deadline written as it is, and 0 to disarm? */
@@ -277,7 +261,6 @@ int main(void)
 		cmocka_unit_test_setup(test_messages, setup),
 		cmocka_unit_test_setup(test_busy, setup),
 		cmocka_unit_test_setup(test_nmi_between, setup),
-		cmocka_unit_test_setup(test_id, setup),
 		cmocka_unit_test_setup(test_deadline, setup),
 		cmocka_unit_test_setup(test_countdown, setup),
 		cmocka_unit_test_setup(test_dead_counter, setup),

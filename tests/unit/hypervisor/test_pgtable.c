@@ -142,29 +142,25 @@ static void random_step(void)
 	uint64_t va = edge[from], size = edge[to] - va;
 	uint64_t delta = deltas[random_below(ARRAY_SIZE(deltas))];
 	uint64_t attr = attrs[random_below(ARRAY_SIZE(attrs))];
-	uint32_t what = random_below(8);
+	uint32_t what = random_below(6);
 
 	if (size > 0x1000000 && (delta & 0x1FFFFF) != 0)
 		delta = 0; /* half a million small pages are not more than a thousand */
 	if (what < 4)
 		assert_int_equal(pgtable_map(&pt, va, va + delta, size, attr), 0);
-	else if (what < 6)
-		assert_int_equal(pgtable_unmap(&pt, va, size), 0);
 	else
-		assert_int_equal(pgtable_modify(&pt, va, size, attr & 1, what == 6 ? 2 : 6), 0);
+		assert_int_equal(pgtable_unmap(&pt, va, size), 0);
 	for (uint32_t i = from; i < to; i++) {
 		if (what < 4) {
 			model[i].delta = delta;
 			model[i].attr = attr;
-		} else if (what < 6) {
+		} else {
 			model[i].attr = 0;
-		} else if ((model[i].attr & RWX) != 0) {
-			model[i].attr = (model[i].attr & (what == 6 ? ~2UL : ~6UL)) | (attr & 1);
 		}
 	}
 }
 
-/* What if ranges of any alignment are mapped, cut and changed 10,000 times, for each page size? */
+/* What if ranges of any alignment are mapped and cut 10,000 times, for each page size? */
 static void test_model(void **state)
 {
 	(void)state;
@@ -312,7 +308,6 @@ static void test_bad_ranges(void **state)
 		assert_int_equal(pgtable_map(&pt, cases[i].va, cases[i].pa, cases[i].size, RWX), -EINVAL);
 		if (((cases[i].pa & 0xFFF) | (cases[i].pa >> 47)) == 0) {
 			assert_int_equal(pgtable_unmap(&pt, cases[i].va, cases[i].size), -EINVAL);
-			assert_int_equal(pgtable_modify(&pt, cases[i].va, cases[i].size, 1, 0), -EINVAL);
 		}
 	}
 	assert_int_equal(pt.pages, 1);
@@ -324,13 +319,12 @@ static void test_bad_ranges(void **state)
 	finish();
 }
 
-/* What if what is not mapped is unmapped or modified? Nothing happens, and no table is made. */
+/* What if what is not mapped is unmapped? Nothing happens, and no table is made. */
 static void test_nothing_there(void **state)
 {
 	(void)state;
 	start(2);
 	assert_int_equal(pgtable_unmap(&pt, 0x1000, 5 * PAGE_SIZE_1G), 0);
-	assert_int_equal(pgtable_modify(&pt, 0x1000, 5 * PAGE_SIZE_1G, 3, 4), 0);
 	assert_int_equal(pt.pages, 1);
 	expect(0x1000, UINT64_MAX, 0);
 	finish();
@@ -340,13 +334,13 @@ static void test_nothing_there(void **state)
 #define OLD(va) ((va) + 0x40000000)
 #define NEW(va) ((va) + 0x80001000)
 
-enum op { MAP, UNMAP, MODIFY, OPS };
+enum op { MAP, UNMAP, OPS };
 
 static int run(enum op op, uint64_t va, uint64_t size)
 {
 	if (op == MAP)
 		return pgtable_map(&pt, va, NEW(va), size, 1);
-	return op == UNMAP ? pgtable_unmap(&pt, va, size) : pgtable_modify(&pt, va, size, 0, 6);
+	return pgtable_unmap(&pt, va, size);
 }
 
 /* After a failure: outside all as before; inside each page as before, or, for MAP, all gone. */

@@ -21,7 +21,6 @@
 #define strcmp	hv_strcmp
 #define strncmp hv_strncmp
 #define strchr	hv_strchr
-#define strstr	hv_strstr
 #include "../../../hypervisor/lib/string.c"
 #undef memcpy
 #undef memmove
@@ -32,7 +31,6 @@
 #undef strcmp
 #undef strncmp
 #undef strchr
-#undef strstr
 
 #define LEN 80U
 
@@ -120,7 +118,6 @@ static void test_searches(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(in); i++) {
 		for (size_t k = 0; k < ARRAY_SIZE(what); k++) {
-			assert_ptr_equal(hv_strstr(in[i], what[k]), strstr(in[i], what[k]));
 			assert_ptr_equal(hv_strchr(in[i], what[k][0]), strchr(in[i], what[k][0]));
 		}
 		assert_int_equal(hv_strlen(in[i]), strlen(in[i]));

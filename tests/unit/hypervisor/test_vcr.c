@@ -281,31 +281,6 @@ static void test_xsetbv(void **state)
 	assert_int_equal(fake_xcr0, 0x2E7);
 }
 
-/* What a device model may ask a vCPU to start with. */
-static void test_check(void **state)
-{
-	const struct vm *vm = test_vm(1);
-	struct vcpu_start s = {.cr0 = CR0_ET | CR0_PE};
-
-	(void)state;
-	assert_int_equal(vcr_check(vm, &s), 0);
-	s.cr0 |= CR0_PG;
-	s.efer = EFER_LME | EFER_LMA;
-	assert_int_equal(vcr_check(vm, &s), -EINVAL); /* no PAE */
-	s.cr4 = CR4_PAE;
-	assert_int_equal(vcr_check(vm, &s), 0);
-	s.efer = EFER_LMA;
-	assert_int_equal(vcr_check(vm, &s), -EINVAL);
-	s.efer = EFER_LME;
-	assert_int_equal(vcr_check(vm, &s), -EINVAL); /* paging with LME is LMA */
-	s.efer = 0;
-	s.cr4 = CR4_VMXE;
-	assert_int_equal(vcr_check(vm, &s), -EINVAL);
-	s.cr4 = 0;
-	s.cr0 = CR0_PG;
-	assert_int_equal(vcr_check(vm, &s), -EINVAL);
-}
-
 /* MOV from a debug register. */
 static void use_dr(struct vcpu *vcpu, uint32_t reg)
 {
@@ -431,7 +406,7 @@ int main(void)
 		T(test_reset_values),  T(test_cr0_bad),	      T(test_to_long_mode_and_back),
 		T(test_long_mode_bad), T(test_pae_entries),   T(test_cr4),
 		T(test_cache_disable), T(test_other_accesses), T(test_xsetbv),
-		T(test_check),	       T(test_fpu_switch), T(test_dr_unused), T(test_dr_writes),
+		T(test_fpu_switch), T(test_dr_unused), T(test_dr_writes),
 		cmocka_unit_test(test_fpu_without_xsave),
 	};
 

@@ -101,30 +101,18 @@ uint64_t ioapic_read_rte(uint32_t gsi)
 	return rte;
 }
 
-static void change_mask(uint32_t gsi, bool masked)
+void ioapic_mask(uint32_t gsi)
 {
 	const struct ioapic_info *io = unit_of(gsi);
-	uint32_t reg, v;
+	uint32_t reg;
 
 	if (io == NULL) {
 		return;
 	}
 	reg = IOAPIC_REG_RTE0 + 2U * (gsi - io->gsi_base);
 	spin_lock(&lock);
-	v = reg_read(io, reg);
-	v = masked ? (v | (uint32_t)IOAPIC_RTE_MASKED) : (v & ~(uint32_t)IOAPIC_RTE_MASKED);
-	reg_write(io, reg, v);
+	reg_write(io, reg, reg_read(io, reg) | (uint32_t)IOAPIC_RTE_MASKED);
 	spin_unlock(&lock);
-}
-
-void ioapic_mask(uint32_t gsi)
-{
-	change_mask(gsi, true);
-}
-
-void ioapic_unmask(uint32_t gsi)
-{
-	change_mask(gsi, false);
 }
 
 uint32_t ioapic_gsi_count(void)

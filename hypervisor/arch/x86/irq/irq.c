@@ -28,11 +28,6 @@ void irq_register(uint8_t vector, irq_handler_t fn, void *arg)
 	__atomic_store_n(&slots[vector].fn, fn, __ATOMIC_RELEASE);
 }
 
-void irq_unregister(uint8_t vector)
-{
-	__atomic_store_n(&slots[vector].fn, NULL, __ATOMIC_RELEASE);
-}
-
 int irq_alloc_vector(void)
 {
 	for (uint32_t v = VECTOR_DYN_FIRST; v <= VECTOR_DYN_LAST; v++) {
@@ -45,7 +40,7 @@ int irq_alloc_vector(void)
 
 void irq_free_vector(uint8_t vector)
 {
-	irq_unregister(vector);
+	__atomic_store_n(&slots[vector].fn, NULL, __ATOMIC_RELEASE);
 	(void)atomic_clear_bit(allocated, vector);
 }
 

@@ -82,11 +82,6 @@ void lapic_init_pcpu(void)
 		  VECTOR_TIMER | (deadline_mode ? APIC_TIMER_DEADLINE : APIC_TIMER_ONESHOT));
 }
 
-uint32_t lapic_id(void)
-{
-	return x2apic ? reg_read(APIC_ID) : reg_read(APIC_ID) >> 24;
-}
-
 void lapic_eoi(void)
 {
 	reg_write(APIC_EOI, 0U);

@@ -136,31 +136,23 @@ static int make_table(struct pgtable *pt, uint64_t *entry, uint32_t level)
 	return 0;
 }
 
-enum change { CHANGE_MAP, CHANGE_UNMAP, CHANGE_MODIFY };
-
 struct request {
-	enum change change;
+	bool map; /* or unmap */
 	uint64_t pa_minus_va;
-	uint64_t set;	/* MAP: the attributes */
-	uint64_t clear;
+	uint64_t attr;
 };
 
-static uint64_t leaf_value(const struct pgtable *pt, const struct request *rq, uint64_t old,
-			   uint64_t va, uint32_t level)
+static uint64_t leaf_value(const struct pgtable *pt, const struct request *rq, uint64_t va,
+			   uint32_t level)
 {
-	switch (rq->change) {
-	case CHANGE_MAP:
-		return (va + rq->pa_minus_va) | rq->set | ((level > 0U) ? pt->fmt->large : 0U);
-	case CHANGE_MODIFY:
-		return in_use(pt, old) ? ((old & ~rq->clear) | rq->set) : old;
-	default:
-		return 0U;
-	}
+	uint64_t large = (level > 0U) ? pt->fmt->large : 0U;
+
+	return rq->map ? (va + rq->pa_minus_va) | rq->attr | large : 0U;
 }
 
 /* May the whole entry be written as one leaf (or emptied)? */
-static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64_t old, uint64_t va,
-		      uint64_t end, uint32_t level)
+static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64_t va, uint64_t end,
+		      uint32_t level)
 {
 	uint64_t size = level_size(level);
 
@@ -170,13 +162,8 @@ static bool leaf_fits(const struct pgtable *pt, const struct request *rq, uint64
 	if ((va & (size - 1U)) != 0U || end - va < size) {
 		return false;
 	}
-	if (rq->change == CHANGE_MAP) {
-		return level <= pt->fmt->max_level && ((va + rq->pa_minus_va) & (size - 1U)) == 0U;
-	}
-	if (rq->change == CHANGE_MODIFY) {
-		return !in_use(pt, old) || is_leaf(pt, old, level);
-	}
-	return true;
+	return !rq->map ||
+	       (level <= pt->fmt->max_level && ((va + rq->pa_minus_va) & (size - 1U)) == 0U);
 }
 
 /* Depth first, without recursion: path[] has the table of each level down to the present one. */
@@ -190,12 +177,12 @@ static int change_tables(struct pgtable *pt, const struct request *rq, uint64_t 
 		uint64_t *e = &path[level][index_of(va, level)];
 		uint64_t old = *e;
 
-		if (leaf_fits(pt, rq, old, va, end, level)) {
-			*(volatile uint64_t *)e = leaf_value(pt, rq, old, va, level);
+		if (leaf_fits(pt, rq, va, end, level)) {
+			*(volatile uint64_t *)e = leaf_value(pt, rq, va, level);
 			if (in_use(pt, old) && !is_leaf(pt, old, level)) {
 				free_tables(pt, table_of(old), level - 1U);
 			}
-		} else if (in_use(pt, old) || rq->change == CHANGE_MAP) {
+		} else if (in_use(pt, old) || rq->map) {
 			if (make_table(pt, e, level) != 0) {
 				return -ENOMEM;
 			}
@@ -252,13 +239,13 @@ static int change(struct pgtable *pt, const struct request *rq, uint64_t va, uin
 
 int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size)
 {
-	return change(pt, &(struct request){.change = CHANGE_UNMAP}, va, size);
+	return change(pt, &(struct request){.map = false}, va, size);
 }
 
 int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uint64_t attr)
 {
-	struct request rq = {.change = CHANGE_MAP, .pa_minus_va = pa - va, .set = attr};
-	struct request undo = {.change = CHANGE_UNMAP};
+	struct request rq = {.map = true, .pa_minus_va = pa - va, .attr = attr};
+	struct request undo = {.map = false};
 	int ret;
 
 	if (!range_ok(va, size) || !range_ok(pa, size)) {
@@ -272,13 +259,6 @@ int pgtable_map(struct pgtable *pt, uint64_t va, uint64_t pa, uint64_t size, uin
 		(void)change_tables(pt, &undo, va, va + size);
 	}
 	return ret;
-}
-
-int pgtable_modify(struct pgtable *pt, uint64_t va, uint64_t size, uint64_t set, uint64_t clear)
-{
-	struct request rq = {.change = CHANGE_MODIFY, .set = set, .clear = clear};
-
-	return change(pt, &rq, va, size);
 }
 
 uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_size)

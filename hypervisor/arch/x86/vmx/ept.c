@@ -73,17 +73,6 @@ int ept_unmap(struct ept *ept, gpa_t gpa, uint64_t size)
 	return ret;
 }
 
-int ept_modify(struct ept *ept, gpa_t gpa, uint64_t size, uint64_t set, uint64_t clear)
-{
-	int ret;
-
-	spin_lock(&ept->lock);
-	ret = pgtable_modify(&ept->pt, gpa.v, size, set, clear);
-	ept->changes++;
-	spin_unlock(&ept->lock);
-	return ret;
-}
-
 int ept_lookup(struct ept *ept, gpa_t gpa, hpa_t *hpa, uint64_t *left, uint64_t *attr)
 {
 	uint64_t size = 0U, e, offset;

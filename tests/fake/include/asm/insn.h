@@ -40,7 +40,6 @@ void write_cr4(uint64_t v);
 uint64_t dr_read(uint32_t n);
 void dr_write(uint32_t n, uint64_t v);
 
-uint64_t xcr0_read(void);
 void xcr0_write(uint64_t v);
 void fpu_xsave(void *area, uint64_t mask);
 void fpu_xrstor(const void *area, uint64_t mask);
