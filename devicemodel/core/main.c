@@ -5,6 +5,9 @@
  * requests; the thread "dm-events" runs the event loop of timers and
  * descriptors, signals among them; "dm-monitor" answers other programs.
  *
+ * SIGINT, SIGTERM and SIGHUP press the power button. A guest that does not listen
+ * to it, the second signal, or the end of the guest's time powers the VM off.
+ *
  * Exit status: 0 the guest powered off or a signal ended it, 1 the VM could not
  * be made or broke, 2 the command line is wrong, other: what the guest wrote to
  * the debug exit port.
@@ -20,6 +23,7 @@
 #include "mevent.h"
 #include "monitor.h"
 #include "options.h"
+#include "pm.h"
 #include "power.h"
 #include "rings.h"
 #include "vm.h"
@@ -28,20 +32,45 @@
 #define BIG_OBJECT     8192
 #define HEAP_STEP      4096
 
+/* What a guest has to shut down in; service managers wait 90 s before they kill. */
+#define STOP_LIMIT_S 60U
+#define NS_PER_S     1000000000ULL
+
 struct signals {
 	int fd;
 	struct vm *vm;
+	struct mevent *limit; /* armed by the first signal that the guest heard of */
+	bool asked;
 };
 
 static void on_signal(void *arg, unsigned int events)
 {
 	struct signals *signals = arg;
 	struct signalfd_siginfo info;
+	const char *name;
 
 	(void)events;
 	if (read(signals->fd, &info, sizeof(info)) != sizeof(info))
 		return;
-	log_notice("%s: powering the VM off", strsignal((int)info.ssi_signo));
+	name = strsignal((int)info.ssi_signo);
+	if (!signals->asked && pm_press_power_button(signals->vm) == 0 &&
+	    mevent_timer_set(signals->limit, STOP_LIMIT_S * NS_PER_S, 0) == 0) {
+		log_notice("%s: pressed the VM's power button; powering it off in %u s or at the "
+			   "next signal",
+			   name, STOP_LIMIT_S);
+		signals->asked = true;
+	} else {
+		log_notice("%s: powering the VM off", name);
+		power_request(signals->vm, POWER_OFF, 0);
+	}
+}
+
+static void on_limit(void *arg, unsigned int events)
+{
+	const struct signals *signals = arg;
+
+	(void)events;
+	log_notice("the guest did not shut down in %u s: powering the VM off", STOP_LIMIT_S);
 	power_request(signals->vm, POWER_OFF, 0);
 }
 
@@ -70,13 +99,15 @@ static int run(struct vm *vm)
 		return 1;
 	vm->loop = iothread_loop(events);
 	if (vm_create(vm) == 0) {
+		signals.limit = mevent_add_timer(vm->loop, on_limit, &signals);
 		ev = mevent_add(vm->loop, signals.fd, MEVENT_READ, on_signal, &signals);
-		if (ev && monitor_create(vm, MONITOR_FOLDER) == 0 && vm_boot(vm) == 0 &&
+		if (signals.limit && ev && monitor_create(vm, MONITOR_FOLDER) == 0 && vm_boot(vm) == 0 &&
 		    monitor_start(vm) == 0)
 			status = vm_run(vm);
 		rings_stop_events(vm);
 		monitor_destroy(vm);
 		mevent_delete(ev, true);
+		mevent_delete(signals.limit, true);
 		vm_destroy(vm);
 	} else if (vm->misused) {
 		status = 2;

@@ -5,8 +5,10 @@
  *
  *   FAKE_HSM=new|old   the driver answers, or knows no request (ENOTTY)
  *   FAKE_LOG=file      gets a letter a request: C create, M memory, S start, P pause, R reset,
- *                      D destroy
+ *                      D destroy, B the guest listens to its button
  *   FAKE_LIVE=1        the VM never asks for anything: it runs until somebody ends it
+ *   FAKE_BUTTON=obeyed|deaf   it also listens to its power button, and powers off when pressed, or not
+ *   FAKE_HASTE=1       timers of acrn-dm run 30 times as fast
  *   FAKE_TRIPLE_FAULT=file    the driver is newer than Linux 6.1's: it has a ring of events. When
  *                      the file appears the VM triple-faults
  *   FAKE_READ_ONLY=path, FAKE_MEMINFO=file    a file that is on a read-only file system, and
@@ -21,11 +23,18 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 #include <linux/acrn.h>
 
-#define PM1_CONTROL 0x404
-#define POWER_OFF   (1U << 13 | 5U << 10)
+#define PM1_STATUS   0x400
+#define PM1_ENABLE   0x402
+#define PM1_CONTROL  0x404
+#define POWER_BUTTON (1U << 8)
+#define POWER_OFF    (1U << 13 | 5U << 10)
+#define SMI_PORT     0xb2
+#define ACPI_ENABLE  0xa0
+#define HASTE	     30
 
 static int driver = -1;
 static struct acrn_io_request_buffer *page;
@@ -71,16 +80,48 @@ static void note(char letter)
 		close(fd);
 }
 
-static void power_off(void)
+static void request(uint32_t direction, uint64_t port, uint64_t size, uint32_t value)
 {
 	struct acrn_io_request *slot = &page->req_slot[0];
 
 	slot->type = ACRN_IOREQ_TYPE_PORTIO;
-	slot->reqs.pio_request.direction = ACRN_IOREQ_DIR_WRITE;
-	slot->reqs.pio_request.address = PM1_CONTROL;
-	slot->reqs.pio_request.size = 2;
-	slot->reqs.pio_request.value = POWER_OFF;
+	slot->reqs.pio_request.direction = direction;
+	slot->reqs.pio_request.address = port;
+	slot->reqs.pio_request.size = size;
+	slot->reqs.pio_request.value = value;
 	slot->processed = ACRN_IOREQ_STATE_PROCESSING;
+}
+
+static void power_off(void)
+{
+	request(ACRN_IOREQ_DIR_WRITE, PM1_CONTROL, 2, POWER_OFF);
+}
+
+/* A guest that switches ACPI and the button's event on, and then looks for the event. */
+static int button(void)
+{
+	static unsigned int step;
+
+	switch (step++) {
+	case 0:
+		request(ACRN_IOREQ_DIR_WRITE, SMI_PORT, 1, ACPI_ENABLE);
+		return 0;
+	case 1:
+		request(ACRN_IOREQ_DIR_WRITE, PM1_ENABLE, 2, POWER_BUTTON);
+		return 0;
+	case 2:
+		note('B');
+		break;
+	default:
+		if (is("FAKE_BUTTON", "obeyed") && step > 4 &&
+		    page->req_slot[0].reqs.pio_request.value & POWER_BUTTON) {
+			power_off();
+			return 0;
+		}
+		break;
+	}
+	request(ACRN_IOREQ_DIR_READ, PM1_STATUS, 2, 0);
+	return usleep(20000);
 }
 
 /* What the hypervisor writes to the ring, the HSM's signal, and the power-off that follows. */
@@ -140,6 +181,8 @@ static int answer(unsigned long code, void *arg)
 	case ACRN_IOCTL_ATTACH_IOREQ_CLIENT:
 		if (getenv("FAKE_TRIPLE_FAULT"))
 			return triple_fault(getenv("FAKE_TRIPLE_FAULT"));
+		if (getenv("FAKE_BUTTON"))
+			return button();
 		if (getenv("FAKE_LIVE"))
 			return pause();
 		power_off();
@@ -175,4 +218,16 @@ int ioctl(int fd, unsigned long code, ...)
 	if (fd < 0 || fd != driver)
 		return next(fd, code, arg);
 	return answer(code, arg);
+}
+
+int timerfd_settime(int fd, int flags, const struct itimerspec *when, struct itimerspec *old)
+{
+	int (*next)(int, int, const struct itimerspec *, struct itimerspec *) =
+		(int (*)(int, int, const struct itimerspec *, struct itimerspec *))dlsym(
+			RTLD_NEXT, "timerfd_settime");
+	struct itimerspec sooner = *when;
+
+	if (getenv("FAKE_HASTE"))
+		sooner.it_value.tv_sec /= HASTE;
+	return next(fd, flags, &sooner, old);
 }

@@ -283,6 +283,47 @@ class Sockets(Monitored):
         self.assertEqual(Client(self.socket("vm1")).ask("stop"), {
             "ack": -1, "error": "the guest does not listen to its power button"})
 
+    def listening(self, name: str, button: str, **more: str) -> subprocess.Popen[str]:
+        """A VM whose guest listens to its power button by now."""
+        self.log.write_text("")
+        vm = self.launch(name, FAKE_BUTTON=button, **more)
+        for _ in range(200):
+            if "B" in self.log.read_text():
+                break
+            time.sleep(0.05)
+        return vm
+
+    def test_signals(self) -> None:
+        """Does a signal ask the guest first, and end the VM all the same: of one that does not listen,
+        or not obey, at the second signal or when its time is up?"""
+        pressed = "pressed the VM's power button"
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            vm = self.listening("vm1", "obeyed")
+            vm.send_signal(number)
+            self.assertEqual(vm.wait(20), 0)
+            said = vm.communicate()[1]
+            self.assertIn(pressed, said)
+            self.assertNotIn("powering the VM off", said)
+
+        deaf = self.launch("vm1")
+        deaf.send_signal(signal.SIGTERM)
+        self.assertEqual(deaf.wait(20), 0)
+        self.assertNotIn(pressed, deaf.communicate()[1])
+
+        stubborn = self.listening("vm1", "deaf")
+        stubborn.send_signal(signal.SIGTERM)
+        with self.assertRaises(subprocess.TimeoutExpired):
+            stubborn.wait(1)
+        self.still_answers(stubborn)
+        stubborn.send_signal(signal.SIGTERM)
+        self.assertEqual(stubborn.wait(20), 0)
+        self.assertIn("Terminated: powering the VM off", stubborn.communicate()[1])
+
+        slow = self.listening("vm1", "deaf", FAKE_HASTE="1")
+        slow.send_signal(signal.SIGTERM)
+        self.assertEqual(slow.wait(20), 0)
+        self.assertIn("did not shut down in 60 s: powering the VM off", slow.communicate()[1])
+
     def test_blkrescan(self) -> None:
         """Is each mistake told, and a good file taken by the running VM?"""
         disk, other = self.root / "disk", self.root / "other"
