@@ -4,10 +4,14 @@
 import json
 import re
 import socket
+import subprocess
+from pathlib import Path
 
-from misc.guest.mkimage import Boot, make_cd
+from misc.guest.mkimage import Boot, Module, make_cd
+from misc.run.image import KERNEL_TAG
 from misc.run.machine import TOP
 from misc.run.session import Session
+from tests.bench.debugger import Debugger
 from tests.run.target import MachineSpec, TargetTest
 
 COLUMNS, ROWS = 80, 25
@@ -49,6 +53,12 @@ def read_picture(data: bytes) -> tuple[str, list[str]]:
     return size.decode(), lines
 
 
+def read_text(dump: Path) -> list[str]:
+    """The lines of a copy of text memory."""
+    text = dump.read_bytes()[::2].decode("ascii", errors="replace")
+    return [text[i:i + COLUMNS].rstrip() for i in range(0, len(text), COLUMNS)]
+
+
 class Screen(TargetTest):
     """A machine without VMX: the refusal is on its screen, and nothing else."""
 
@@ -78,8 +88,7 @@ class Screen(TargetTest):
         """The lines of the text screen."""
         dump = self.folder / "text"
         self.monitor("pmemsave", val=0xB8000, size=2 * COLUMNS * ROWS, filename=str(dump))
-        text = dump.read_bytes()[::2].decode("ascii", errors="replace")
-        return [text[i:i + COLUMNS].rstrip() for i in range(0, len(text), COLUMNS)]
+        return read_text(dump)
 
     def picture(self) -> tuple[str, list[str]]:
         """What a person would see: its size and its lines."""
@@ -125,3 +134,36 @@ class Screen(TargetTest):
                 break
         self.assertEqual((size, lines), ("1280 800", alone(NO_VMX)))
         self.assertNotIn("ACRN", session.text)
+
+
+class Panic(TargetTest):
+    """The hypervisor's end, seen without a serial port."""
+
+    LIMIT = 240
+
+    def address(self, name: str) -> int:
+        """Of a function, in an image that lies where it is linked."""
+        elf = self.hypervisor.with_suffix(".elf")
+        symbols = subprocess.run(["nm", str(elf)], capture_output=True, text=True, check=True)
+        found = re.search(rf"^([0-9a-f]+) . {name}$", symbols.stdout, re.MULTILINE)
+        assert found, name
+        return int(found[1], 16)
+
+    def test_text(self) -> None:
+        # What if the hypervisor goes wrong while a guest runs that has written on the screen?
+        boot = Boot(self.hypervisor.with_suffix(".32.out"), "uart=disabled",
+                    [Module(self.guest("features"), KERNEL_TAG)], protocol="multiboot")
+        cdrom = make_cd(self.folder / "panic.iso", boot)
+        dump = self.folder / "text"
+        with Debugger(MachineSpec(cdrom=cdrom)) as debugger:
+            debugger.run_to(self.address("vcpu_skip"))
+            for cell in range(0, COLUMNS * ROWS, 2):
+                debugger.command(f"setpmem 0x{0xb8000 + 2 * cell:x} 4 0x1f781f78")
+            debugger.command("set rip = 0x1000")  # data: not to be executed
+            debugger.run_to(self.address("cpu_halt_forever"))
+            debugger.command(f'writemem "{dump}" 0xb8000 {2 * COLUMNS * ROWS}')
+        lines = read_text(dump)
+        self.assertRegex(lines[0], "^exception 14 error 0x11 at 0x1000 rsp 0x[0-9a-f]+ cr2 0x1000$")
+        cause = lines.index("ACRN: panic on CPU 0: exception 14 in the hypervisor")
+        self.assertRegex(lines[cause + 1], r"^ VM 0 \(\S+\) vCPU 0 was: rip 0x[0-9a-f]+ rsp ")
+        self.assertNotIn("x" * 4, "".join(lines))
