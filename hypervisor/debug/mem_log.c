@@ -3,7 +3,8 @@
  * What a debug build keeps in memory: the last 64 KB of the log, and the boot report with whatever
  * else boot/report.c printed, a panic included. A debugger or a dump of the memory finds both by
  * their names. Lines come from any CPU; a leaf lock for the ring, which a panic does not wait for
- * long. The report has one writer at a time, and what exceeds its room is left out.
+ * long. The report has one writer at a time, and what exceeds its room is left out. The rings that
+ * the Service VM reads (rings.c) cannot serve instead: they are one a CPU, and may lead elsewhere.
  */
 #include "hv/boot.h"
 #include "hv/log.h"
