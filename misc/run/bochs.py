@@ -23,7 +23,7 @@ romimage: file="{share}/BIOS-bochs-latest"
 vgaromimage: file="{share}/VGABIOS-lgpl-latest"
 pci: enabled=1, chipset=i440fx
 clock: sync=none, time0=utc
-com1: enabled=1, mode=socket-client, dev="127.0.0.1:{port}"
+com1: enabled={serial:d}, mode=socket-client, dev="127.0.0.1:{port}"
 port_e9_hack: enabled=1
 sound: waveoutdrv=dummy
 speaker: enabled=0
@@ -50,6 +50,7 @@ class Bochs(Machine):
     def command(self, spec: MachineSpec, serial_port: int, folder: Path) -> list[str]:
         lines = BOCHSRC.format(model=spec.model or DEFAULT_MODEL, cpus=spec.cpus, ips=spec.ips,
                                memory=spec.memory_mb, share="$BXSHARE", port=serial_port,
+                               serial=spec.serial,
                                folder=folder)
         places = ["ata0-master", "ata0-slave", "ata1-slave"]
         if len(spec.disks) > len(places):

@@ -35,6 +35,8 @@ class MachineSpec:
     ips: int = 20_000_000
     # Bochs only: it starts in its debugger, which reads commands from the terminal.
     debugger: bool = False
+    # Bochs only: no serial port at all; what the machine says is its port 0xE9, and its disk.
+    serial: bool = True
     # Lines added to the bochsrc, arguments added to QEMU's command line.
     extra: list[str] = field(default_factory=list)
 

@@ -60,7 +60,10 @@ class Session:
                                         preexec_fn=die_with_parent,
                                         env=os.environ | machine.environment())
         try:
-            self.serial = self._accept(listener)
+            if spec.serial:
+                self.serial = self._accept(listener)
+            else:
+                self.serial, self._nobody = socket.socketpair()
         except BaseException:
             self.close()
             raise
