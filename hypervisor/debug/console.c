@@ -298,9 +298,15 @@ static void console_attach(struct vm *vm, struct vuart *u)
 	spin_unlock(&con.lock);
 }
 
+/* The last words of a VM that ends are the ones its user wants: they go out first. */
 static void console_detach(struct vuart *u)
 {
+	uint32_t spins = FLUSH_SPINS;
+
 	spin_lock(&con.lock);
+	while (con.guest == u && spins-- != 0U && transmit()) {
+		cpu_relax();
+	}
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		if (vm_consoles[i] == u) {
 			vm_consoles[i] = NULL;

@@ -68,6 +68,8 @@ class Bare(TargetTest):
         self.assertIn("\nmemory 640 15360\n", session.text)
         self.assertIn("\npages 3840\n", session.text)
         session.expect("kernel32: powers off", 10, WRONG)
+        # Its last words come out, though it is gone by then.
+        session.expect("eep type 5$", 10, WRONG)
         # The second one has printed unseen, and waits for a key.
         session.expect(r"^ACRN:\\>", 10, WRONG)
         session.send("vm_console 1\r")

@@ -432,6 +432,20 @@ static void test_return_of_vm(void **state)
 	tick();
 }
 
+/* What if the VM ends with much unsaid: does all of it come out, and then the shell? */
+static void test_last_words(void **state)
+{
+	(void)state;
+	guest_text = "a line longer than the sixteen characters of the FIFO\n";
+	vuart_console->output(guest);
+	forced_room = 100;
+	vuart_console->detach(guest);
+	assert_non_null(strstr(wire, "sixteen characters of the FIFO\n"));
+	ticks(20);
+	assert_non_null(strstr(wire, "Entering ACRN Shell"));
+	vuart_console->attach(guest_vm, guest);
+}
+
 /* Another CPU: it may use an idle UART, but never touches the boot CPU's timer. */
 static void test_other_cpu(void **state)
 {
@@ -528,6 +542,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_other_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_and_return, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_return_of_vm, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_last_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_cpu, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_overflow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),
