@@ -22,7 +22,7 @@ hypervisor:
 # Of another scenario, for the tests: O/scenario/NAME
 hypervisor-%:
 	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/scenario/$* BOARD=$(BOARD) SCENARIO=$* all
-OTHERS	:= $(addprefix hypervisor-,bare connected partitioned hybrid)
+OTHERS	:= $(addprefix hypervisor-,bare connected partitioned hybrid hybrid_rt)
 
 devicemodel:
 	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all

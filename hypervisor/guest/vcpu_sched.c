@@ -3,7 +3,7 @@
  * The exits that exist for the sake of sharing a CPU: the guard of a time slice and a guest that
  * spins. On the vCPU's own CPU, no lock.
  */
-#include "asm/insn.h"
+#include "hv/pcpu.h"
 #include "hv/vcpu.h"
 #include "hv/vmexit.h"
 
@@ -15,9 +15,7 @@
 static void preemption_timer_exit(struct vcpu *vcpu)
 {
 	(void)vcpu;
-	irq_enable();
-	cpu_relax();
-	irq_disable();
+	pcpu_poll();
 	sched_guard_ended();
 }
 

@@ -2,13 +2,17 @@
 /*
  * Interrupts for a VM, whoever raises them: a message-signalled one by address and data, or a line
  * by its global number (GSI).  Called by the hypercalls, device emulation and pass-through code, on
- * any CPU.  Only translates: the VM's role (vm->vintr) and its vIOAPIC deliver.  Takes no lock.
+ * any CPU.  Only translates: the VM's role (vm->vintr) and its vIOAPIC deliver.  Also the MSRs of a
+ * local APIC, whosever that is.  Takes no lock.
  */
 #include "lib/errno.h"
 #include "asm/apic.h"
+#include "asm/msr.h"
+#include "hv/vcpu.h"
 #include "hv/vintr.h"
 #include "hv/vioapic.h"
 #include "hv/vm.h"
+#include "hv/vmsr.h"
 
 #define MSI_ADDR_BASE	 0xFEE00000UL
 #define MSI_ADDR_MASK	 0xFFFFFFFFFFF00000UL
@@ -79,3 +83,20 @@ int vintr_set_gsi(struct vm *vm, uint32_t gsi, uint32_t op)
 	}
 	return 0;
 }
+
+static int apic_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	return vcpu->vm->vintr->read_msr(vcpu, msr, val);
+}
+
+static int apic_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	return vcpu->vm->vintr->write_msr(vcpu, msr, val);
+}
+
+VMSR(apic_base) = {
+	.first = MSR_APIC_BASE, .last = MSR_APIC_BASE, .read = apic_read, .write = apic_write};
+VMSR(x2apic) = {
+	.first = MSR_X2APIC_FIRST, .last = MSR_X2APIC_LAST, .read = apic_read, .write = apic_write};
+VMSR(tsc_deadline) = {
+	.first = MSR_TSC_DEADLINE, .last = MSR_TSC_DEADLINE, .read = apic_read, .write = apic_write};

@@ -43,6 +43,7 @@ struct vioapic {
 	uint32_t pins;
 	const struct vioapic_hooks *hooks;
 	struct vm *vm;
+	bool eoi_unseen; /* it owns its LAPICs: a line that falls has been served */
 	struct unit_regs unit[MAX_UNITS];
 	uint64_t level[PIN_WORDS];	/* lines that are high */
 	uint64_t remote_irr[PIN_WORDS]; /* pins whose level interrupt is not yet ended */
@@ -127,6 +128,9 @@ static bool line_changed(struct vioapic *io, uint32_t pin, bool high)
 	bool rose = high && !bit_test(io->level, pin);
 
 	bit_assign(io->level, pin, high);
+	if (!high && io->eoi_unseen) {
+		bit_assign(io->remote_irr, pin, false);
+	}
 	if ((io->rte[pin] & IOAPIC_RTE_LEVEL) != 0U) {
 		return level_fires(io, pin);
 	}
@@ -367,6 +371,7 @@ static int vioapic_vm_init(struct vm *vm)
 	}
 	vm->vioapic = io;
 	io->vm = vm;
+	io->eoi_unseen = (vm->flags & GUEST_FLAG_LAPIC_PASSTHROUGH) != 0U;
 	if (vm->load_order == SERVICE_VM) {
 		for (uint32_t i = 0; i < ioapic_count; i++) {
 			add_unit(io, ioapics[i].base.v, ioapics[i].id, ioapics[i].gsi_base,

@@ -193,9 +193,7 @@ void sched_poll(void)
 		sched_yield_cpu();
 		return;
 	}
-	irq_enable();
-	cpu_relax();
-	irq_disable();
+	pcpu_poll();
 }
 
 void sched_block(void)

@@ -11,7 +11,6 @@
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
-#include "hv/vmsr.h"
 #include "vapic.h"
 
 static struct vapic_vm vapic_vms[CONFIG_MAX_VM_NUM];
@@ -33,18 +32,6 @@ static void post(struct vcpu *vcpu, uint8_t vector)
 		vlapic_post(vcpu, vector, false);
 	}
 }
-
-const struct vintr_ops vlapic_vintr_ops = {
-	.inject = vapic_inject,
-	.switched_in = apicv_switched_in,
-	.pending = vapic_pending,
-	.deliver = vlapic_icr_deliver,
-	.post = post,
-	.pic_line = vpic_line,
-	.cr8 = read_cr8,
-	.set_cr8 = write_cr8,
-	.tsc_moved = vlapic_timer_tsc_moved,
-};
 
 struct vapic_vm *vapic_vm(const struct vm *vm)
 {
@@ -71,57 +58,46 @@ static void apic_page(struct vcpu *vcpu, void *arg, struct io_access *io)
 	}
 }
 
-static int base_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+static int read_msr(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
-	(void)msr;
-	if (!vcpu->vlapic) {
-		return -EINVAL;
+	if (likely(msr - MSR_X2APIC_FIRST <= MSR_X2APIC_LAST - MSR_X2APIC_FIRST)) {
+		if (vcpu->vlapic->mode != VLAPIC_X2APIC) {
+			return -EINVAL;
+		}
+		return vlapic_read(vcpu, (msr - MSR_X2APIC_FIRST) << 4, val);
 	}
-	*val = vlapic_get_base(vcpu);
+	*val = (msr == MSR_TSC_DEADLINE) ? vlapic_get_deadline(vcpu) : vlapic_get_base(vcpu);
 	return 0;
 }
 
-static int base_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+static int write_msr(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
-	(void)msr;
-	return vcpu->vlapic ? vlapic_set_base(vcpu, val) : -EINVAL;
-}
-
-static int x2apic_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC) {
-		return -EINVAL;
+	if (msr == MSR_TSC_DEADLINE) {
+		vlapic_set_deadline(vcpu, val);
+		return 0;
 	}
-	return vlapic_read(vcpu, (msr - MSR_X2APIC_FIRST) << 4, val);
-}
-
-static int x2apic_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
-{
-	if (!vcpu->vlapic || vcpu->vlapic->mode != VLAPIC_X2APIC) {
+	if (msr == MSR_APIC_BASE) {
+		return vlapic_set_base(vcpu, val);
+	}
+	if (vcpu->vlapic->mode != VLAPIC_X2APIC) {
 		return -EINVAL;
 	}
 	return vlapic_write(vcpu, (msr - MSR_X2APIC_FIRST) << 4, val);
 }
 
-static int deadline_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)msr;
-	if (!vcpu->vlapic) {
-		return -EINVAL;
-	}
-	*val = vlapic_get_deadline(vcpu);
-	return 0;
-}
-
-static int deadline_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
-{
-	(void)msr;
-	if (!vcpu->vlapic) {
-		return -EINVAL;
-	}
-	vlapic_set_deadline(vcpu, val);
-	return 0;
-}
+const struct vintr_ops vlapic_vintr_ops = {
+	.inject = vapic_inject,
+	.switched_in = apicv_switched_in,
+	.pending = vapic_pending,
+	.deliver = vlapic_icr_deliver,
+	.post = post,
+	.pic_line = vpic_line,
+	.cr8 = read_cr8,
+	.set_cr8 = write_cr8,
+	.read_msr = read_msr,
+	.write_msr = write_msr,
+	.tsc_moved = vlapic_timer_tsc_moved,
+};
 
 static int vapic_boot(void)
 {
@@ -257,13 +233,3 @@ UNIT(vapic) = {
 	.vcpu_reset = vapic_vcpu_reset,
 	.vcpu_deinit = vapic_vcpu_deinit,
 };
-VMSR(apic_base) = {
-	.first = MSR_APIC_BASE, .last = MSR_APIC_BASE, .read = base_read, .write = base_write};
-VMSR(x2apic) = {.first = MSR_X2APIC_FIRST,
-		.last = MSR_X2APIC_LAST,
-		.read = x2apic_read,
-		.write = x2apic_write};
-VMSR(tsc_deadline) = {.first = MSR_TSC_DEADLINE,
-		      .last = MSR_TSC_DEADLINE,
-		      .read = deadline_read,
-		      .write = deadline_write};

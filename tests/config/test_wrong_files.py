@@ -19,8 +19,9 @@ def vm(vm_id: int, name: str, load_order: str = "POST_LAUNCHED_VM", more: str = 
             f"{more}</vm>\n</acrn-config>")
 
 
-def pcpu(number: int) -> str:
-    return f"<cpu_affinity><pcpu><pcpu_id>{number}</pcpu_id></pcpu></cpu_affinity>"
+def pcpu(*numbers: int) -> str:
+    each = "".join(f"<pcpu><pcpu_id>{number}</pcpu_id></pcpu>" for number in numbers)
+    return f"<cpu_affinity>{each}</cpu_affinity>"
 
 
 def connection(*ends: tuple[str, str]) -> str:
@@ -64,8 +65,8 @@ SCENARIO_MISTAKES = (
      "there is no Service VM to launch it"),
     (END, vm(2, "p", "PRE_LAUNCHED_VM", pcpu(1) + KERNEL + MEMORY.format("0x10000000")),
      '<vm id="2">', "PRE_LAUNCHED_VM p follows a POST_LAUNCHED_VM"),
-    (END, vm(2, "a", more=pcpu(2)), "<pcpu_id>2",
-     "board bochs has no processor 2; write <pcpu_id>N</pcpu_id> with N from 0 to 1"),
+    (END, vm(2, "a", more=pcpu(4)), "<pcpu_id>4",
+     "board bochs has no processor 4; write <pcpu_id>N</pcpu_id> with N from 0 to 3"),
     (END, vm(2, "a", more=pcpu(1).replace("</cpu_affinity>",
                                           "<pcpu><pcpu_id>1</pcpu_id></pcpu></cpu_affinity>")),
      "<pcpu_id>1", "a names processor 1 twice"),
@@ -76,7 +77,7 @@ SCENARIO_MISTAKES = (
      "processor 1 of b belongs to a alone"),
     (END, vm(2, "a", more=pcpu(1) + "<lapic_passthrough>y</lapic_passthrough>").replace(
         END, vm(3, "b", more=pcpu(1))), '<vm id="3">', "processor 1 of b belongs to a alone"),
-    (END, vm(2, "a", more=pcpu(1) + "<own_pcpu>y</own_pcpu>").replace(
+    (END, vm(2, "a", more=pcpu(1, 2, 3) + "<own_pcpu>y</own_pcpu>").replace(
         END, vm(3, "b", more=pcpu(0) + "<own_pcpu>y</own_pcpu>")), '<vm id="0">',
      "no processor is left for ACRN_Service_VM"),
     (END, vm(2, "a", more="<own_pcpu>y</own_pcpu>"), '<vm id="2">',

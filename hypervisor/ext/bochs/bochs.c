@@ -8,6 +8,7 @@
  * 2. A virtual interrupt is delivered into a guest with interrupts off when a physical one waits:
  *    no virtual-interrupt delivery. A posted-interrupt notification that finds no request left
  *    becomes vector 0xFF: no posted interrupts.
+ * 3. An INIT is no VM exit that one could rely on: a CPU whose APIC a guest owns is kicked by NMI.
  * Own CPU of the vCPU, no lock.
  */
 #include "asm/cpuregs.h"
@@ -140,6 +141,7 @@ static int bochs_boot(void)
 		report("boot: quirks=%s is not understood; write quirks=off", opt);
 	}
 	report("boot: Bochs: virtual-interrupt delivery and posted interrupts are not used");
+	pcpu_kick_owned_by_nmi = true;
 	cap_drop(CAP_VINTR_DELIVERY);
 	cap_drop(CAP_POSTED_INTR);
 	if (pcpu_count > 1U) {

@@ -20,6 +20,7 @@
 #define APIC_TMR       0x180U
 #define APIC_IRR       0x200U
 #define APIC_ESR       0x280U
+#define APIC_LVT_CMCI  0x2F0U
 #define APIC_ICR_LO    0x300U
 #define APIC_ICR_HI    0x310U
 #define APIC_LVT_TIMER 0x320U

@@ -115,6 +115,7 @@
 #define EXIT_EXCEPTION_NMI    0U
 #define EXIT_EXTERNAL_INTR    1U
 #define EXIT_TRIPLE_FAULT     2U
+#define EXIT_INIT	      3U
 #define EXIT_INTR_WINDOW      7U
 #define EXIT_NMI_WINDOW	      8U
 #define EXIT_TASK_SWITCH      9U

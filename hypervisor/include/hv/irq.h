@@ -41,6 +41,14 @@ void lapic_send_init(uint32_t apic_id);
 void lapic_send_sipi(uint32_t apic_id, uint8_t page);
 void lapic_timer_set(uint64_t deadline); /* host TSC; 0 disarms */
 void lapic_timer_calibrate(void);	 /* once, after tsc_calibrate() */
+bool lapic_is_x2apic(void);
+
+/*
+ * This CPU's APIC for a guest, as an INIT leaves it; again for its next INIT. And back to the
+ * hypervisor: the caller runs the timers anew. Nothing the guest left pending reaches anybody.
+ */
+void lapic_give(void);
+void lapic_take_back(void);
 
 /* The physical IOAPICs. A GSI is a pin counted through all of them. */
 struct ioapic_info {

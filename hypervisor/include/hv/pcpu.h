@@ -31,6 +31,11 @@ struct pcpu {
 	/* TSC of the oldest kick this CPU has not noticed yet, 0: none; set by the kicker */
 	volatile uint64_t kicked_at;
 	volatile uint32_t nmi_kick; /* an NMI is on its way to this CPU that is a kick */
+	/*
+	 * A guest has this CPU's local APIC: what arrives there is the guest's. Root mode keeps
+	 * interrupts off and polls, sets no timer, and is reached as pcpu_kick() says. Own CPU writes.
+	 */
+	volatile uint32_t lapic_owned;
 	void (*idle_work)(void *arg); /* own CPU: for its idle loop to do once */
 	void *idle_arg;
 	uint8_t *stack_top;
@@ -62,9 +67,12 @@ hpa_t pcpu_trampoline(void);
 
 /*
  * Make pCPU leave guest mode soon: an IPI, and an NMI when an earlier one has not been noticed for
- * a while (a guest that keeps interrupts off on a CPU that then holds back the exit). Any CPU.
+ * a while (a guest that keeps interrupts off on a CPU that then holds back the exit). A CPU whose
+ * local APIC a guest owns gets an INIT, which is an exit, or stays pending until one can be
+ * (SDM 3C 24.8, 26.2); or an NMI, where INIT does not work so. Any CPU.
  */
 void pcpu_kick(struct pcpu *p);
+extern bool pcpu_kick_owned_by_nmi; /* set at boot */
 
 /*
  * Run fn(arg) on pCPU `p` and wait for its end; at once when `p` is this CPU. Serves calls made to
@@ -86,5 +94,8 @@ static inline void spin_lock_serving(spinlock_t *l)
 		cpu_relax();
 	}
 }
+
+/* In root mode, while it waits: take what others want of this CPU, one round. */
+void pcpu_poll(void);
 
 #endif

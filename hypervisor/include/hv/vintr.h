@@ -40,6 +40,9 @@ struct vintr_ops {
 	/* MOV from and to CR8 where they exit (no TPR shadow): bits 7:4 of the TPR. Own CPU. */
 	uint64_t (*cr8)(struct vcpu *vcpu);
 	void (*set_cr8)(struct vcpu *vcpu, uint64_t val);
+	/* IA32_APIC_BASE, IA32_TSC_DEADLINE and the x2APIC registers, as struct msr_range has it. */
+	int (*read_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t *val);
+	int (*write_msr)(struct vcpu *vcpu, uint32_t msr, uint64_t val);
 	/* vcpu->tsc_offset has changed: a TSC deadline is nearer or farther now. Own CPU; may be
 	 * NULL. */
 	void (*tsc_moved)(struct vcpu *vcpu);

@@ -21,6 +21,11 @@
 #define BIT(n)	     (1U << (n))
 
 static uint32_t wrong, sent;
+/*
+ * The guest began in x2APIC mode, which it cannot leave: the APICs are its own, with what Bochs's do
+ * not do. A hypervisor does not know their TPRs and takes any for a lowest-priority interrupt.
+ */
+static bool owned;
 
 static void fail(const char *what, uint32_t dest, uint32_t low, uint32_t cpu, uint32_t got)
 {
@@ -125,7 +130,7 @@ static void arbitrate(uint32_t dest, uint32_t mask)
 	for (uint32_t i = 0U; i < cpu_count; i++) {
 		uint32_t before = cpus[i].got[VECTOR];
 
-		if ((mask & BIT(i)) == 0U)
+		if (owned || (mask & BIT(i)) == 0U)
 			continue;
 		set_all(set_tpr, 0x80U);
 		cpu_call(&cpus[i], set_tpr, 0x20U);
@@ -163,7 +168,7 @@ static void illegal(void)
 	(void)error_status();
 	check("an error from nowhere", &cpus[0], error_status() == 0U);
 	expect("vector 5", cpus[0].id, 5U, NOBODY);
-	if (in_vm())
+	if (in_vm() && !owned)
 		check("the error status", &cpus[0], (error_status() & SEND_ILLEGAL) != 0U);
 }
 
@@ -459,24 +464,30 @@ void guest_main(const void *boot_params)
 		smp_race();
 	if (smp_asked(boot_params, "smp=fault"))
 		smp_fault();
-	both_modes();
+	if (smp_asked(boot_params, "smp=rt"))
+		smp_rt(smp_asked(boot_params, "loops=long"));
+	owned = apic_is_x2();
+	if (!owned)
+		both_modes();
 	if (in_vm()) /* Bochs panics: no register is at the end of the IOAPIC's page */
 		check("an access across a page's end", &cpus[0], smp_across());
 	if (cpu_count > 1U)
 		check("code rewritten by another", &cpus[1], smp_rewrite());
 	sent++;
 	part("rewritten");
-	flat();
-	part("flat");
-	cluster();
-	part("cluster");
+	if (!owned) {
+		flat();
+		part("flat");
+		cluster();
+		part("cluster");
+	}
 	cpuid(1U, 0U, r);
 	if ((r[2] & BIT(21)) != 0U) {
 		set_all(x2apic_enter, 0U);
 		both_modes();
 		x2apic_logical();
 		part("logical");
-		if (in_vm()) { /* Bochs: #GP */
+		if (in_vm() && !owned) { /* Bochs: #GP */
 			self_ipis();
 			part("self-IPIs");
 		}

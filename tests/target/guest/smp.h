@@ -55,6 +55,7 @@ struct cpu {
 	volatile uint8_t order[ORDER];
 	void (*volatile task)(struct cpu *c); /* run with interrupts on when it is next woken */
 	volatile uint32_t tasks;
+	volatile uint32_t loops; /* smp_rt.c */
 	volatile uint32_t calls;
 	void (*volatile fn)(struct cpu *c, uint32_t arg);
 	volatile uint32_t arg;
@@ -92,6 +93,8 @@ bool cpus_barrier(uint32_t mask);
 bool smp_asked(const void *boot_params, const char *word);
 void smp_race(void);
 void smp_fault(void);
+/* smp_rt.c: work as a VM does it that owns its local APICs; powers off. */
+void smp_rt(bool is_long);
 /* smp_rewrite.c: false if something was done that no instruction does. Needs two processors. */
 bool smp_rewrite(void);
 /* And if an access across the end of a page does not reach both, a device's and memory. */

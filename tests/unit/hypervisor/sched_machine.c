@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "asm/insn.h"
 #include "hv/irq.h"
 #include "sched_machine.h"
 
@@ -140,4 +141,10 @@ void run(uint64_t ticks)
 			timer_fires();
 		give_way();
 	}
+}
+
+void pcpu_poll(void)
+{
+	irq_enable();
+	irq_disable();
 }

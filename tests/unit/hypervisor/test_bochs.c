@@ -22,6 +22,8 @@
 
 extern const struct unit __start_hv_units[], __stop_hv_units[];
 
+bool pcpu_kick_owned_by_nmi;
+
 static vmexit_fn interrupt_exit;
 static uint32_t passed_on;
 static struct vcpu *cpu;

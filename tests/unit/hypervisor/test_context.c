@@ -22,6 +22,10 @@ static struct thread idle, t[2];
 static char *stacks[2];
 static uint32_t rounds[2], misaligned;
 
+void pcpu_poll(void)
+{
+}
+
 void pcpu_kick(struct pcpu *p)
 {
 	(void)p;

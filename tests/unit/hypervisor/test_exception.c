@@ -60,6 +60,14 @@ void cpu_halt_forever(void)
 	longjmp(halted, 1);
 }
 
+void (*sched_arm_guard)(uint64_t ticks);
+static uint64_t guard;
+
+static void guard_armed(uint64_t ticks)
+{
+	guard = ticks;
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -109,6 +117,13 @@ static void test_nmi_in_root(void **state)
 	exception_entry(&f);
 	assert_int_equal(guest_nmis, 1);
 	assert_int_equal(fake_report_lines, 0);
+	/* Where a guest owns the APIC an IPI would be the guest's. */
+	this_pcpu()->lapic_owned = 1;
+	exception_entry(&f);
+	sched_arm_guard = guard_armed;
+	exception_entry(&f);
+	assert_int_equal(guard, 1);
+	assert_int_equal(ipis, 2);
 }
 
 /* What if another CPU panics? This one stops, in a guest or not. */

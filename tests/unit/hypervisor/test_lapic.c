@@ -252,6 +252,59 @@ static void test_dead_counter(void **state)
 	assert_true(strstr(fake_log_last, "does not count") != NULL);
 }
 
+static uint32_t eois;
+
+/* Two interrupts in service, one of which each EOI ends. */
+static uint32_t used(uint64_t addr, bool write, uint32_t val)
+{
+	if (write && addr == APIC_DEFAULT_BASE + APIC_EOI) {
+		eois++;
+		regs[(APIC_ISR + 0x10) / 16] &= regs[(APIC_ISR + 0x10) / 16] - 1;
+	}
+	return mmio(addr, write, val);
+}
+
+/* Is the APIC a guest gets clean, and the one that comes back the hypervisor's again? */
+static void test_lent(void **state)
+{
+	(void)state;
+	x2 = deadline = false;
+	lapic_init_pcpu();
+	assert_false(lapic_is_x2apic());
+	fake_mmio = used;
+	eois = 0;
+	for (int back = 0; back < 2; back++) {
+		regs[APIC_VERSION / 16] = 6U << 16;
+		regs[APIC_LVT_TIMER / 16] = APIC_TIMER_PERIODIC | 0x30;
+		regs[APIC_LVT_CMCI / 16] = 0x31;
+		regs[APIC_TMICT / 16] = 77;
+		regs[APIC_TPR / 16] = 0xFF;
+		regs[APIC_SVR / 16] = 0x40;
+		regs[(APIC_ISR + 0x10) / 16] = 0x5;
+		if (back != 0) {
+			lapic_take_back();
+			break;
+		}
+		lapic_give();
+		assert_int_equal(this_pcpu()->lapic_owned, 1);
+		assert_int_equal(eois, 2);
+		assert_int_equal(reg(APIC_LVT_TIMER), APIC_LVT_MASKED);
+		assert_int_equal(reg(APIC_LVT_CMCI), APIC_LVT_MASKED);
+		assert_int_equal(reg(APIC_LVT_LINT1), APIC_LVT_MASKED);
+		assert_int_equal(reg(APIC_TPR) | reg(APIC_TMICT), 0);
+		assert_int_equal(reg(APIC_SVR), 0xFF);
+		regs[APIC_IRR / 16] = 1; /* this one never goes: that is no reason to hang */
+		writes = 0;
+		lapic_timer_set(fake_tsc + 5000);
+		assert_int_equal(writes, 0);
+	}
+	assert_int_equal(eois, 4);
+	assert_int_equal(this_pcpu()->lapic_owned, 0);
+	assert_int_equal(reg(APIC_SVR), APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+	assert_int_equal(reg(APIC_LVT_TIMER), VECTOR_TIMER | APIC_TIMER_ONESHOT);
+	assert_int_equal(reg(APIC_LVT_LINT1), APIC_DM_NMI << 8);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -264,6 +317,7 @@ int main(void)
 		cmocka_unit_test_setup(test_deadline, setup),
 		cmocka_unit_test_setup(test_countdown, setup),
 		cmocka_unit_test_setup(test_dead_counter, setup),
+		cmocka_unit_test_setup(test_lent, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,9 +77,19 @@ void lapic_send_nmi(uint32_t apic_id)
 	kicked((uint16_t)(apic_id - 100));
 }
 
+static uint32_t inits;
+
+void lapic_send_init(uint32_t apic_id)
+{
+	(void)apic_id;
+	inits++;
+}
+
 static int setup(void **state)
 {
 	(void)state;
+	inits = 0;
+	pcpu_kick_owned_by_nmi = false;
 	memset(cpus, 0, sizeof(cpus));
 	memset(ipis, 0, sizeof(ipis));
 	memset(nmis, 0, sizeof(nmis));
@@ -256,6 +266,23 @@ static void test_all_at_once(void **state)
 	}
 }
 
+/* What reaches a CPU whose local APIC a guest owns? Never a vector, which would be the guest's. */
+static void test_kick_owned(void **state)
+{
+	(void)state;
+	cpus[1].lapic_owned = 1;
+	pcpu_kick(&cpus[1]);
+	pcpu_kick(&cpus[1]);
+	assert_int_equal(inits, 2);
+	assert_int_equal(nmis[1], 0);
+	pcpu_kick_owned_by_nmi = true;
+	pcpu_kick(&cpus[1]);
+	pcpu_kick(&cpus[1]); /* one at a time */
+	assert_int_equal(nmis[1], 1);
+	assert_int_equal(inits, 2);
+	assert_int_equal(ipis[1], 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -263,6 +290,7 @@ int main(void)
 		cmocka_unit_test_setup(test_other, setup),
 		cmocka_unit_test_setup(test_not_noticed, setup),
 		cmocka_unit_test_setup(test_kick_patience, setup),
+		cmocka_unit_test_setup(test_kick_owned, setup),
 		cmocka_unit_test_setup(test_by_apic_id, setup),
 		cmocka_unit_test_setup(test_all_at_once, setup),
 	};

@@ -69,11 +69,17 @@ void exception_entry(struct intr_frame *f)
 		irq_dispatch((uint8_t)f->vector);
 	} else if (f->vector == EXC_NMI) {
 		/*
-		 * Root code was interrupted anywhere: serve nothing here. The IPI makes a VM entry
-		 * that is already past its look at the requests exit again.
+		 * Root code was interrupted anywhere: serve nothing here. The IPI, or the preemption
+		 * timer, makes a VM entry that is already past its look at the requests exit again.
 		 */
-		take_nmi(this_pcpu());
-		lapic_send_ipi(this_pcpu()->apic_id, VECTOR_KICK);
+		struct pcpu *p = this_pcpu();
+
+		take_nmi(p);
+		if (p->lapic_owned == 0U) {
+			lapic_send_ipi(p->apic_id, VECTOR_KICK);
+		} else if (p->loaded != NULL && sched_arm_guard != NULL) {
+			sched_arm_guard(1U); /* an IPI would be the guest's */
+		}
 	} else if (!fix_up(f) && (exception_expected == NULL || !exception_expected(f))) {
 		die(f);
 	}

@@ -25,6 +25,7 @@
 
 struct pcpu *pcpus;
 uint16_t pcpu_count;
+bool pcpu_kick_owned_by_nmi;
 static hpa_t trampoline;
 static struct pcpu *volatile starting;
 
@@ -219,6 +220,10 @@ void pcpu_run(void)
 			work(self->idle_arg);
 			continue;
 		}
+		if (self->lapic_owned != 0U) {
+			cpu_relax();
+			continue;
+		}
 		/*
 		 * Interrupts are off: a kick that comes after schedule() found nothing stays
 		 * pending and ends the halt at once.
@@ -227,15 +232,30 @@ void pcpu_run(void)
 	}
 }
 
+/* One at a time, so that it can be told from the machine's own. */
+static void kick_by_nmi(struct pcpu *p)
+{
+	if (atomic_cmpxchg32(&p->nmi_kick, 0U, 1U)) {
+		lapic_send_nmi(p->apic_id);
+	}
+}
+
 void pcpu_kick(struct pcpu *p)
 {
-	uint64_t now = rdtsc(), since = p->kicked_at;
+	uint64_t now, since;
 
-	if (since != 0U && now - since > us_to_tsc(KICK_PATIENCE_US)) {
-		/* One at a time, so that it can be told from the machine's own. */
-		if (atomic_cmpxchg32(&p->nmi_kick, 0U, 1U)) {
-			lapic_send_nmi(p->apic_id);
+	if (unlikely(p->lapic_owned != 0U)) {
+		if (pcpu_kick_owned_by_nmi) {
+			kick_by_nmi(p);
+		} else {
+			lapic_send_init(p->apic_id);
 		}
+		return;
+	}
+	now = rdtsc();
+	since = p->kicked_at;
+	if (since != 0U && now - since > us_to_tsc(KICK_PATIENCE_US)) {
+		kick_by_nmi(p);
 		return;
 	}
 	if (since == 0U) {
@@ -260,6 +280,18 @@ void smp_call_serve(void)
 			atomic_set32(&from->call_pending, 0U);
 		}
 	}
+}
+
+void pcpu_poll(void)
+{
+	if (this_pcpu()->lapic_owned != 0U) {
+		smp_call_serve();
+		cpu_relax();
+		return;
+	}
+	irq_enable();
+	cpu_relax();
+	irq_disable();
 }
 
 void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg)

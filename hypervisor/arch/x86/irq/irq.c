@@ -56,7 +56,8 @@ void irq_dispatch(uint8_t vector)
 	if (vector != VECTOR_SPURIOUS) {
 		lapic_eoi();
 	}
-	if (fn != NULL) {
+	/* What a guest's APIC still held when it was taken away is nobody's any more. */
+	if (fn != NULL && this_pcpu()->lapic_owned == 0U) {
 		fn(vector, s->arg);
 	}
 }

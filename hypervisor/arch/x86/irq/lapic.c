@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The physical local APIC of each CPU: x2APIC registers where the CPU has them, else the memory
- * page. Owns the timer (TSC deadline, else a calibrated count-down) and sends IPIs. Called on the
- * CPU itself with interrupts off; no lock.
+ * page. Owns the timer (TSC deadline, else a calibrated count-down) and sends IPIs; lends all of it
+ * to a guest. Called on the CPU itself with interrupts off; no lock.
  */
 #include "asm/apic.h"
 #include "asm/insn.h"
@@ -13,6 +13,7 @@
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/timer.h"
+#include "lib/atomic.h"
 
 static bool x2apic, deadline_mode;
 static uint64_t count_per_tick; /* APIC counts per TSC tick, 32.32 fixed point */
@@ -82,6 +83,68 @@ void lapic_init_pcpu(void)
 		  VECTOR_TIMER | (deadline_mode ? APIC_TIMER_DEADLINE : APIC_TIMER_ONESHOT));
 }
 
+bool lapic_is_x2apic(void)
+{
+	return x2apic;
+}
+
+static bool any_bit(uint32_t first)
+{
+	uint32_t bits = 0U;
+
+	for (uint32_t reg = first; reg < first + 0x80U; reg += 16U) {
+		bits |= reg_read(reg);
+	}
+	return bits != 0U;
+}
+
+/*
+ * Nothing can fire and nothing waits. An interrupt in IRR goes away only by being taken, and
+ * irq_dispatch() drops it here. Others may still send: not for ever.
+ */
+static void quiesce(void)
+{
+	uint32_t max_lvt = (reg_read(APIC_VERSION) >> 16) & 0xFFU;
+
+	for (uint32_t lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 16U) {
+		reg_write(lvt, APIC_LVT_MASKED); /* of the timer: disarms a TSC deadline too */
+	}
+	if (max_lvt >= 6U) {
+		reg_write(APIC_LVT_CMCI, APIC_LVT_MASKED);
+	}
+	reg_write(APIC_TMICT, 0U);
+	reg_write(APIC_SVR, APIC_SVR_ENABLE | VECTOR_SPURIOUS);
+	reg_write(APIC_TPR, 0U);
+	for (uint32_t i = 0U; i < 512U; i++) {
+		if (any_bit(APIC_ISR)) {
+			lapic_eoi();
+		} else if (any_bit(APIC_IRR)) {
+			irq_enable();
+			cpu_relax();
+			irq_disable();
+		} else {
+			break;
+		}
+	}
+}
+
+void lapic_give(void)
+{
+	atomic_set32(&this_pcpu()->lapic_owned, 1U);
+	quiesce();
+	reg_write(APIC_TDCR, 0U);
+	reg_write(APIC_ESR, 0U);
+	reg_write(APIC_ESR, 0U); /* the first write latched what had happened */
+	reg_write(APIC_SVR, VECTOR_SPURIOUS);
+}
+
+void lapic_take_back(void)
+{
+	quiesce();
+	atomic_set32(&this_pcpu()->lapic_owned, 0U);
+	lapic_init_pcpu();
+}
+
 void lapic_eoi(void)
 {
 	reg_write(APIC_EOI, 0U);
@@ -134,6 +197,9 @@ void lapic_timer_set(uint64_t deadline)
 {
 	uint64_t now, ticks;
 
+	if (this_pcpu()->lapic_owned != 0U) {
+		return;
+	}
 	if (deadline_mode) {
 		msr_write(MSR_TSC_DEADLINE, deadline);
 		return;
