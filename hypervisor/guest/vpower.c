@@ -6,7 +6,7 @@
  * the machine when the others have ended. Sleep states that would come back to firmware instead of
  * the hypervisor are refused. Port handlers run on the vCPU's CPU; no lock: the machine stops.
  */
-#include "asm/insn.h"
+#include "asm/io.h"
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/log.h"
@@ -33,39 +33,12 @@
 static struct io_access wanted;
 static struct vcpu *wanted_by;
 
-static uint64_t port_read(uint16_t port, uint8_t width)
-{
-	switch (width) {
-	case 1:
-		return pio_read8(port);
-	case 2:
-		return pio_read16(port);
-	default:
-		return pio_read32(port);
-	}
-}
-
-static void port_write(uint16_t port, uint8_t width, uint64_t v)
-{
-	switch (width) {
-	case 1:
-		pio_write8(port, (uint8_t)v);
-		break;
-	case 2:
-		pio_write16(port, (uint16_t)v);
-		break;
-	default:
-		pio_write32(port, (uint32_t)v);
-		break;
-	}
-}
-
 static void pass(struct io_access *io)
 {
 	if (io->write) {
-		port_write((uint16_t)io->addr, io->width, io->value);
+		pio_write((uint16_t)io->addr, io->width, (uint32_t)io->value);
 	} else {
-		io->value = port_read((uint16_t)io->addr, io->width);
+		io->value = pio_read((uint16_t)io->addr, io->width);
 	}
 }
 

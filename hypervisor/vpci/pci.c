@@ -3,7 +3,7 @@
  * The machine's PCI configuration space.  Called by the virtual one, on any CPU; the address port
  * and the data port are a pair, so one lock holds them together.  Knows no devices.
  */
-#include "asm/insn.h"
+#include "asm/io.h"
 #include "lib/spinlock.h"
 #include "hv/acpi.h"
 #include "hv/mm.h"
@@ -43,25 +43,6 @@ static void *ecam_reg(bdf_t bdf, uint32_t reg)
 	return hpa_ptr(HPA(acpi_facts.mcfg_base + ((uint64_t)bdf << 12) + reg));
 }
 
-static uint32_t ecam_read(const void *p, uint8_t width)
-{
-	if (width == 1U) {
-		return mmio_read8(p);
-	}
-	return width == 2U ? mmio_read16(p) : mmio_read32(p);
-}
-
-static void ecam_write(void *p, uint8_t width, uint32_t val)
-{
-	if (width == 1U) {
-		mmio_write8(p, (uint8_t)val);
-	} else if (width == 2U) {
-		mmio_write16(p, (uint16_t)val);
-	} else {
-		mmio_write32(p, val);
-	}
-}
-
 static uint16_t select_reg(bdf_t bdf, uint32_t reg)
 {
 	pio_write32(CFG_ADDR, CFG_ENABLE | ((uint32_t)bdf << 8) | (reg & 0xFCU));
@@ -71,45 +52,30 @@ static uint16_t select_reg(bdf_t bdf, uint32_t reg)
 uint32_t pci_cfg_read(bdf_t bdf, uint32_t reg, uint8_t width)
 {
 	uint32_t val;
-	uint16_t port;
 
 	if (reg >= CFG_PORT_SIZE) {
 		const void *p = ecam_reg(bdf, reg);
 
-		return p ? ecam_read(p, width) : UINT32_MAX;
+		return p ? mmio_read(p, width) : UINT32_MAX;
 	}
 	spin_lock(&lock);
-	port = select_reg(bdf, reg);
-	if (width == 1U) {
-		val = pio_read8(port);
-	} else {
-		val = width == 2U ? pio_read16(port) : pio_read32(port);
-	}
+	val = pio_read(select_reg(bdf, reg), width);
 	spin_unlock(&lock);
 	return val;
 }
 
 void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val)
 {
-	uint16_t port;
-
 	if (reg >= CFG_PORT_SIZE) {
 		void *p = ecam_reg(bdf, reg);
 
 		if (p) {
-			ecam_write(p, width, val);
+			mmio_write(p, width, val);
 		}
 		return;
 	}
 	spin_lock(&lock);
-	port = select_reg(bdf, reg);
-	if (width == 1U) {
-		pio_write8(port, (uint8_t)val);
-	} else if (width == 2U) {
-		pio_write16(port, (uint16_t)val);
-	} else {
-		pio_write32(port, val);
-	}
+	pio_write(select_reg(bdf, reg), width, val);
 	spin_unlock(&lock);
 }
 

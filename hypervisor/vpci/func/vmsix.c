@@ -7,7 +7,7 @@
  * which take it.
  */
 #include "lib/errno.h"
-#include "asm/insn.h"
+#include "asm/io.h"
 #include "asm/vmx.h"
 #include "hv/ept.h"
 #include "hv/gmem.h"
@@ -121,31 +121,17 @@ static void entry_program(const struct vpci_dev *dev, uint32_t n)
 
 static uint64_t raw_read(const struct io_access *io)
 {
-	const void *p = hpa_ptr(HPA(io->addr));
+	const uint8_t *p = hpa_ptr(HPA(io->addr));
+	uint64_t val = mmio_read(p, io->width);
 
-	switch (io->width) {
-	case 1:
-		return mmio_read8(p);
-	case 2:
-		return mmio_read16(p);
-	case 4:
-		return mmio_read32(p);
-	default:
-		return mmio_read32(p) | (uint64_t)mmio_read32((const uint8_t *)p + 4) << 32;
-	}
+	return io->width == 8U ? val | (uint64_t)mmio_read32(p + 4) << 32 : val;
 }
 
 static void raw_write(const struct io_access *io)
 {
 	uint8_t *p = hpa_ptr(HPA(io->addr));
 
-	if (io->width == 1U) {
-		mmio_write8(p, (uint8_t)io->value);
-	} else if (io->width == 2U) {
-		mmio_write16(p, (uint16_t)io->value);
-	} else {
-		mmio_write32(p, (uint32_t)io->value);
-	}
+	mmio_write(p, io->width, (uint32_t)io->value);
 	if (io->width == 8U) {
 		mmio_write32(p + 4, (uint32_t)(io->value >> 32));
 	}
