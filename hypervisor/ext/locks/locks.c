@@ -8,6 +8,7 @@
  */
 #include "asm/cpuregs.h"
 #include "asm/insn.h"
+#include "asm/msr.h"
 #include "hv/boot.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
@@ -26,7 +27,6 @@
 #define CORE_CAPS_SPLIT	   BIT(5)
 #define TEST_CTRL_UC_LOCK  BIT(28) /* #GP(0) */
 #define TEST_CTRL_SPLIT	   BIT(29) /* #AC(0), whatever CR0.AM and the privilege level are */
-#define MSR_PROC_CTRLS	   0x482U
 #define REST_US		   1000U
 
 /* A vCPU between two locks. */
@@ -156,7 +156,7 @@ static uint64_t find(void)
 		return 0U;
 	}
 	cpuid_count(7U, 0U, r);
-	if ((r[3] & CPUID_7_EDX_CAPS) == 0U || ((msr_read(MSR_PROC_CTRLS) >> 32) & PROC_MTF) == 0U) {
+	if ((r[3] & CPUID_7_EDX_CAPS) == 0U || ((msr_read(MSR_VMX_PROCBASED) >> 32) & PROC_MTF) == 0U) {
 		return 0U;
 	}
 	caps = msr_read(MSR_CORE_CAPS);

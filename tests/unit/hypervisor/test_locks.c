@@ -13,7 +13,7 @@
 
 #define TEST_CTRL 0x33U
 #define CORE_CAPS 0xCFU
-#define PROC_CTRLS 0x482U
+#define PROC_CTRLS MSR_VMX_PROCBASED
 #define UC	  BIT(28)
 #define SPLIT	  BIT(29)
 #define FIRMWARES BIT(0) /* of the register, and to be left alone */
