@@ -139,11 +139,6 @@ class Tables(unittest.TestCase):
         ):
             self.assertIn(what, "".join(support.problems(scenario=text.replace(old, new))), new)
 
-    def test_a_real_time_vm_keeps_its_cache(self) -> None:
-        text = SHARED.replace("STANDARD_VM</vm_type>\n    <name>vm1", "RTVM</vm_type>\n    <name>vm1")
-        self.assertEqual(value(support.run_text(scenario=text)["config.h"], "EXT_CACHE"), "1")
-        self.assertIsNone(value(support.run_text()["config.h"], "EXT_CACHE"))
-
     def test_locks_of_guests(self) -> None:
         for name, fields in (("SPLIT_LOCK", ".split = true, .uncached = false"),
                              ("UC_LOCK", ".split = false, .uncached = true")):
