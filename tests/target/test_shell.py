@@ -79,6 +79,8 @@ ANSWERS: list[tuple[str, list[str]]] = [
     ("pt", [r" 0 line 14 +0x\w\w +0 edge +no +guest: 0x"]),
     ("vm_stats 1", [r" 1 +0 +10 CPUID +[1-9]\d* +[1-9]\d* +[1-9]\d* +[1-9]\d* ",
                     r" 1 +0 +30 port I/O +[1-9]"]),
+    # Linux's processors wait for each other as the second one comes up
+    ("vm_stats 1", [r" 1 +\d +40 PAUSE +[1-9]"]),
     ("vm_stats 16", [r"^usage: vm_stats \[vm id\]"]),
     ("reboot now", ["^usage: reboot"]),
 ]

@@ -64,6 +64,8 @@ wait $well
 sed 's/^smp/well/' /data/well.log
 """
 
+EIGHT = f"{DM} -k /data/smp.bzimage eight </dev/null"
+
 CPUS = """\
 cpus=$(nproc)
 echo "online: $(cat /sys/devices/system/cpu/online), $(grep -c ^processor /proc/cpuinfo) in cpuinfo"
@@ -99,6 +101,19 @@ class SmpVms(TargetTest):
         # In the VM with four, twice in what is left of the Service VM, in the VM with two.
         for cpu, times in enumerate([4, 4, 1, 1]):
             self.assertEqual(len(re.findall(f"^busy on {cpu}$", session.text, re.MULTILINE)), times)
+
+    def test_eight(self) -> None:
+        # Does a VM with eight processors get each kind of IPI, beside a Service VM on two of them?
+        vm = self.service_vm(EIGHT, kernel_args="quiet acrn.after=poweroff maxcpus=2")
+        vm.user_disk_mb = 0
+        vm.disk_files.append((self.guest("smp"), "/smp.bzimage"))
+        session = self.boot_service_vm(vm, cpus=8)
+        failed = BROKEN + "|launch ended|smp: wrong"
+        session.expect("service-vm: up, .* 2 CPUs", 100, failed)
+        session.expect("^smp: 8 CPUs", 300, failed)
+        session.expect("^smp done, 0 wrong", 200, failed)
+        session.expect("launch ended with status 0", 60, BROKEN)
+        session.wait_end(60)
 
     def test_races(self) -> None:
         # What if a VM is destroyed or reset while its processors are in the middle of a start?
