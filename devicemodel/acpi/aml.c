@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The AML writer. An object's length stands before its body and takes one to
- * three bytes depending on it, so begin only notes the place, and end inserts
- * the length there. Objects nest at most DEPTH deep. One thread.
+ * three bytes depending on it, so begin leaves one byte, and end inserts more
+ * there if it must. Objects nest at most DEPTH deep. One thread.
  */
 #include "aml.h"
 
@@ -63,7 +63,8 @@ const uint8_t *aml_finish(const struct aml *aml, size_t *len)
 	return aml->buf;
 }
 
-static bool grow(struct aml *aml, size_t len)
+/* Rare, so its callers shall not save registers for it. */
+static __attribute__((noinline)) bool grow(struct aml *aml, size_t len)
 {
 	size_t room = 2 * aml->room + len + FIRST_ROOM;
 	uint8_t *bigger = aml->failed ? NULL : realloc(aml->buf, room);
@@ -105,6 +106,7 @@ static void put_le(struct aml *aml, uint64_t value, size_t len)
 		put8(aml, (unsigned int)value);
 }
 
+/* One byte is there for the length: most objects are short. */
 static void begin(struct aml *aml)
 {
 	if (aml->depth == DEPTH) {
@@ -112,35 +114,35 @@ static void begin(struct aml *aml)
 		return;
 	}
 	aml->open[aml->depth++] = aml->len;
+	put8(aml, 0);
 }
 
 /* PkgLength counts itself: 6 bits in one byte, else 4 bits and a byte each more. */
 void aml_end(struct aml *aml)
 {
-	uint8_t bytes[3];
-	size_t start, body, extra;
+	size_t start, len, extra;
+	uint8_t more[2];
 
-	if (aml->depth == 0) {
+	if (aml->depth == 0 || aml->failed) {
 		aml->failed = true;
 		return;
 	}
 	start = aml->open[--aml->depth];
-	body = aml->len - start;
-	if (body + 1 < 1U << 6) {
-		bytes[0] = (uint8_t)(body + 1);
-		insert(aml, start, bytes, 1);
+	len = aml->len - start;
+	if (len < 1U << 6) {
+		aml->buf[start] = (uint8_t)len;
 		return;
 	}
-	extra = body + 2 < 1U << 12 ? 1 : 2;
-	body += 1 + extra;
-	if (body >= 1U << 20) {
+	extra = len + 1 < 1U << 12 ? 1 : 2;
+	len += extra;
+	if (len >= 1U << 20) {
 		aml->failed = true;
 		return;
 	}
-	bytes[0] = (uint8_t)(extra << 6 | (body & 0xf));
-	bytes[1] = (uint8_t)(body >> 4);
-	bytes[2] = (uint8_t)(body >> 12);
-	insert(aml, start, bytes, 1 + extra);
+	aml->buf[start] = (uint8_t)(extra << 6 | (len & 0xf));
+	more[0] = (uint8_t)(len >> 4);
+	more[1] = (uint8_t)(len >> 12);
+	insert(aml, start + 1, more, extra);
 }
 
 static void name_string(struct aml *aml, const char *name)
@@ -253,7 +255,7 @@ void aml_resources_end(struct aml *aml)
 		return;
 	}
 	put(aml, end_tag, sizeof(end_tag));
-	start = aml->open[aml->depth - 1];
+	start = aml->open[aml->depth - 1] + 1;
 	len = aml->len - start;
 	size[1] = (uint8_t)len;
 	size[2] = (uint8_t)(len >> 8);

@@ -196,7 +196,7 @@ static void *worker(void *arg)
 	return NULL;
 }
 
-/* b->lock held, or nobody else knows of b yet. Signals stay with the main threads. */
+/* b->lock held. Signals stay with the main threads. */
 static int start_worker(struct block *b)
 {
 	pthread_attr_t attr;
@@ -221,11 +221,14 @@ int block_submit(struct block *b, struct block_req *req)
 		return 0;
 
 	pthread_mutex_lock(&b->lock);
+	/* Without a new thread the request waits for one of those there are, or is done here. */
+	if (b->waiting >= b->idle && b->workers < WORKERS_MAX && start_worker(b) < 0 &&
+	    b->workers == 0) {
+		pthread_mutex_unlock(&b->lock);
+		return perform(b, req);
+	}
 	STAILQ_INSERT_TAIL(&b->todo, req, link);
 	b->waiting++;
-	/* Without a new thread the request waits for one of those there are. */
-	if (b->waiting > b->idle && b->workers < WORKERS_MAX)
-		(void)start_worker(b);
 	pthread_cond_signal(&b->work);
 	pthread_mutex_unlock(&b->lock);
 	return -EINPROGRESS;
@@ -460,10 +463,7 @@ int block_open(struct block **out, const char *name, const char *config)
 	signal(SIGXFSZ, SIG_IGN);
 
 	ret = cfg.no_disk ? 0 : put_in(b, cfg.path);
-	if (ret == 0)
-		ret = start_worker(b);
 	if (ret < 0) {
-		close_files(b);
 		free(b);
 		return ret;
 	}

@@ -70,19 +70,34 @@ static int place_segment(uint8_t *hva, uint64_t len)
 	return 0;
 }
 
-static int fill(struct vm *vm, struct gmem_region *region)
+static uint64_t segment_len(const struct gmem_region *region, uint64_t off)
+{
+	return region->size - off < GMEM_SEGMENT ? region->size - off : GMEM_SEGMENT;
+}
+
+static int place(const struct gmem_region *region)
+{
+	int err = 0;
+
+	for (uint64_t off = 0; !err && off < region->size; off += GMEM_SEGMENT)
+		err = place_segment(region->hva + off, segment_len(region, off));
+	return err;
+}
+
+static int place_all(void *arg)
+{
+	const struct gmem *gmem = arg;
+	int err = place(&gmem->low);
+
+	return err ? err : place(&gmem->high);
+}
+
+static int map(struct vm *vm, const struct gmem_region *region)
 {
 	for (uint64_t off = 0; off < region->size; off += GMEM_SEGMENT) {
-		uint64_t left = region->size - off;
-		uint64_t len = left < GMEM_SEGMENT ? left : GMEM_SEGMENT;
-		int err = place_segment(region->hva + off, len);
+		uint64_t len = segment_len(region, off);
+		int err = hsm_map_ram(vm->hsm, region->gpa + off, region->hva + off, len);
 
-		if (err) {
-			log_err("cannot get %llu MB of memory for the VM: %s",
-				(unsigned long long)(len >> 20), strerror(-err));
-			return err;
-		}
-		err = hsm_map_ram(vm->hsm, region->gpa + off, region->hva + off, len);
 		if (err) {
 			log_err("cannot map guest memory 0x%llx-0x%llx: %s",
 				(unsigned long long)(region->gpa + off),
@@ -101,7 +116,6 @@ static void release(struct gmem_region *region)
 
 int gmem_create(struct vm *vm, uint64_t size)
 {
-	struct hugepage_loan loan;
 	struct gmem *gmem;
 	uint64_t low;
 	int err;
@@ -121,14 +135,15 @@ int gmem_create(struct vm *vm, uint64_t size)
 	err = reserve(&gmem->low, 0, low);
 	if (!err)
 		err = reserve(&gmem->high, VM_HIGHMEM_BASE, size - low);
+	if (!err)
+		err = hugepage_borrow(HUGEPAGE_LIMIT, size / GMEM_ALIGN, place_all, gmem);
 	if (err)
-		log_err("cannot reserve address space for guest memory: %s", strerror(-err));
-	hugepage_borrow(&loan, HUGEPAGE_LIMIT, size / GMEM_ALIGN);
+		log_err("cannot get %llu MB of memory for the VM: %s",
+			(unsigned long long)(size >> 20), strerror(-err));
 	if (!err)
-		err = fill(vm, &gmem->low);
+		err = map(vm, &gmem->low);
 	if (!err)
-		err = fill(vm, &gmem->high);
-	hugepage_return(&loan);
+		err = map(vm, &gmem->high);
 	if (err)
 		gmem_destroy(vm);
 	return err;

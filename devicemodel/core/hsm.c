@@ -7,16 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "helper.h"
 #include "log.h"
 
 #define CREATE_TRIES	   10
@@ -26,7 +24,6 @@
 #define SET_ASYNCIO    _IOW(ACRN_IOCTL_TYPE, 0x90, __u64)
 #define SET_EVENT_RING _IOW(ACRN_IOCTL_TYPE, 0xa0, __u64)
 #define SET_EVENT_FD   _IOW(ACRN_IOCTL_TYPE, 0xa1, int)
-#define CREATE_STACK	   16384
 
 struct hsm {
 	int fd;
@@ -67,7 +64,7 @@ static int request(const struct hsm *hsm, unsigned long code, const void *payloa
 }
 
 struct creation {
-	int fd;
+	const struct hsm *hsm;
 	struct acrn_vm_creation *req;
 };
 
@@ -75,34 +72,21 @@ static int create(void *arg)
 {
 	const struct creation *c = arg;
 
-	(void)setsid(); /* no signal to our process group is meant for it */
-	return ioctl(c->fd, ACRN_IOCTL_CREATE_VM, c->req) < 0 ? errno : 0;
-}
-
-/*
- * The driver starts a kernel thread for the VM, which fails if its caller is being killed, and it
- * stumbles over that later: Linux's log then has a "BUG". So another process makes the request. It
- * shares our memory; if we are killed meanwhile it is the last to close the driver, and the VM goes.
- */
-static int create_unkillable(const struct hsm *hsm, struct acrn_vm_creation *req)
-{
-	static _Alignas(16) uint8_t stack[CREATE_STACK];
-	struct creation c = {.fd = hsm->fd, .req = req};
-	pid_t child = clone(create, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, &c);
-	int status;
-
-	if (child < 0 || waitpid(child, &status, 0) != child)
-		return -errno;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+	return request(c->hsm, ACRN_IOCTL_CREATE_VM, c->req);
 }
 
 int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 {
 	const struct timespec interval = {.tv_nsec = CREATE_INTERVAL_NS};
+	struct creation what = {hsm, req};
 	int err = -EINVAL;
 
+	/*
+	 * The driver starts a kernel thread for the VM, which fails if its caller is being killed,
+	 * and it stumbles over that later: Linux's log then has a "BUG". So a helper asks for it.
+	 */
 	for (int i = 0; i < CREATE_TRIES; i++) {
-		err = create_unkillable(hsm, req);
+		err = helper_run(create, &what);
 		if (!err || err == -ENOTTY)
 			break;
 		nanosleep(&interval, NULL);

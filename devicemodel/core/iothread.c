@@ -5,9 +5,9 @@
  */
 #include "iothread.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -18,6 +18,7 @@
 struct iothread {
 	const char *name;
 	pthread_t thread;
+	bool started;
 	struct mevent_loop *loop;
 };
 
@@ -31,8 +32,23 @@ static void *main_of_thread(void *arg)
 	return NULL;
 }
 
+struct iothread *iothread_create(const char *name)
+{
+	struct iothread *thread = calloc(1, sizeof(*thread));
+
+	if (!thread)
+		return NULL;
+	thread->name = name;
+	thread->loop = mevent_loop_create();
+	if (!thread->loop) {
+		free(thread);
+		return NULL;
+	}
+	return thread;
+}
+
 /* Signals are for the threads that wait for them (ioreq.c, main.c). */
-static int start(struct iothread *thread)
+int iothread_start(struct iothread *thread)
 {
 	sigset_t all, old;
 	int err;
@@ -41,32 +57,10 @@ static int start(struct iothread *thread)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	err = pthread_create(&thread->thread, NULL, main_of_thread, thread);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return err;
-}
-
-struct iothread *iothread_create(const char *name)
-{
-	struct iothread *thread = calloc(1, sizeof(*thread));
-	int err;
-
-	if (!thread)
-		return NULL;
-	thread->name = name;
-	thread->loop = mevent_loop_create();
-	if (!thread->loop)
-		goto out_free;
-	err = start(thread);
-	if (err) {
-		log_err("cannot create thread %s: %s", name, strerror(err));
-		goto out_loop;
-	}
-	return thread;
-
-out_loop:
-	mevent_loop_destroy(thread->loop);
-out_free:
-	free(thread);
-	return NULL;
+	if (err)
+		log_err("cannot create thread %s: %s", thread->name, strerror(err));
+	thread->started = !err;
+	return -err;
 }
 
 struct mevent_loop *iothread_loop(struct iothread *thread)
@@ -79,7 +73,8 @@ void iothread_destroy(struct iothread *thread)
 	if (!thread)
 		return;
 	mevent_loop_stop(thread->loop);
-	pthread_join(thread->thread, NULL);
+	if (thread->started)
+		pthread_join(thread->thread, NULL);
 	mevent_loop_destroy(thread->loop);
 	free(thread);
 }

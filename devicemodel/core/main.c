@@ -97,12 +97,13 @@ static int run(struct vm *vm)
 
 	if (!events)
 		return 1;
+	/* What takes time and the guest's first instructions do not need begins after them. */
 	vm->loop = iothread_loop(events);
 	if (vm_create(vm) == 0) {
 		signals.limit = mevent_add_timer(vm->loop, on_limit, &signals);
 		ev = mevent_add(vm->loop, signals.fd, MEVENT_READ, on_signal, &signals);
-		if (signals.limit && ev && monitor_create(vm, MONITOR_FOLDER) == 0 && vm_boot(vm) == 0 &&
-		    monitor_start(vm) == 0)
+		if (signals.limit && ev && monitor_create(vm) == 0 && vm_boot(vm) == 0 &&
+		    iothread_start(events) == 0 && monitor_start(vm, MONITOR_FOLDER) == 0)
 			status = vm_run(vm);
 		rings_stop_events(vm);
 		monitor_destroy(vm);

@@ -241,7 +241,7 @@ static int listen_at_path(struct vm *vm, const char *path)
 	return err;
 }
 
-int monitor_create(struct vm *vm, const char *folder)
+int monitor_create(struct vm *vm)
 {
 	struct monitor *monitor = calloc(1, sizeof(*monitor));
 	int err = 0;
@@ -254,7 +254,6 @@ int monitor_create(struct vm *vm, const char *folder)
 		return -ENOMEM;
 	}
 	vm->monitor = monitor;
-	listen_in_folder(vm, folder);
 	if (vm->cfg.cmd_monitor)
 		err = listen_at_path(vm, vm->cfg.cmd_monitor);
 	if (err)
@@ -262,14 +261,17 @@ int monitor_create(struct vm *vm, const char *folder)
 	return err;
 }
 
-int monitor_start(struct vm *vm)
+int monitor_start(struct vm *vm, const char *folder)
 {
 	struct monitor *monitor = vm->monitor;
 
+	listen_in_folder(vm, folder);
 	monitor->thread = iothread_create("dm-monitor");
 	if (!monitor->thread)
 		return -ENOMEM;
-	return server_start(monitor->server, iothread_loop(monitor->thread));
+	if (server_start(monitor->server, iothread_loop(monitor->thread)) < 0)
+		return -ENOMEM;
+	return iothread_start(monitor->thread);
 }
 
 void monitor_destroy(struct vm *vm)

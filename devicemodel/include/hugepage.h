@@ -8,24 +8,14 @@
 #define DM_HUGEPAGE_H
 
 #include <stdint.h>
-#include <sys/types.h>
 
 #define HUGEPAGE_LIMIT "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages"
 
-struct hugepage_loan {
-	int fd; /* -1: no loan */
-	int end; /* of the pipe that tells the keeper when the loan is over */
-	pid_t keeper;
-	unsigned long old;
-};
-
 /*
- * Raise the limit in the file by that many pages; other programs that do the same wait for
- * hugepage_return(). Without the right to do so, or such a file, nothing changes.
+ * Call fn(arg), as helper_run() does, with the limit in the file raised by that many pages; what it
+ * returns. Other programs that do the same wait. Pages that it maps stay, used or not. Without the
+ * right to raise the limit, or such a file, it is called all the same.
  */
-void hugepage_borrow(struct hugepage_loan *loan, const char *limit, uint64_t pages);
-
-/* Restore the limit. Pages that are mapped by now stay. */
-void hugepage_return(struct hugepage_loan *loan);
+int hugepage_borrow(const char *limit, uint64_t pages, int (*fn)(void *arg), void *arg);
 
 #endif

@@ -6,10 +6,12 @@
 struct iothread;
 struct mevent_loop;
 
-/* The name is not copied. NULL on error, logged. */
+/* With its loop, but not running yet. The name is not copied. NULL on error, logged. */
 struct iothread *iothread_create(const char *name);
+/* Callbacks are made from here on. A negative errno, logged. */
+int iothread_start(struct iothread *thread);
 struct mevent_loop *iothread_loop(struct iothread *thread);
-/* Stops and joins the thread, deletes what is left in its loop. */
+/* Stops and joins the thread if it runs, deletes what is left in its loop. */
 void iothread_destroy(struct iothread *thread);
 
 #endif

@@ -15,12 +15,15 @@ struct vm;
 #define MONITOR_PATH_MAX 107U /* what the address of a socket holds */
 
 /*
- * Make the sockets, root's alone. Clients wait until monitor_start(). Without the one in @folder
- * the VM runs all the same, with a warning; an error (logged) is that of --cmd_monitor's.
+ * Make the socket of --cmd_monitor, root's alone, if it is asked for; an error is logged. Its
+ * clients wait until monitor_start().
  */
-int monitor_create(struct vm *vm, const char *folder);
-/* Answer clients, on a thread of its own. The VM has been started. */
-int monitor_start(struct vm *vm);
+int monitor_create(struct vm *vm);
+/*
+ * Make the socket in @folder, and answer clients, on a thread of its own. The VM has been started;
+ * without that socket it runs all the same, with a warning.
+ */
+int monitor_start(struct vm *vm, const char *folder);
 /* After ioreq_close_calls(). Removes the sockets. */
 void monitor_destroy(struct vm *vm);
 

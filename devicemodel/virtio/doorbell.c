@@ -53,7 +53,8 @@ struct doorbells *doorbells_create(struct virtio_dev *dev)
 		return NULL;
 	d->dev = dev;
 	d->thread = iothread_create("dm-virtio");
-	if (!d->thread) {
+	if (!d->thread || iothread_start(d->thread) < 0) {
+		iothread_destroy(d->thread);
 		free(d);
 		return NULL;
 	}

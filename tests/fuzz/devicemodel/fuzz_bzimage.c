@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/core/load.c devicemodel/core/load_bzimage.c devicemodel/core/load_elf.c
-// links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/log.c
-// links: tests/fake/fake_hsm.c
+// links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/helper.c
+// links: devicemodel/core/log.c tests/fake/fake_hsm.c
 /*
  * Can a kernel file, bzImage or ELF, make acrn-dm write outside the VM's memory, or run for ever? An
  * input is the file; its first byte says how much memory the VM has, and which of the two it is.

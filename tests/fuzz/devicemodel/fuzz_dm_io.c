@@ -44,6 +44,7 @@ static void setup(void)
 		{.slot = 1, .name = "lpc"},
 		{.slot = 2, .name = "hostbridge"},
 	};
+	struct iothread *events;
 
 	fake_hsm_reset();
 	log_set_level(LOG_LEVEL_ERROR);
@@ -54,7 +55,10 @@ static void setup(void)
 	vm.cfg.com[1] = "pty";
 	memcpy(vm.cfg.slots, slots, sizeof(slots));
 	vm.cfg.slot_count = sizeof(slots) / sizeof(slots[0]);
-	vm.loop = iothread_loop(iothread_create("loop"));
+	events = iothread_create("loop");
+	if (!events || iothread_start(events))
+		abort();
+	vm.loop = iothread_loop(events);
 	if (vm_create(&vm))
 		abort();
 }

@@ -61,13 +61,17 @@ static bool wait_used(unsigned int q, uint32_t *len)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz in = {data, size};
+	struct iothread *thread;
 	uint8_t packet[2048];
 	uint32_t len;
 	int peer;
 
 	log_set_level(0);
-	if (vm.loop == NULL)
-		vm.loop = iothread_loop(iothread_create("loop"));
+	if (vm.loop == NULL) {
+		thread = iothread_create("loop");
+		assert(thread != NULL && iothread_start(thread) == 0);
+		vm.loop = iothread_loop(thread);
+	}
 	guest_create();
 	assert(create() == 0);
 	peer = fake_tap_find("fuzz")->peer;

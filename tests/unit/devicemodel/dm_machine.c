@@ -37,6 +37,7 @@ int machine_try(const char *options)
 	assert_int_equal(options_parse(argc, argv, &machine.cfg), OPTIONS_RUN);
 	events = iothread_create("events");
 	assert_non_null(events);
+	assert_int_equal(iothread_start(events), 0);
 	machine.loop = iothread_loop(events);
 	err = vm_create(&machine);
 	if (err)

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "block.h"
 #include "block_config.h"
@@ -538,6 +539,34 @@ static void test_many(void **state)
 	block_close(disk);
 }
 
+/* What if there can be no worker: is the request done all the same? In a process without rights. */
+static void test_no_worker(void **state)
+{
+	const struct rlimit none = {0};
+	uint8_t buf[512] = {1}, back[512] = {0};
+	pid_t child;
+	int status;
+
+	(void)state;
+	assert_int_equal(try_open("disk", ""), 0);
+	child = fork();
+	if (child == 0) {
+		struct iovec iov = {buf, sizeof(buf)};
+		struct block_req req = {.op = BLOCK_WRITE, .iov = &iov, .iovcnt = 1,
+					.len = sizeof(buf), .done = done};
+
+		atomic_store(&fake_io.nowait_errno, EAGAIN);
+		if (setrlimit(RLIMIT_NPROC, &none) < 0 || (getuid() == 0 && setuid(65534) < 0))
+			_exit(2);
+		_exit(block_submit(disk, &req) != 0 || finished != 0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(do_io(BLOCK_READ, 0, back, sizeof(back), false), 0);
+	assert_memory_equal(back, buf, sizeof(back));
+	block_close(disk);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +584,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_file_limit, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_drain, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_many, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_worker, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, make_dir, remove_dir);

@@ -3,8 +3,8 @@
  * Does gmem_ptr() give out guest RAM, all of it and nothing else, and does the hypervisor get
  * every byte mapped once in segments the HSM takes?
  */
-// links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/log.c
-// links: tests/fake/fake_hsm.c
+// links: devicemodel/core/gmem.c devicemodel/core/hugepage.c devicemodel/core/helper.c
+// links: devicemodel/core/log.c tests/fake/fake_hsm.c
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,9 +3,9 @@
  * Is the system's limit of huge pages as it was when guest memory has been mapped, whoever else
  * changes it in the meantime and whatever the file is like?
  */
-// links: devicemodel/core/hugepage.c devicemodel/core/log.c
+// links: devicemodel/core/hugepage.c devicemodel/core/helper.c devicemodel/core/log.c
+#include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -43,85 +43,109 @@ static unsigned long read_file(void)
 	return value;
 }
 
-/* Is the limit raised by what is asked for, and restored? */
+/* What the limit is meanwhile, for the caller; fails as asked. */
+struct look {
+	unsigned long limit;
+	pid_t caller;
+	int result;
+};
+
+static int look(void *arg)
+{
+	struct look *look = arg;
+
+	look->limit = read_file();
+	look->caller = getppid();
+	return look->result;
+}
+
+/* Is the limit raised by what is asked for, by another process, and restored? Also after an error? */
 static void test_loan(void **state)
 {
-	struct hugepage_loan loan;
+	struct look seen = {0};
 
 	(void)state;
 	write_file("16\n");
-	hugepage_borrow(&loan, path, 64);
-	assert_int_equal(read_file(), 80);
-	hugepage_return(&loan);
+	assert_int_equal(hugepage_borrow(path, 64, look, &seen), 0);
+	assert_int_equal(seen.limit, 80);
+	assert_int_equal(seen.caller, getpid());
 	assert_int_equal(read_file(), 16);
-	hugepage_return(&loan); /* twice is once */
+	seen.result = -ENOMEM;
+	assert_int_equal(hugepage_borrow(path, 5, look, &seen), -ENOMEM);
+	assert_int_equal(seen.limit, 21);
 	assert_int_equal(read_file(), 16);
 }
 
-static void *borrow_too(void *arg)
+static int wait_a_bit(void *arg)
 {
-	struct hugepage_loan loan;
+	int *started = arg;
 
-	(void)arg;
-	hugepage_borrow(&loan, path, 5);
-	assert_int_equal(read_file(), 21);
-	hugepage_return(&loan);
-	return NULL;
+	if (write(started[1], "x", 1) != 1)
+		return -EIO;
+	usleep(20000);
+	return read_file() == 80 ? 0 : -EBUSY;
 }
 
 /* What if two VMs start at once: does the second wait for the first? */
 static void test_two(void **state)
 {
-	struct hugepage_loan loan;
-	pthread_t other;
+	struct look seen = {0};
+	int started[2], status;
+	char byte;
+	pid_t child;
 
 	(void)state;
 	write_file("16\n");
-	hugepage_borrow(&loan, path, 64);
-	pthread_create(&other, NULL, borrow_too, NULL);
-	usleep(20000);
-	assert_int_equal(read_file(), 80);
-	hugepage_return(&loan);
-	pthread_join(other, NULL);
+	assert_int_equal(pipe(started), 0);
+	child = fork();
+	if (child == 0)
+		_exit(hugepage_borrow(path, 64, wait_a_bit, started) != 0);
+	assert_int_equal(read(started[0], &byte, 1), 1);
+	assert_int_equal(hugepage_borrow(path, 5, look, &seen), 0);
+	assert_int_equal(seen.limit, 21);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
 	assert_int_equal(read_file(), 16);
+}
+
+static int kill_caller(void *arg)
+{
+	(void)arg;
+	return kill(getppid(), SIGKILL) == 0 && read_file() == 80 ? 0 : -EBUSY;
 }
 
 /* What if the borrower is killed? */
 static void test_killed(void **state)
 {
-	struct hugepage_loan loan;
+	struct look seen = {0};
 	pid_t child;
 	int status;
 
 	(void)state;
 	write_file("16\n");
 	child = fork();
-	if (child == 0) {
-		hugepage_borrow(&loan, path, 64);
-		_exit(read_file() == 80 && kill(getpid(), SIGKILL) == 0);
-	}
+	if (child == 0)
+		_exit(hugepage_borrow(path, 64, kill_caller, NULL) != 0);
 	waitpid(child, &status, 0);
 	assert_true(WIFSIGNALED(status));
-	hugepage_borrow(&loan, path, 5); /* after the dead one's */
-	assert_int_equal(loan.old, 16);
-	assert_int_equal(read_file(), 21);
-	hugepage_return(&loan);
+	assert_int_equal(hugepage_borrow(path, 5, look, &seen), 0); /* after the dead one's */
+	assert_int_equal(seen.limit, 21);
 	assert_int_equal(read_file(), 16);
+}
+
+static int refuse(void *arg)
+{
+	(void)arg;
+	return -ESRCH;
 }
 
 /* What if there is no such file, or it is empty? */
 static void test_absent(void **state)
 {
-	struct hugepage_loan loan;
-
 	(void)state;
-	hugepage_borrow(&loan, "/nonexistent", 64);
-	assert_int_equal(loan.fd, -1);
-	hugepage_return(&loan);
 	write_file("");
-	hugepage_borrow(&loan, path, 64);
-	assert_int_equal(loan.fd, -1);
-	hugepage_return(&loan);
+	assert_int_equal(hugepage_borrow("/nonexistent", 64, refuse, NULL), -ESRCH);
+	assert_int_equal(hugepage_borrow(path, 64, refuse, NULL), -ESRCH);
 }
 
 int main(void)

@@ -59,6 +59,7 @@ static int setup(void **state)
 {
 	(void)state;
 	thread = iothread_create("loop");
+	assert_int_equal(iothread_start(thread), 0);
 	loop = iothread_loop(thread);
 	return 0;
 }

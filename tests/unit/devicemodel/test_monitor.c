@@ -54,8 +54,8 @@ static int set_up(void **state)
 	(void)state;
 	fake_hsm_reset();
 	machine_create("-s 0,hostbridge");
-	assert_int_equal(monitor_create(&machine, folder), 0);
-	assert_int_equal(monitor_start(&machine), 0);
+	assert_int_equal(monitor_create(&machine), 0);
+	assert_int_equal(monitor_start(&machine, folder), 0);
 	return 0;
 }
 
@@ -198,15 +198,15 @@ static void test_folder(void **state)
 	monitor_destroy(&machine);
 	assert_int_equal(stat(path, &st), -1);
 	machine.cfg.name = "../vm1";
-	assert_int_equal(monitor_create(&machine, folder), 0);
-	assert_int_equal(monitor_start(&machine), 0);
+	assert_int_equal(monitor_create(&machine), 0);
+	assert_int_equal(monitor_start(&machine, folder), 0);
 	monitor_destroy(&machine);
 	machine.cfg.name = "vm1";
-	assert_int_equal(monitor_create(&machine, "/dev/null/x"), 0);
-	assert_int_equal(monitor_start(&machine), 0);
+	assert_int_equal(monitor_create(&machine), 0);
+	assert_int_equal(monitor_start(&machine, "/dev/null/x"), 0);
 	monitor_destroy(&machine);
 	machine.cfg.cmd_monitor = "/dev/null/x";
-	assert_int_equal(monitor_create(&machine, folder), -ENOTDIR);
+	assert_int_equal(monitor_create(&machine), -ENOTDIR);
 	assert_null(machine.monitor);
 }
 
