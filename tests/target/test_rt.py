@@ -58,3 +58,16 @@ class HybridRt(TargetTest):
             session.send("vm_console 0\r")
             session.expect(rf"Entering VM 0(.*\n)+rt: ran on {cpus} for (\d+) ms:( \d+)+ ticks", 60, WRONG)
         session.expect("rt: powers off", 20, WRONG)
+
+    def test_linux(self) -> None:
+        # Does a stock Linux with two processors run there, sleep and tick? Its interrupts are those
+        # of the processors' own timers.
+        work = self.initramfs('echo "rt: $(nproc) CPUs"\nsleep 2\ngrep LOC: /proc/interrupts')
+        session = self.boot_hypervisor([Module(self.kernel, "RT_kernel console=ttyS0 quiet"),
+                                        Module(work, "RT_ramdisk"),
+                                        Module(self.guest("smp"), "Linux_bzImage")],
+                                       "loglevel=5", cpus=3)
+        session.expect("^rt: 2 CPUs", 120, BROKEN)
+        session.expect(r"^ *LOC: +[1-9]\d* +[1-9]\d* ", 60, BROKEN)
+        session.expect("rt: powers off", 30, BROKEN)
+        session.expect("invariants hold", 30, BROKEN)
