@@ -21,14 +21,31 @@ capture=$!
 until [ -s /data/trace/1 ] || [ -s /data/capture.log ]; do
 	sleep 0.05
 done
-acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/exits.bzimage exits \\
-	</dev/null >/data/exits.log 2>&1
+acrnlog -o /data/log -t 50 &
+files=$!
+run="acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/exits.bzimage exits"
+$run </dev/null >/data/exits.log 2>&1
 echo "exits: acrn-dm ended with status $?"
 cat /data/exits.log
 kill -INT $capture
 wait $capture
 echo "capture: ended with status $?"
 cat /data/capture.log
+kill -INT $files
+wait $files
+echo "files: ended with status $?"
+cat /data/log/acrnlog_cur.0
+acrnlog -f >/data/follow.log &
+follow=$!
+$run </dev/null >/dev/null 2>&1
+tries=200
+until [ "$(grep -c '(exits): destroyed' /data/follow.log)" = 2 ] || [ $tries = 0 ]; do
+	sleep 0.05
+	tries=$((tries - 1))
+done
+kill -INT $follow
+wait $follow
+echo "follow: ended with status $?, $(grep -c '(exits): created' /data/follow.log) created"
 acrnlog -p
 echo "acrnlog: ended with status $?"
 """
@@ -51,7 +68,10 @@ class Trace(TargetTest):
         session.expect(r"^hypervisor [0-9a-f]{7}\S* \(debug, API 1\.0\)", 60, BROKEN)
         session.expect("^exits: acrn-dm ended with status 0", 100, BROKEN)
         session.expect("^capture: ended with status 0", 60, BROKEN)
+        # Does acrnlog keep files while VMs run, print what comes, and print what is left?
+        session.expect("^files: ended with status 0", 60, BROKEN)
         log = session.expect(r"VM (\d+) vCPU 0 exits: ([\d: ]+)\r?\n", 60, BROKEN)
+        session.expect("^follow: ended with status 0, 2 created", 100, BROKEN)
         session.expect("^acrnlog: ended with status 0", 60, BROKEN)
         session.expect("powers the machine off", 60, BROKEN)
         self.assertEqual(len(re.findall(r"/data/trace/\d: \d{3,} entries, 0 lost", session.text)), 2)
