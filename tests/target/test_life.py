@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from misc.run.machine import TOP
-from tests.run.target import BROKEN, ServiceVm, Session, TargetTest
+from tests.run.target import BROKEN, IPS, ServiceVm, Session, TargetTest
 
 DM = "acrn-dm -m 20M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/lives.bzimage"
 
@@ -16,7 +16,7 @@ start()
 {{
 	name=$1
 	shift
-	{DM} -B "name=$name $*" "$name" </dev/null >"/run/$name.log" 2>&1 &
+	{DM} $DM_CPU -B "name=$name $*" "$name" </dev/null >"/run/$name.log" 2>&1 &
 }}
 well()
 {{
@@ -98,9 +98,47 @@ echo "boot $n: $(well /run/[ab].log) wait"
 reboot -f
 """
 
+# Each processor has two that wake all the time and one that never rests, and the Service VM.
+WAKERS = SHELL + """\
+on() # CPU, start's words
+{
+	DM_CPU="--cpu_affinity $1"
+	shift
+	start "$@"
+	pids="$pids $!"
+}
+pids=
+on 0 s then=spin rounds=1
+on 1 t then=spin rounds=1
+wait_for 2 /run/s.log /run/t.log
+pids=
+on 0 a slowest rounds=400
+on 0 b slowest rounds=400
+on 1 c slowest rounds=400
+on 1 d slowest rounds=400
+on 1 p rounds=300
+until acrnctl list | grep -q '^p .*started'; do
+	sleep 0.1
+done
+paused=0
+until [ "$(well /run/p.log)" = 1 ] || [ $paused = 200 ]; do
+	acrnctl pause p && sleep 0.0$((paused % 9)) && acrnctl resume p || break
+	paused=$((paused + 1))
+done
+wait_for 1 /run/p.log
+[ $paused -gt 3 ] && echo "paused: $(well /run/p.log) well"
+echo "paused $paused times"
+ended_well $pids
+cat /run/[abcd].log
+echo "wakers: $(well /run/[abcd].log) well, $count ended"
+kill %1 %2
+wait
+"""
+
 KILLS = 50
 SEED = 20
 MEMORY_NOISE_KB = 1024
+LONG = IPS * 10 // 1000  # ten seconds, in thousand ticks
 
 
 class Life(TargetTest):
@@ -120,7 +158,8 @@ class Life(TargetTest):
         """Boots a Service VM with the guest and these programs."""
         vm = ServiceVm(self.hypervisor, self.kernel, self.acrn_dm, "loglevel=5", launch=None,
                        kernel_args=f"console=ttyS0 {kernel_args}",
-                       service_files=[(self.program(name), f"/bin/{name}") for name in programs],
+                       service_files=[(self.output / "misc" / "acrnctl", "/bin/acrnctl")] +
+                       [(self.program(name), f"/bin/{name}") for name in programs],
                        disk_files=[(self.script("launch", launch), "/launch.sh"),
                                    (self.guest("lives"), "/lives.bzimage")])
         return self.boot_service_vm(vm, cpus=cpus)
@@ -158,6 +197,19 @@ class Life(TargetTest):
         session.expect("^again: 1 well, status 0", 60, BROKEN)
         session.wait_end(60)
         self.no_vm_left(session)
+
+    def test_wakers(self) -> None:
+        # What if VMs wake all the time for an instant, several on each processor, beside others that
+        # never rest? Each gets on: none of their rounds of work takes long. One is paused and resumed
+        # all the time, before and after its timer is due, and finds all as it must be.
+        session = self.boot(WAKERS)
+        session.expect("^paused: 1 well", 300, BROKEN)
+        session.expect("^wakers: 4 well, 5 ended", 300, BROKEN)
+        session.wait_end(60)
+        slowest = re.findall(r"^lives: . took (\d+) thousand", session.text, re.MULTILINE)
+        print("slowest rounds, thousand ticks:", *slowest)
+        self.assertEqual(len(slowest), 4)
+        self.assertLess(max(map(int, slowest)), LONG)
 
     def test_reboot_under_vms(self) -> None:
         # What if the Service VM resets the machine, by a triple fault, while it has User VMs, and

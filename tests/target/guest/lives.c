@@ -4,7 +4,9 @@
  * until its timer, and looks whether all of it is as it must be; then it resets the machine, or in
  * its last life powers off. Words on its command line, all optional:
  *   lives=N rounds=N name=X   how many lives, rounds of work in each, what it calls itself
- *   then=fault|wait|halt      at its end: a triple fault, rounds of work for ever, or nothing more
+ *   slowest                   tells how long the slowest round took
+ *   then=fault|wait|spin|halt at its end: a triple fault, rounds of work for ever, or its processor
+ *                             kept busy, or nothing more
  */
 #include <stddef.h>
 
@@ -89,6 +91,21 @@ static void work(uint32_t life, uint32_t round, char name)
 		must(memory[i] == (seed ^ i), "memory", life, round);
 }
 
+/* Returns the ticks of the slowest round. */
+static uint64_t rounds_of_work(uint32_t life, uint32_t rounds, char name)
+{
+	uint64_t slowest = 0U;
+
+	for (uint32_t round = 0U; round < rounds; round++) {
+		uint64_t start = rdtsc();
+
+		work(life, round, name);
+		if (rdtsc() - start > slowest)
+			slowest = rdtsc() - start;
+	}
+	return slowest;
+}
+
 static void end(const char *how)
 {
 	static const struct {
@@ -98,6 +115,8 @@ static void end(const char *how)
 
 	if (how != NULL && *how == 'f')
 		__asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
+	while (how != NULL && *how == 's')
+		__asm__ volatile("" : : : "memory");
 	if (how != NULL && *how == 'h')
 		stop();
 	out16(PM1_CONTROL, S5);
@@ -110,6 +129,8 @@ void guest_main(const void *boot_params)
 	const char *line = (const char *)(uintptr_t)at;
 	const char *name = word(line, "name="), *then = word(line, "then=");
 	uint32_t lives = number(line, "lives=", 1U), rounds = number(line, "rounds=", 20U);
+	char called = name != NULL ? *name : '-';
+	uint64_t slowest;
 	uint32_t wait = then != NULL && *then == 'w' ? UINT32_MAX : 0U;
 
 	idt_init();
@@ -118,16 +139,17 @@ void guest_main(const void *boot_params)
 	if (life->magic != LIFE_MAGIC)
 		*life = (struct life){.magic = LIFE_MAGIC};
 	life->count++;
-	for (uint32_t round = 0U; round < rounds; round++)
-		work(life->count, round, name != NULL ? *name : '-');
+	slowest = rounds_of_work(life->count, rounds, called);
 	if (life->count < lives) {
 		out8(RESET_PORT, RESET_VALUE);
 		stop();
 	}
-	print("lives: %c had %u, all well\n", name != NULL ? *name : '-', life->count);
+	if (word(line, "slowest") != NULL)
+		print("lives: %c took %u thousand ticks for a round\n", called,
+		      (uint32_t)(slowest / 1000U));
+	print("lives: %c had %u, all well\n", called, life->count);
 	print_flush();
-	for (uint32_t round = 0U; round < wait; round++)
-		work(life->count, round, name != NULL ? *name : '-');
+	(void)rounds_of_work(life->count, wait, called);
 	end(then);
 	stop();
 }
