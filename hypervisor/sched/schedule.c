@@ -115,7 +115,9 @@ void sched_switched(void)
 
 /*
  * Pick and switch; called with rq->lock held, returns without it when the caller is picked again.
- * `prev` runs, and goes on being runnable with `stay`; with `yield` only if there is no other.
+ * `prev` runs, and goes on being runnable with `stay`; with `yield` only if there is no other. Who
+ * asks a vCPU for something kicks it only if it runs (vcpu_request()), so that its state must be
+ * seen before it looks for what it was asked: hence the unlocking.
  */
 static inline void reschedule(struct runqueue *rq, struct thread *prev, bool stay, bool yield)
 {
@@ -150,14 +152,14 @@ static inline void reschedule(struct runqueue *rq, struct thread *prev, bool sta
 		slice_begin(rq);
 	}
 	if (next == prev) {
-		spin_unlock(&rq->lock);
+		spin_unlock_ordered(&rq->lock);
 		guard_check(rq, prev);
 		return;
 	}
 	rq->current = next;
 	rq->switched_from = prev;
 	next->on_cpu = true;
-	spin_unlock(&rq->lock);
+	spin_unlock_ordered(&rq->lock);
 	if (trace_wanted()) {
 		trace_switch(prev, next);
 	}

@@ -47,4 +47,10 @@ static inline void spin_unlock(spinlock_t *l)
 	__atomic_store_n(&l->owner, l->owner + 1U, __ATOMIC_RELEASE);
 }
 
+/* The same; other CPUs see all that was written until here before this one reads anything more. */
+static inline void spin_unlock_ordered(spinlock_t *l)
+{
+	(void)atomic_add32(&l->owner, 1U);
+}
+
 #endif
