@@ -18,11 +18,12 @@ from misc.run.machine import MachineSpec
 
 WAITS = ("tsc_calibrate", "udelay", "wait_online")
 COPIES = ("memcpy", "memmove")
-# Mode -> tags of the kernels, and the processor of the VM that is waited for (None: any).
-MODES: dict[str, tuple[tuple[str, ...], int | None]] = {
-    "partitioned": (("First_kernel", "Second_kernel"), None),
-    "hybrid": (("Safety_kernel", "Linux_bzImage"), 1),
-    "shared": (("Linux_bzImage",), None),
+# Mode -> the kernels, guests of ours by their tags, and the processor of the VM that is waited for
+# (None: any).
+MODES: dict[str, tuple[dict[str, str], int | None]] = {
+    "partitioned": ({"First_kernel": "bench.bzimage", "Second_kernel": "bench.bzimage"}, None),
+    "hybrid": ({"Safety_kernel": "kernel32.elf", "Linux_bzImage": "bench.bzimage"}, 1),
+    "shared": ({"Linux_bzImage": "bench.bzimage"}, None),
 }
 
 
@@ -68,9 +69,10 @@ def _leave(debugger: Debugger) -> None:
 
 def measure(build: machines.Build, mode: str) -> Start:
     """Boots a mode's release build."""
-    tags, cpu = MODES[mode]
+    kernels, cpu = MODES[mode]
     build = replace(build, scenario="" if mode == "shared" else mode)
-    modules = [Module(build.guest("bench"), tag) for tag in tags]
+    guests = build.output / "tests" / "guest"
+    modules = [Module(guests / name, tag) for tag, name in kernels.items()]
     boot = Boot(build.image, "quirks=off", modules, protocol="multiboot")
     spec = MachineSpec(cdrom=make_cd(build.folder / f"{mode}.iso", boot), model=build.model,
                        cpus=2, ips=machines.IPS)
