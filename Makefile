@@ -83,7 +83,7 @@ bench-ivshmem: release-and-guests
 
 # How late a timer's interrupt is. make bench-rt [SAMPLES=n]
 bench-rt: setup
-	+@$(MAKE) $(QUIET) $(PARALLEL) tests-guest hypervisor-partitioned
+	+@$(MAKE) $(QUIET) $(PARALLEL) tests-guest hypervisor-partitioned hypervisor-hybrid_rt
 	@$(PYTHON) tests/bench/rt.py -O $(O) --samples $(or $(SAMPLES),100000)
 
 # make profile OP=cpuid, or any other row of make bench

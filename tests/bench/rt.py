@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """make bench-rt: how late a timer's interrupt reaches a guest, in Bochs.
 
-The guest `latency` on the bare machine and in a VM, alone and with another VM on the other CPU.
-Debug builds, since a VM that starts with the machine has no console in a release; they count their
-exits and what those cost, too. With one CPU a tick is an instruction; with two CPUs Bochs lets each
-do a stretch of up to some tens of instructions, and time passes by the mean of the two: such figures
-are coarse, and compare only with each other.
+The guest `latency` on the bare machine, in a VM with virtual local APICs, and in one that owns
+them; alone and with another VM on another CPU. Debug builds, since a VM that starts with the machine
+has no console in a release; they count their exits and what those cost, too. With one CPU a tick is
+an instruction; with several CPUs Bochs lets each do a stretch of up to some tens of instructions, and
+time passes by their mean: such figures are coarse, and compare only with each other.
 """
 
 import argparse
@@ -34,7 +34,7 @@ class Setup:
     name: str
     scenario: str  # empty on the bare machine
     cpus: int = 1
-    other: str = ""  # what the VM on the other CPU does
+    other: str = ""  # what the VM on another CPU does
 
 
 SETUPS = (
@@ -42,7 +42,10 @@ SETUPS = (
     Setup("virtual LAPIC, alone", "partitioned"),
     Setup("virtual LAPIC, beside a VM that spins", "partitioned", 2, "spin"),
     Setup("virtual LAPIC, beside a VM that exits", "partitioned", 2, "load"),
+    Setup("own LAPIC, beside a VM that spins", "hybrid_rt", 3, "spin"),
+    Setup("own LAPIC, beside a VM that exits", "hybrid_rt", 3, "load"),
 )
+KERNELS = {"partitioned": ("First_kernel", "Second_kernel"), "hybrid_rt": ("RT_kernel", "Linux_bzImage")}
 
 
 def measure(output: Path, folder: Path, setup: Setup, samples: int) -> Latency:
@@ -51,9 +54,10 @@ def measure(output: Path, folder: Path, setup: Setup, samples: int) -> Latency:
     words = f"samples={samples}"
     if setup.scenario:
         image = output / "scenario" / setup.scenario / "hypervisor" / "acrn.bin"
-        modules = [Module(guest, f"First_kernel {words}")]
+        measured, other = KERNELS[setup.scenario]
+        modules = [Module(guest, f"{measured} {words}")]
         if setup.other:
-            modules.append(Module(guest, f"Second_kernel {setup.other}"))
+            modules.append(Module(guest, f"{other} {setup.other}"))
         boot = Boot(image, "", modules)
     else:
         boot = Boot(guest, words, protocol="linux")
