@@ -92,14 +92,16 @@ static bool owns_machine(const struct vm *vm)
 	return true;
 }
 
-/* The last thing this CPU does. An INIT, which some of these ports cause, is held back in VMX. */
+/*
+ * The last thing this CPU does. An INIT, which a keyboard controller causes, is held back in VMX. So
+ * is the kick of a CPU whose guest owned its APIC, which would stop this one: leave VMX last.
+ */
 void vpower_reset_machine(const char *who, struct io_access *how)
 {
 	if (vm_check != NULL) {
 		vm_check(NULL);
 	}
 	report("%s resets the machine", who);
-	vmx_disable_pcpu();
 	if (how != NULL) {
 		pass(how);
 		for (uint32_t i = 0U; i < RESET_WAIT_SPINS; i++) {
@@ -111,6 +113,7 @@ void vpower_reset_machine(const char *who, struct io_access *how)
 	}
 	pio_write8(PORT_RESET, RESET_FULL & ~RESET_CPU);
 	pio_write8(PORT_RESET, RESET_FULL);
+	vmx_disable_pcpu();
 	pio_write8(PORT_KBD_CMD, KBD_RESET);
 	for (;;) {
 		cpu_halt();
