@@ -195,6 +195,8 @@ def sampled(debugger: Debugger, layers: Layers, end: int, step: int) -> Phase:
         layer, name, _ = layers.find(i)
         functions[f"{layer}: {name}"] += step
         functions[HALTED] += halted
+        if i.address == end:
+            break  # Bochs does not stop where it has just been stopped
     debugger.delete(number)
     return Phase(debugger.ticks - start, functions)
 

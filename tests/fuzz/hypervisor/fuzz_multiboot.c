@@ -52,8 +52,19 @@ void hostmm_map_uc(hpa_t base, size_t size)
 	assert(boot_info.has_screen && base.v == s->base);
 	assert(size == (size_t)s->pitch * s->height && last < 0x100000000U);
 	assert(last < 0x100000U || base.v >= 0x20000000U);
-	if (size <= DRAWN_SIZE)
+	assert(picture != NULL || size > DRAWN_SIZE);
+}
+
+/* It is drawn on before it is mapped, through the loader's map. One too large to draw on is not ours. */
+static void provide_picture(void)
+{
+	const struct boot_screen *s = &boot_info.screen;
+	uint64_t size = (uint64_t)s->pitch * s->height;
+
+	if (boot_info.has_screen && s->type == BOOT_SCREEN_RGB && size <= DRAWN_SIZE)
 		picture = malloc(size);
+	else if (boot_info.has_screen)
+		screen_lost();
 }
 
 /* 25 lines and one letter more, so that the last cell is used and all are moved. */
@@ -145,11 +156,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check();
 	free(memory);
 	memory = NULL;
+	provide_picture();
 	if (screen_init() == NULL) {
 		screen_map();
 		if (picture != NULL || !boot_info.has_screen ||
 		    boot_info.screen.type == BOOT_SCREEN_TEXT)
 			draw();
 	}
+	free(picture);
+	picture = NULL;
 	return 0;
 }
