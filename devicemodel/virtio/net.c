@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * virtio-net (virtio 1.2, section 5.1) on a tap interface: two queues, packets straight between
- * the guest's buffers and the tap, whose header format is virtio's own.
+ * virtio-net (virtio 1.2, section 5.1) on a tap interface: two queues, packets straight between the
+ * guest's buffers and the tap, whose header format is virtio's own.
  *
  * Sending happens at the doorbell, on whichever thread serves it. Receiving happens on the main
  * event loop's thread when the tap has a packet; a doorbell comes in when the driver gives new
- * buffers, and the I/O request thread to stop. net->lock is held by whoever takes from the receive queue or changes
- * net->running; the locks of queue, interrupt and event loop are taken inside it.
+ * buffers, and the I/O request thread to stop. net->lock is held by whoever takes from the receive
+ * queue or changes net->running; the locks of queue, interrupt and event loop are taken inside it.
  */
 #include <errno.h>
 #include <pthread.h>

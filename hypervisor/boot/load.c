@@ -34,7 +34,8 @@ static char cmdline[VM_BOOTARGS_LEN];
 
 /*
  * The string behind the kernel's tag replaces the configured arguments; for the Service VM the
- * hypervisor's own command line comes last. Cutting one that is too long would start a kernel on half a word.
+ * hypervisor's own command line comes last. Cutting one that is too long would start a kernel on
+ * half a word.
  */
 static int make_cmdline(const struct vm *vm, const struct boot_module *kernel)
 {
@@ -159,7 +160,9 @@ static int create_vm(uint16_t id)
 		report("%s: the Service VM's kernel must be a bzImage", c->name);
 		return -EINVAL;
 	}
-	/* A Service VM takes what there is; one with processors of its own was planned with them. */
+	/*
+	 * A Service VM takes what there is; one with processors of its own was planned with them.
+	 */
 	if (args.cpu_affinity == 0U ||
 	    (c->load_order == PRE_LAUNCHED_VM && args.cpu_affinity != c->cpu_affinity)) {
 		report("%s: %s of its processors (bitmap 0x%lx) is in this machine", c->name,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The checker of a debug build: what must hold whatever guests do. No EPT has a page of the
- * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and nobody else's; host mappings are writable or
- * executable, never both; pools have handed out what the VMs hold; no thread is in two run queues.
- * Called when a VM has been destroyed and before a reset or power-off. Never mends anything. Takes the lock of
- * every VM, but only where it is free: two checkers cannot wait for each other.
+ * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and
+ * nobody else's; host mappings are writable or executable, never both; pools have handed out what
+ * the VMs hold; no thread is in two run queues. Called when a VM has been destroyed and before a
+ * reset or power-off. Never mends anything. Takes the lock of every VM, but only where it is free:
+ * two checkers cannot wait for each other.
  */
 #include "hv/invariants.h"
 #include "asm/vmx.h"
@@ -141,7 +142,9 @@ static void check_pool(struct pool *p)
 		BROKEN("nobody knows who holds %s", p->name);
 		return;
 	}
-	/* A vCPU that switches MSI-X or the mode of its APIC changes its EPT without the VM's lock. */
+	/*
+	 * A vCPU that switches MSI-X or the mode of its APIC changes its EPT without the VM's lock.
+	 */
 	for (uint32_t i = 0U; i < RETRIES && sum != atomic_read32(&p->used); i++) {
 		cpu_relax();
 		sum = all_shares(p);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Guest CR0, CR4, EFER and PAT.  The hypervisor owns the few bits whose change it must
- * follow or forbid (masks and shadows, SDM 3C 25.6.6); the guest changes the others without an
- * exit.  CR3 is the guest's own.  The exits that lead here are in vcr_exit.c.  All on the vCPU's pCPU with its VMCS loaded; no lock.
+ * Guest CR0, CR4, EFER and PAT. The hypervisor owns the few bits whose change it must follow or
+ * forbid (masks and shadows, SDM 3C 25.6.6); the guest changes the others without an exit. CR3 is
+ * the guest's own. The exits that lead here are in vcr_exit.c. All on the vCPU's pCPU with its VMCS
+ * loaded; no lock.
  */
 #include "lib/errno.h"
 #include "asm/cpuregs.h"

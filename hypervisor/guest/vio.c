@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Port and MMIO accesses of guests: the I/O bitmap of each VM, the tables of claimed regions, and
- * the exits that lead here.  Regions may come and go while vCPUs run (a BAR moves), so a table
- * carries a sequence count: a reader that saw it change looks again, and takes no lock; those who change a table lock it.  Never
- * touches a device itself, except that ports the bitmap opens are the machine's.
+ * the exits that lead here. Regions may come and go while vCPUs run (a BAR moves), so a table
+ * carries a sequence count: a reader that saw it change looks again, and takes no lock; those who
+ * change a table lock it. Never touches a device itself, except that ports the bitmap opens are the
+ * machine's.
  */
 #include "lib/errno.h"
 #include "lib/kconfig.h"

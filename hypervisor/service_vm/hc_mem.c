@@ -3,8 +3,8 @@
  * A User VM's memory: parts of the Service VM's RAM, mapped where the device model wants them. The
  * caller's array is copied in chunks and every entry checked before it is applied; if one is bad,
  * what the call has added is taken away again. Only what the caller's own EPT maps as RAM can be
- * given away, so never another VM's, and not what the hypervisor only shows it. The target is locked; the EPTs'
- * own locks are innermost.
+ * given away, so never another VM's, and not what the hypervisor only shows it. The target is
+ * locked; the EPTs' own locks are innermost.
  */
 #include "asm/vmx.h"
 #include "hv/gmem.h"
@@ -28,7 +28,9 @@ struct job {
 	struct vm *caller, *target;
 	/* the last stretch of the caller's memory looked up: GPA, bytes, HPA */
 	uint64_t seen_gpa, seen_size, seen_hpa;
-	/* pages found but not mapped yet, contiguous on both sides: one mapping, large if possible */
+	/*
+	 * pages found but not mapped yet, contiguous on both sides: one mapping, large if possible
+	 */
 	uint64_t gpa, hpa, size, attr;
 	/* what was added, for the way back */
 	struct run runs[MAX_RUNS];

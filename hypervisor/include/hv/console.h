@@ -16,7 +16,10 @@ void uart_tx(uint8_t c);
 #define UART_RX_BREAK (-2)
 int uart_rx(void); /* a character, or one of the above */
 
-/* console.c: for the shell, on the console's CPU: VM `id` has the console now. -ENOENT: it has no vUART there. */
+/*
+ * console.c: for the shell, on the console's CPU: VM `id` has the console now. -ENOENT: it has no
+ * vUART there.
+ */
 int console_show(uint16_t id);
 
 #endif

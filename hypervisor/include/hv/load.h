@@ -31,17 +31,19 @@ struct load_args {
 int load_kernel(struct vm *vm);
 
 /*
- * Each puts a kernel into the VM's memory and fills *start for vCPU 0. Every refusal says why in the
- * boot report, and the VM's memory is then as it was: -EINVAL damaged, or of another kind; -E2BIG
- * command line too long; -ENOSPC no room; -EFAULT.
+ * Each puts a kernel into the VM's memory and fills *start for vCPU 0. Every refusal says why in
+ * the boot report, and the VM's memory is then as it was: -EINVAL damaged, or of another kind;
+ * -E2BIG command line too long; -ENOSPC no room; -EFAULT.
  */
 
-/* A Linux bzImage, boot protocol 2.10 (Linux 2.6.31) or later, entered at its 32-bit entry point. */
+/*
+ * A Linux bzImage, boot protocol 2.10 (Linux 2.6.31) or later, entered at its 32-bit entry point.
+ */
 int load_bzimage(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
 
 /*
- * The same for the kernels of pre-launched VMs (pre_launched/), found by LOADER(). An ELF executable; with a multiboot 1 header it is entered
- * as GRUB would enter it.
+ * The same for the kernels of pre-launched VMs (pre_launched/), found by LOADER(). An ELF
+ * executable; with a multiboot 1 header it is entered as GRUB would enter it.
  */
 int load_elf(struct vm *vm, const struct load_args *a, struct vcpu_start *start);
 
@@ -56,7 +58,10 @@ struct loader {
 	static const struct loader loader_##fn_ __used __section("hv_loaders") __aligned(8) = {    \
 		.type = (type_), .load = (fn_)}
 
-/* Keeps [base, base + size) from the Service VM, for a VM that is loaded again; NULL: there is none. */
+/*
+ * Keeps [base, base + size) from the Service VM, for a VM that is loaded again; NULL: there is
+ * none.
+ */
 extern int (*load_keep)(hpa_t base, uint64_t size);
 
 /*

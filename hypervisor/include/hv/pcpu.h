@@ -32,8 +32,8 @@ struct pcpu {
 	volatile uint64_t kicked_at;
 	volatile uint32_t nmi_kick; /* an NMI is on its way to this CPU that is a kick */
 	/*
-	 * A guest has this CPU's local APIC: what arrives there is the guest's. Root mode keeps
-	 * interrupts off and polls, sets no timer, and is reached as pcpu_kick() says. Own CPU writes.
+	 * A guest has this CPU's local APIC: what arrives there is the guest's. Root mode keeps interrupts
+	 * off and polls, sets no timer, and is reached as pcpu_kick() says. Own CPU writes.
 	 */
 	volatile uint32_t lapic_owned;
 	void (*idle_work)(void *arg); /* own CPU: for its idle loop to do once */
@@ -80,13 +80,18 @@ extern bool pcpu_kick_owned_by_nmi; /* set at boot */
  */
 void smp_call(struct pcpu *p, void (*fn)(void *arg), void *arg);
 
-/* Have fn(arg) run by the idle loop of this CPU, when no thread of it is runnable. One at a time. */
+/*
+ * Have fn(arg) run by the idle loop of this CPU, when no thread of it is runnable. One at a time.
+ */
 void pcpu_when_idle(struct pcpu *p, void (*fn)(void *arg), void *arg);
 
 /* Run what others asked of this CPU by smp_call(). From the kick vector, NMI and idle. */
 void smp_call_serve(void);
 
-/* For a lock whose holder may call this CPU, as that of a VM: calls are served while it is waited for. */
+/*
+ * For a lock whose holder may call this CPU, as that of a VM: calls are served while it is waited
+ * for.
+ */
 static inline void spin_lock_serving(spinlock_t *l)
 {
 	while (!spin_trylock(l)) {

@@ -111,11 +111,13 @@ void sched_block(void);
 /* Any CPU. Wakes a blocked thread, or makes the running one's next block return at once. */
 void sched_wake(struct thread *t);
 
-/* The running thread stays runnable, others go first. (sched_yield() is the C library's in tests.) */
+/*
+ * The running thread stays runnable, others go first. (sched_yield() is the C library's in tests.)
+ */
 void sched_yield_cpu(void);
 /*
- * One round of the running thread's wait for what it polls: others go first; when there is none, this
- * CPU's interrupts are taken, since what it waits for may depend on one.
+ * One round of the running thread's wait for what it polls: others go first; when there is none,
+ * this CPU's interrupts are taken, since what it waits for may depend on one.
  */
 void sched_poll(void);
 
@@ -138,7 +140,10 @@ void sched_kicked(void);
 /* The guard of the running thread's slice has ended the guest's run: a new one begins. */
 void sched_guard_ended(void);
 
-/* Set by sched_wake() and the slice's end for the running pCPU; the exit path looks at vcpu->requests. */
+/*
+ * Set by sched_wake() and the slice's end for the running pCPU; the exit path looks at
+ * vcpu->requests.
+ */
 bool sched_need_resched(const struct pcpu *p);
 
 #endif

@@ -55,7 +55,10 @@ void hostmm_map_uc(hpa_t base, size_t size)
 	assert(picture != NULL || size > DRAWN_SIZE);
 }
 
-/* It is drawn on before it is mapped, through the loader's map. One too large to draw on is not ours. */
+/*
+ * It is drawn on before it is mapped, through the loader's map. One too large to draw on is not
+ * ours.
+ */
 static void provide_picture(void)
 {
 	const struct boot_screen *s = &boot_info.screen;

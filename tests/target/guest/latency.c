@@ -4,7 +4,8 @@
  * again, and reads the TSC in the first instruction of the handler. Runs on a board as in Bochs: as
  * any VM with a serial port, or on the bare machine; needs x2APIC mode and one CPU. Words of its
  * command line: samples=N, period=TICKS, "hlt" (waits in HLT, not in a loop); or, to be measured
- * beside, "spin" (does nothing for ever) and "load" (what exits most, for ever). It prints what tests/bench/rt.py reads.
+ * beside, "spin" (does nothing for ever) and "load" (what exits most, for ever). It prints what
+ * tests/bench/rt.py reads.
  */
 #include "guest.h"
 

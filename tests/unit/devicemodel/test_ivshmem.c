@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * "-s N,ivshmem" and "-s N,uart": is a hv: region asked of the hypervisor with the addresses that the guest will
- * find, is a dm: region the same memory for two VMs, also where the guest moves the BAR, and what
- * is said of a command line that makes no sense?
+ * "-s N,ivshmem" and "-s N,uart": is a hv: region asked of the hypervisor with the addresses that
+ * the guest will find, is a dm: region the same memory for two VMs, also where the guest moves the
+ * BAR, and what is said of a command line that makes no sense?
  */
 // links: @machine
 #include <errno.h>
