@@ -172,16 +172,22 @@ int timers_create(struct mevent_loop *loop)
 
 int timers_add(const char *name, time_t when)
 {
+	struct timer before[TIMERS_MAX];
 	int err;
 
 	if (when <= time(NULL))
 		return -EINVAL;
 	if (count == TIMERS_MAX)
 		return -ENOSPC;
+	memcpy(before, timers, sizeof(before));
 	snprintf(timers[count].name, sizeof(timers[count].name), "%s", name);
 	timers[count++].when = when;
 	qsort(timers, count, sizeof(timers[0]), compare);
 	err = save();
+	if (err) { /* who asked hears that it will not start */
+		memcpy(timers, before, sizeof(before));
+		count--;
+	}
 	arm();
 	return err;
 }

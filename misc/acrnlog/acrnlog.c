@@ -134,7 +134,11 @@ static void add_entry(struct source *s, uint32_t cpu, const char *entry, size_t 
 		s->us = us;
 		s->in_step = true;
 	}
-	if (!s->in_step || s->len + len >= LINE)
+	if (s->len + len > LINE) { /* no line of the hypervisor's is so long */
+		s->in_step = false;
+		s->len = 0;
+	}
+	if (!s->in_step || len == 0)
 		return; /* the rest of a line whose beginning is lost */
 	memcpy(&s->line[s->len], entry, len);
 	s->len += len;

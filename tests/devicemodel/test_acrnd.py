@@ -11,6 +11,7 @@ import subprocess
 import time
 import unittest
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.devicemodel.test_monitor import ACRN_DM, ACRNCTL, OUTPUT, Monitored
 
@@ -220,6 +221,17 @@ class Acrnd(Monitored):
         acrnd = self.acrnd("-d", "60")
         self.assertEqual(self.acrnctl("wake", "vm1", "5000").returncode, 0)
         self.assertRegex(self.timers.read_text(), rf"^{later}vm1 \d+\n$")
+        acrnd.kill()
+        acrnd.wait()
+
+        # A time that cannot be written down is refused, and does not come.
+        new = Path(f"{self.timers}.new")
+        new.mkdir()
+        acrnd = self.acrnd("-d", "60")
+        self.assertEqual(self.acrnctl("wake", "vm2", "1").returncode, 1)
+        new.rmdir()
+        time.sleep(2)
+        self.assertEqual(self.state("vm2"), "stopped")
         acrnd.kill()
         acrnd.wait()
 

@@ -102,6 +102,13 @@ class Log(Tools):
         out = self.run_tool(PROGRAMS / "acrnlog", "-p", "-d", device).stdout
         self.assertEqual(out.strip().split("\n"), ["[2us] good"])
 
+    def test_damaged(self) -> None:
+        # What if a line has no end, and an entry nothing in it? Lines after them come.
+        device = self.logs([b"[1us] ".ljust(80, b"z")] + [b"z" * 80] * 9 + [b""]
+                           + pieces("[2us] good") + [b""] + pieces("[3us] good"))
+        out = self.run_tool(PROGRAMS / "acrnlog", "-p", "-d", device).stdout
+        self.assertEqual(out.strip().split("\n"), ["[2us] good", "[3us] good"])
+
     def test_files(self) -> None:
         # Do files take turns at their size, so many of them, and is nothing lost in between?
         lines = [f"[{n}us][cpu=0]: " + "w" * 58 for n in range(10, 95)]
