@@ -66,6 +66,30 @@ class Tables(unittest.TestCase):
                      '.acpi_tag = "ACPI_VM0"', "{ .type = SERIAL_NONE }"):
             self.assertIn(text, files["vm_config.c"])
 
+    def test_what_no_vm_of_the_scenario_uses_is_off(self) -> None:
+        def switches(**texts: str | bool) -> list[str]:
+            header = support.run_text(**texts)["config.h"]
+            return [name for name in ("VUART", "LOAD_ELF", "LOAD_RAW") if value(header, name)]
+
+        connected = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
+        hybrid = (support.ROOT / "configs/scenarios/bochs/hybrid.xml").read_text()
+        self.assertEqual(switches(), ["VUART"])  # the console of a debug build
+        self.assertEqual(switches(release=True), [])
+        self.assertEqual(switches(scenario=connected, release=True), ["VUART"])
+        self.assertEqual(switches(scenario=hybrid, release=True), ["LOAD_ELF"])
+        self.assertEqual(switches(scenario=PARTITIONED, release=True), ["LOAD_RAW"])
+        self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True), ["LOAD_ELF"])
+
+    def test_switch_that_a_vm_needs_cannot_be_off(self) -> None:
+        for scenario, name, why in (
+            ("connected", "VUART", "the scenario has a <vuart_connection>"),
+            ("hybrid", "LOAD_ELF", "a VM of the scenario is KERNEL_ELF"),
+        ):
+            text = (support.ROOT / f"configs/scenarios/bochs/{scenario}.xml").read_text()
+            config = f"CONFIG_DEBUG=n\nCONFIG_{name}=n\n"
+            self.assertEqual(support.problems(scenario=text, config=config),
+                             [f".config:2: CONFIG_{name} is off, but {why}; write CONFIG_{name}=y"])
+
     def test_processor_owned_alone_is_taken_from_the_others(self) -> None:
         owner = ("<name>vm1</name><own_pcpu>y</own_pcpu><cpu_affinity><pcpu><pcpu_id>1</pcpu_id>"
                  "</pcpu></cpu_affinity>")

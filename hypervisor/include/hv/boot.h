@@ -74,7 +74,7 @@ bool boot_option(const char *name, char *buf, size_t size);
 void report_init(void);
 void report(const char *fmt, ...) __printf_fmt(1, 2);
 void report_puts(const char *s);
-/* Called before such a line, if set: the console lets out what it has queued. */
+/* Called before such a line: the console lets out what it has queued. NULL: there is no console. */
 extern void (*report_before)(void);
 /* Who else gets that text: `REPORT_SINK(fn);` in a file of debug/. Any context, no lock. */
 typedef void (*report_sink_fn)(const char *s);

@@ -15,7 +15,6 @@
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vioapic.h"
-#include "hv/vuart.h"
 #include "../vapic.h"
 
 #define MAX_GSIS (CONFIG_MAX_IOAPIC_NUM * CONFIG_MAX_IOAPIC_LINES)
@@ -207,14 +206,14 @@ static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_e
  */
 static bool is_kept(const struct vm *vm, uint32_t gsi)
 {
-	if (vuart_console != NULL && gsi != 0U && report_serial()->irq == gsi) {
+	if (report_before != NULL && gsi != 0U && report_serial()->irq == gsi) {
 		return true;
 	}
 	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
 		const struct vm_vuart_config *u = &vm->config->vuart[i];
 
 		if (u->type == VUART_LEGACY && u->irq == gsi &&
-		    (u->peer != VUART_PEER_CONSOLE || vuart_console != NULL)) {
+		    (u->peer != VUART_PEER_CONSOLE || report_before != NULL)) {
 			return true;
 		}
 	}

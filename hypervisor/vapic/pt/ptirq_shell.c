@@ -10,7 +10,6 @@
 #include "hv/shell.h"
 #include "hv/vioapic.h"
 #include "hv/vm.h"
-#include "hv/vuart.h"
 #include "lib/errno.h"
 #include "../vapic.h"
 #include "config.h"
@@ -22,7 +21,7 @@ static void print_line(uint32_t gsi)
 	uint64_t rte = ioapic_read_rte(gsi);
 
 	if (vm == NULL || IOAPIC_RTE_VECTOR(rte) < VECTOR_DYN_FIRST ||
-	    (vuart_console != NULL && report_serial()->irq == gsi)) {
+	    (report_before != NULL && report_serial()->irq == gsi)) {
 		return;
 	}
 	shell_print("%5u line %-12u 0x%02x   %7u %-7s %-6s guest: 0x%016lx", vm->id, gsi,
