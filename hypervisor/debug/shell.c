@@ -6,7 +6,7 @@
  * in rows as room comes, so no guest waits for it. One leaf lock for the two rings.
  */
 #include "hv/shell.h"
-#include "acrn/hypercall.h"
+#include "acrn/version.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vm.h"

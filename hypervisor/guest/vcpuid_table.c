@@ -4,7 +4,7 @@
  * hypervisor does not virtualise, plus what it emulates.  Features are shown by lists of bits, so
  * that one a future processor adds stays hidden until somebody has thought about it.
  */
-#include "acrn/hypercall.h"
+#include "acrn/version.h"
 #include "lib/kconfig.h"
 #include "lib/string.h"
 #include "asm/cpuregs.h"

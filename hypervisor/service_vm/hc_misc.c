@@ -3,6 +3,7 @@
  * The smaller hypercalls: interrupts into a User VM, power-management facts, the Service VM's own
  * CPUs. On the CPU of the calling vCPU; a target is locked.
  */
+#include "acrn/version.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"

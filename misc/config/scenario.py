@@ -179,6 +179,10 @@ class Scenario:
     def has_pre_launched(self) -> bool:
         return any(vm.load_order == "PRE_LAUNCHED_VM" for vm in self.vms)
 
+    @property
+    def needs_lapic_pt(self) -> bool:
+        return self.has_service_vm or any(vm.owns_lapic for vm in self.vms)
+
     def has_kernel(self, kind: str) -> bool:
         """Whether a pre-launched VM has a kernel of this kind."""
         return any(vm.load_order == "PRE_LAUNCHED_VM" and vm.kernel_type == kind for vm in self.vms)

@@ -36,6 +36,7 @@ SWITCHES = (
     (re.compile(r"vapic/"), "CONFIG_VAPIC"),
     (re.compile(r"(service_vm|vpci/func|vapic/pt)/"), "CONFIG_SERVICE_VM"),
     (re.compile(r"pre_launched/"), "CONFIG_PRE_LAUNCHED"),
+    (re.compile(r"guest/lapic_pt\.o"), "CONFIG_LAPIC_PT"),
     (re.compile(r"pre_launched/load_elf\.o"), "CONFIG_LOAD_ELF"),
     (re.compile(r"pre_launched/load_raw\.o"), "CONFIG_LOAD_RAW"),
     (re.compile(r"(vdev/|vpci/func/vuart_pci\.o)"), "CONFIG_VUART"),

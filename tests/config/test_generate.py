@@ -69,16 +69,20 @@ class Tables(unittest.TestCase):
     def test_what_no_vm_of_the_scenario_uses_is_off(self) -> None:
         def switches(**texts: str | bool) -> list[str]:
             header = support.run_text(**texts)["config.h"]
-            return [name for name in ("VUART", "LOAD_ELF", "LOAD_RAW") if value(header, name)]
+            return [name for name in ("VUART", "LAPIC_PT", "LOAD_ELF", "LOAD_RAW")
+                    if value(header, name)]
 
         connected = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
         hybrid = (support.ROOT / "configs/scenarios/bochs/hybrid.xml").read_text()
-        self.assertEqual(switches(), ["VUART"])  # the console of a debug build
-        self.assertEqual(switches(release=True), [])
-        self.assertEqual(switches(scenario=connected, release=True), ["VUART"])
-        self.assertEqual(switches(scenario=hybrid, release=True), ["LOAD_ELF"])
-        self.assertEqual(switches(scenario=PARTITIONED, release=True), ["LOAD_RAW"])
-        self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True), ["LOAD_ELF"])
+        self.assertEqual(switches(), ["VUART", "LAPIC_PT"])  # the console of a debug build
+        self.assertEqual(switches(release=True), ["LAPIC_PT"])
+        self.assertEqual(switches(scenario=connected, release=True), ["VUART", "LAPIC_PT"])
+        self.assertEqual(switches(scenario=hybrid, release=True), ["LAPIC_PT", "LOAD_ELF"])
+        self.assertEqual(switches(scenario=PARTITIONED, release=True), ["LAPIC_PT", "LOAD_RAW"])
+        self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True),
+                         ["LAPIC_PT", "LOAD_ELF"])
+        shares = (support.ROOT / "configs/scenarios/bochs/partitioned.xml").read_text()
+        self.assertEqual(switches(scenario=shares, release=True), [])
 
     def test_switch_that_a_vm_needs_cannot_be_off(self) -> None:
         for scenario, name, why in (

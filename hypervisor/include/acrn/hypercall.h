@@ -42,8 +42,6 @@
 #define HC_DESTROY_VDEV		 0x5AU
 #define HC_PM_GET_CPU_STATE	 0x80U
 
-#define ACRN_API_MAJOR 1U
-#define ACRN_API_MINOR 0U
 #define ACRN_NAME_LEN	  16U
 
 /* The vector on the Service VM's boot CPU that says an I/O request waits. */

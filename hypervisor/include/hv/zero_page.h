@@ -22,29 +22,22 @@
 
 struct zp_header {
 	uint8_t setup_sects;
-	uint16_t root_flags;
+	uint8_t pad0[2];
 	uint32_t syssize;
-	uint16_t ram_size;
-	uint16_t vid_mode;
-	uint16_t root_dev;
+	uint8_t pad1[6];
 	uint16_t boot_flag;
 	uint8_t jump_opcode;
 	uint8_t jump_length; /* the header ends this far behind 0x202 */
 	uint32_t magic;
 	uint16_t version;
-	uint32_t realmode_swtch;
-	uint16_t start_sys_seg;
-	uint16_t kernel_version;
+	uint8_t pad2[8];
 	uint8_t type_of_loader;
 	uint8_t loadflags;
 	uint16_t setup_move_size;
 	uint32_t code32_start;
 	uint32_t ramdisk_image;
 	uint32_t ramdisk_size;
-	uint32_t bootsect_kludge;
-	uint16_t heap_end_ptr;
-	uint8_t ext_loader_ver;
-	uint8_t ext_loader_type;
+	uint8_t pad3[8];
 	uint32_t cmd_line_ptr;
 	uint32_t initrd_addr_max; /* highest address a ramdisk's last byte may have */
 	uint32_t kernel_alignment;
@@ -54,9 +47,7 @@ struct zp_header {
 	uint32_t cmdline_size; /* longest command line, without the NUL */
 	uint32_t hardware_subarch;
 	uint64_t hardware_subarch_data;
-	uint32_t payload_offset;
-	uint32_t payload_length;
-	uint64_t setup_data;
+	uint8_t pad4[16];
 	uint64_t pref_address;
 	uint32_t init_size; /* bytes the kernel needs from its load address on, until it runs */
 } __packed;

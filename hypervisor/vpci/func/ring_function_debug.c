@@ -5,7 +5,7 @@
  * nobody but the hypervisor can write. Registers are read and written on the vCPU's CPU; there is
  * no lock, each is one word.
  */
-#include "acrn/hypercall.h"
+#include "acrn/version.h"
 #include "acrn/ring_function.h"
 #include "hv/log.h"
 #include "hv/mm.h"

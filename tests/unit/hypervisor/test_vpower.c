@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: hypervisor/guest/vpower.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
+// links: hypervisor/guest/vpower.c hypervisor/service_vm/power.c hypervisor/guest/unit.c @machine tests/fake/fake_report.c
 /*
  * Power-off and reset by the VM that owns the machine: what reaches the ports, and what does not.
  */
