@@ -32,6 +32,7 @@ manager:
 
 tools:
 	+@$(MAKE) $(QUIET) -C misc/acrntrace O=$(O) all
+	+@$(MAKE) $(QUIET) -C misc/usernet O=$(O) all
 
 tests-unit:
 	+@$(MAKE) $(QUIET) -C tests/unit O=$(O) all

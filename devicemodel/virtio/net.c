@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * virtio-net (virtio 1.2, section 5.1) on a tap interface: two queues, packets straight between the
- * guest's buffers and the tap, whose header format is virtio's own.
+ * virtio-net (virtio 1.2, section 5.1) on a tap interface, or on the socket of a network without
+ * set-up: two queues, packets straight between the guest's buffers and the descriptor, whose header
+ * format is virtio's own. Below, "tap" is either.
  *
  * Sending happens at the doorbell, on whichever thread serves it. Receiving happens on the main
  * event loop's thread when the tap has a packet; a doorbell comes in when the driver gives new
@@ -22,6 +23,7 @@
 #include "mevent.h"
 #include "pci_modern.h"
 #include "tap.h"
+#include "usernet.h"
 #include "vm.h"
 
 #define RX	   0U
@@ -39,6 +41,7 @@
 struct net {
 	struct virtio_dev *dev;
 	int fd;
+	pid_t process; /* of a network without set-up, or 0: a tap */
 	struct mevent *event;
 	struct virtio_net_config config;
 
@@ -114,8 +117,8 @@ static void on_packet(void *arg, unsigned int events)
 	pthread_mutex_lock(&net->lock);
 	if (events & MEVENT_HANGUP) {
 		/* The event would be reported for ever. What the guest sends is lost. */
-		log_warn("%s: the tap was deleted, the VM has no network here any more",
-			 net->dev->name);
+		log_warn("%s: the %s, the VM has no network here any more", net->dev->name,
+			 net->process ? "network's process ended" : "tap was deleted");
 		mevent_mute(net->event);
 	} else if (net->running) {
 		receive(net);
@@ -157,7 +160,7 @@ static void net_kick(struct virtio_dev *dev, struct queue *q)
 		bool csum = virtio_has(dev, VIRTIO_NET_F_GUEST_CSUM);
 
 		net->running = true;
-		if (tap_partial_checksum(net->fd, csum) < 0)
+		if (!net->process && tap_partial_checksum(net->fd, csum) < 0)
 			log_guest("%s: the tap takes no offload settings", dev->name);
 	}
 	receive(net);
@@ -216,61 +219,90 @@ static int parse_mac(struct net *net, const char *text)
 	return (mac[0] & 1) != 0 || memcmp(mac, "\0\0\0\0\0\0", ETH_ALEN) == 0 ? -EINVAL : 0;
 }
 
-/* tap=name[,vhost][,mac=xx:xx:xx:xx:xx:xx|,mac_seed=text] */
-static int parse(struct net *net, const char *config, char *tap, size_t size)
+/* What the words after virtio-net ask for; they point into text. */
+struct wanted {
+	char text[512];
+	const char *tap;
+	bool user;
+	char *forwards[USERNET_FORWARDS];
+	size_t count;
+};
+
+static int parse_word(struct net *net, char *word, struct wanted *w)
 {
 	const char *name = net->dev->name;
-	char copy[256], *rest = copy, *word;
 
-	if (snprintf(copy, sizeof(copy), "%s", config != NULL ? config : "") >= (int)sizeof(copy)) {
-		log_err("%s: configuration is too long", name);
-		return -EINVAL;
-	}
-	tap[0] = '\0';
-	make_mac(net, net->dev->vm->cfg.name != NULL ? net->dev->vm->cfg.name : "");
-	while ((word = strsep(&rest, ",")) != NULL) {
-		if (strncmp(word, "tap=", 4) == 0) {
-			snprintf(tap, size, "%s", word + 4);
-		} else if (strcmp(word, "vhost") == 0) {
-			log_notice("%s: option vhost has no effect: packets pass through acrn-dm",
-				   name);
-		} else if (strncmp(word, "mac_seed=", 9) == 0) {
-			make_mac(net, word + 9);
-		} else if (strncmp(word, "mac=", 4) == 0) {
-			if (parse_mac(net, word + 4) < 0) {
-				log_err("%s: %s is no address of a station, like "
-					"mac=00:16:3e:01:02:03",
-					name, word);
-				return -EINVAL;
-			}
-		} else if (word[0] != '\0') {
-			log_err("%s: unknown option \"%s\"; there are tap=, mac= and mac_seed=",
+	if (strncmp(word, "tap=", 4) == 0) {
+		w->tap = word + 4;
+	} else if (strcmp(word, "user") == 0) {
+		w->user = true;
+	} else if (strncmp(word, "hostfwd=", 8) == 0) {
+		if (w->count == USERNET_FORWARDS) {
+			log_err("%s: more than %u hostfwd=", name, USERNET_FORWARDS);
+			return -EINVAL;
+		}
+		w->forwards[w->count++] = word;
+	} else if (strcmp(word, "vhost") == 0) {
+		log_notice("%s: option vhost has no effect: packets pass through acrn-dm", name);
+	} else if (strncmp(word, "mac_seed=", 9) == 0) {
+		make_mac(net, word + 9);
+	} else if (strncmp(word, "mac=", 4) == 0) {
+		if (parse_mac(net, word + 4) < 0) {
+			log_err("%s: %s is no address of a station, like mac=00:16:3e:01:02:03",
 				name, word);
 			return -EINVAL;
 		}
-	}
-	if (tap[0] == '\0') {
-		log_err("%s: no tap given: the form is virtio-net,tap=name[,mac=address]", name);
+	} else if (word[0] != '\0') {
+		log_err("%s: unknown option \"%s\"; there are tap=, user, hostfwd=, mac= and "
+			"mac_seed=",
+			name, word);
 		return -EINVAL;
 	}
 	return 0;
 }
 
+/* (tap=name[,vhost]|user[,hostfwd=...])[,mac=xx:xx:xx:xx:xx:xx|,mac_seed=text] */
+static int parse(struct net *net, const char *config, struct wanted *w)
+{
+	const char *name = net->dev->name;
+	char *rest = w->text, *word;
+	int ret = 0;
+
+	if (snprintf(w->text, sizeof(w->text), "%s", config != NULL ? config : "") >=
+	    (int)sizeof(w->text)) {
+		log_err("%s: configuration is too long", name);
+		return -EINVAL;
+	}
+	make_mac(net, net->dev->vm->cfg.name != NULL ? net->dev->vm->cfg.name : "");
+	while (ret == 0 && (word = strsep(&rest, ",")) != NULL)
+		ret = parse_word(net, word, w);
+	if (ret == 0 && (w->user == (w->tap != NULL) || (w->tap != NULL && w->count != 0) ||
+			 (w->tap != NULL && w->tap[0] == '\0'))) {
+		log_err("%s: the form is virtio-net,tap=name[,mac=address], or "
+			"virtio-net,user[,hostfwd=tcp:[address]:port-[guest]:port][,mac=address]",
+			name);
+		ret = -EINVAL;
+	}
+	return ret;
+}
+
 static int net_create(struct virtio_dev *dev, const char *config)
 {
 	struct net *net = calloc(1, sizeof(*net));
-	char tap[64];
+	struct wanted w = {.count = 0};
 	int ret;
 
 	if (net == NULL)
 		return -ENOMEM;
 	net->dev = dev;
-	ret = parse(net, config, tap, sizeof(tap));
+	ret = parse(net, config, &w);
 	if (ret < 0)
 		goto out_free;
-	ret = net->fd = tap_open(tap, dev->name);
+	ret = w.user ? usernet_open(w.forwards, w.count, dev->name, &net->process)
+		     : tap_open(w.tap, dev->name);
 	if (ret < 0)
 		goto out_free;
+	net->fd = ret;
 	pthread_mutex_init(&net->lock, NULL);
 	net->event = mevent_add(dev->vm->loop, net->fd, 0, on_packet, net);
 	if (net->event == NULL) {
@@ -282,16 +314,21 @@ static int net_create(struct virtio_dev *dev, const char *config)
 	dev->priv = net;
 	dev->config = &net->config;
 	dev->config_len = offsetof(struct virtio_net_config, max_virtqueue_pairs);
-	dev->offered = VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) |
-		       VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) | VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |
-		       VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) |
-		       VIRTIO_FEATURE(VIRTIO_NET_F_HOST_ECN) |
-		       VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM);
+	dev->offered = VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS);
+	/* Nobody but a tap's kernel ends what a guest leaves undone. */
+	if (!w.user)
+		dev->offered |= VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_ECN) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM);
 	return 0;
 
 out_close:
 	pthread_mutex_destroy(&net->lock);
 	close(net->fd);
+	if (net->process)
+		usernet_close(net->process);
 out_free:
 	free(net);
 	return ret;
@@ -302,6 +339,8 @@ static void net_destroy(struct virtio_dev *dev)
 	struct net *net = dev->priv;
 
 	mevent_delete(net->event, true);
+	if (net->process)
+		usernet_close(net->process);
 	pthread_mutex_destroy(&net->lock);
 	free(net);
 }

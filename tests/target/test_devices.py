@@ -22,6 +22,8 @@ echo 0 >/sys/devices/system/cpu/cpu1/online
 echo 1 >$hsm/remove_cpu && echo "removed; $(nproc) left"
 
 ip link set lo up
+nc -l -p 6000 </bin/acrn-usernet >/dev/null &
+echo "to the inside: $(sha1sum </bin/acrn-usernet)"
 brctl addbr br0
 ip addr add 10.0.0.1/24 dev br0
 ip link set br0 up
@@ -30,8 +32,10 @@ brctl addif br0 tap0
 
 acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
 	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
+	-s 6,virtio-net,user,hostfwd=tcp:127.0.0.1:7000-:5001 \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
 	</dev/null 2>/run/dm.log &
+dm=$!
 until_line com1: /run/dm.log
 pty=$(sed -n 's/.*com1: //p' /run/dm.log)
 cat $pty >/run/com1.log 2>/dev/null &
@@ -39,6 +43,7 @@ until_line '^network' /run/com1.log
 mkfifo /run/com2
 nc 127.0.0.1 4444 <>/run/com2 >/run/com2.log &
 
+nc 127.0.0.1 7000 </bin/acrn-usernet | cmp - /bin/acrn-usernet && echo "forwarded both ways"
 ping -c 1 10.0.0.2 | grep received
 nc 10.0.0.2 5000 </bin/acrn-dm | cmp - /bin/acrn-dm && echo "same bytes back"
 ip link delete tap0
@@ -46,7 +51,8 @@ until_line 'tap was deleted' /run/dm.log && echo "told of the tap"
 echo walnut >$pty
 until_line '^com2' /run/com2.log
 echo hazel >/run/com2
-wait %1
+wait $dm
+pidof acrn-usernet || echo "no network process is left"
 echo "acrn-dm ended with status $?"
 grep ' heard ' /run/com2.log
 cat /run/com1.log
@@ -57,6 +63,10 @@ echo "CPUs: $(nproc)"
 ip addr add 10.0.0.2/24 dev eth0
 ip link set eth0 up
 nc -l -p 5000 -e cat &
+nc -l -p 5001 -e cat &
+ip addr add 10.0.2.15/24 dev eth1
+ip link set eth1 up
+echo "from the outside: $(nc 10.0.2.2 6000 </dev/null | sha1sum)"
 echo network
 cat /sys/class/net/eth0/address
 ping -c 1 10.0.0.1 | grep received
@@ -83,13 +93,16 @@ class Devices(TargetTest):
         # Do network, random numbers, serial lines and a processor of its own work together?
         vm = self.service_vm(LAUNCH, devices=DEVICES)
         vm.user_disk_mb = 0
+        vm.service_files = [(self.output / "misc" / "acrn-usernet", "/bin/acrn-usernet")]
         session = self.boot_service_vm(vm, cpus=2)
         failed = BROKEN + "|launch ended"
         session.expect("gave up its processor with APIC id 1$", 100, failed)
         session.expect("^removed; 1 left", 30, failed)
-        for line in ("1 packets received", "^same bytes back$", "^told of the tap$",
+        sent = session.expect("^to the inside: ([0-9a-f]{40})", 30, failed)[1]
+        for line in ("^forwarded both ways$", "1 packets received", "^same bytes back$",
+                     "^told of the tap$", "^no network process is left$",
                      "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
-                     "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
+                     f"^from the outside: {sent}", "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
                      "^com1 heard walnut$"):
             session.expect(line, 100, failed)
         session.wait_end(60)

@@ -171,6 +171,10 @@ static void test_options(void **state)
 		{"tap=a,mac=ff:ff:ff:ff:ff:ff", -EINVAL},
 		{"tap=a,mac=00:00:00:00:00:00", -EINVAL},
 		{"tap=a,mtu=9000", -EINVAL},
+		{"tap=a,user", -EINVAL},
+		{"tap=a,hostfwd=tcp::80-:80", -EINVAL},
+		{"hostfwd=tcp::80-:80", -EINVAL},
+		{"user,hostfwd", -EINVAL},
 		{"tap=busy", -EBUSY},
 	};
 	SECTION_DECLARE(dm_pci_devices, struct pci_ops);
