@@ -100,15 +100,23 @@ def histogram(one: Latency) -> str:
     return "\n".join(lines)
 
 
+def axis(high: int) -> tuple[int, int]:
+    """A round step, and a multiple of it, ten at most, that is above all samples."""
+    step = 1
+    while 10 * step <= high:
+        step = step * 5 // 2 if str(step)[0] == "2" else step * 2
+    return step, (high // step + 1) * step
+
+
 def draw(measured: list[Latency]) -> str:
     """An SVG: one lane each, all of them with the same axis, heights by the logarithm."""
-    end = max(one.high for one in measured) * 21 // 20 + 1
+    step, end = axis(max(one.high for one in measured))
     height = HEAD + len(measured) * LANE + AXIS
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH + 2 * LEFT}" '
              f'height="{height}" font-family="sans-serif" font-size="13">',
              '<rect width="100%" height="100%" fill="#ffffff"/>',
              f'<text x="{LEFT}" y="22" font-size="15">From the timer\'s deadline to the first '
-             'instruction of its handler, in ticks of the TSC</text>']
+             'instruction of its handler, in ticks of the TSC; heights are logarithms</text>']
     for lane, one in enumerate(measured):
         top = HEAD + lane * LANE
         floor = top + LANE - 24
@@ -123,8 +131,8 @@ def draw(measured: list[Latency]) -> str:
         parts.append(f'<text x="{LEFT}" y="{top + 18}">{escape(one.name)}: min {one.low}, mean '
                      f'{one.mean}, 99.999 % {one.percentile(0.99999)}, max {one.high} of '
                      f'{one.samples}</text>')
-    for tick in range(11):
-        x, at = LEFT + tick * WIDTH // 10, end * tick // 10
+    for at in range(0, end + 1, step):
+        x = LEFT + at * WIDTH // end
         parts.append(f'<text x="{x}" y="{height - 6}" text-anchor="middle" fill="#555555">{at}'
                      '</text>')
     return "\n".join(parts + ["</svg>"]) + "\n"

@@ -42,16 +42,18 @@ SETUPS = (
     Setup("virtual LAPIC, alone", "partitioned"),
     Setup("virtual LAPIC, beside a VM that spins", "partitioned", 2, "spin"),
     Setup("virtual LAPIC, beside a VM that exits", "partitioned", 2, "load"),
+    Setup("own LAPIC, alone", "hybrid_rt", 3, "rest"),
     Setup("own LAPIC, beside a VM that spins", "hybrid_rt", 3, "spin"),
     Setup("own LAPIC, beside a VM that exits", "hybrid_rt", 3, "load"),
 )
+PERIOD = 10000  # ticks from one deadline to the next, more than an interrupt is ever late
 KERNELS = {"partitioned": ("First_kernel", "Second_kernel"), "hybrid_rt": ("RT_kernel", "Linux_bzImage")}
 
 
 def measure(output: Path, folder: Path, setup: Setup, samples: int) -> Latency:
     """One boot."""
     guest = output / "tests/guest/latency.bzimage"
-    words = f"samples={samples}"
+    words = f"samples={samples} period={PERIOD}"
     if setup.scenario:
         image = output / "scenario" / setup.scenario / "hypervisor" / "acrn.bin"
         measured, other = KERNELS[setup.scenario]

@@ -54,7 +54,7 @@ class Latency(unittest.TestCase):
         self.assertEqual(result.stdout.splitlines()[1].split()[2:6], "100 8 15 21".split())
 
     def test_picture(self) -> None:
-        # Is each sample in the picture, of all logs on one axis?
+        # Is each sample in the picture, of all logs on one axis with round numbers?
         picture = self.folder / "p.svg"
         result = self.run_on(log({10: 5}), log({10: 5, 400: 1}), o=str(picture))
         self.assertEqual(result.returncode, 0)
@@ -62,6 +62,8 @@ class Latency(unittest.TestCase):
         bars = [e for e in root.iter("{http://www.w3.org/2000/svg}rect") if e.get("x")]
         self.assertEqual(len(bars), 3)
         self.assertEqual(bars[0].get("x"), bars[1].get("x"))
+        texts = [e.text for e in root.iter("{http://www.w3.org/2000/svg}text")]
+        self.assertEqual(texts[-10:], [str(at) for at in range(0, 451, 50)])
 
     def test_broken(self) -> None:
         # What if a log was cut off, has lost a line, holds no measurement, or is not there?

@@ -4,8 +4,8 @@
  * again, and reads the TSC in the first instruction of the handler. Runs on a board as in Bochs: as
  * any VM with a serial port, or on the bare machine; needs x2APIC mode and one CPU. Words of its
  * command line: samples=N, period=TICKS, "hlt" (waits in HLT, not in a loop); or, to be measured
- * beside, "spin" (does nothing for ever) and "load" (what exits most, for ever). It prints what
- * tests/bench/rt.py reads.
+ * beside, "rest" (waits for ever), "spin" (does nothing for ever) and "load" (what exits most, for
+ * ever). It prints what tests/bench/rt.py reads.
  */
 #include "guest.h"
 
@@ -166,6 +166,8 @@ void guest_main(const void *boot_params)
 	}
 	if (option(line, "load", 0U) != 0U)
 		load();
+	while (option(line, "rest", 0U) != 0U)
+		__asm__ volatile("sti; hlt");
 	while (option(line, "spin", 0U) != 0U)
 		__asm__ volatile("pause");
 	idt_set_gate(TIMER_VECTOR, latency_entry);
