@@ -72,7 +72,7 @@ soak: setup
 	+@$(MAKE) $(QUIET) $(PARALLEL) all
 	@$(PYTHON) tests/soak/soak.py -O $(O) --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
-bench: release-and-guests
+bench: release-and-guests hypervisor-hybrid_rt
 	+@for mode in partitioned hybrid; do $(MAKE) $(QUIET) $(PARALLEL) -C hypervisor \
 		O=$(O)/release/$$mode SCENARIO=$$mode RELEASE=y all || exit 1; done
 	@$(PYTHON) tests/bench/bench.py -O $(O)
