@@ -112,16 +112,14 @@ static int64_t change(struct vm *caller, struct vm *target, uint64_t gpa,
 	return err;
 }
 
-int64_t hc_asyncio_assign(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_asyncio_assign(const struct hc_call *c)
 {
-	(void)arg1;
-	return change(caller, target, arg2, add);
+	return change(c->caller, c->target, c->arg2, add);
 }
 
-int64_t hc_asyncio_deassign(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_asyncio_deassign(const struct hc_call *c)
 {
-	(void)arg1;
-	return change(caller, target, arg2, remove);
+	return change(c->caller, c->target, c->arg2, remove);
 }
 
 void asyncio_set_ring(struct vm *vm, const struct sbuf *ring)
@@ -154,3 +152,5 @@ UNIT(asyncio) = {
 	.vm_reset = asyncio_vm_reset,
 	.vm_deinit = asyncio_vm_deinit,
 };
+HYPERCALL_VM(HC_ASYNCIO_ASSIGN, hc_asyncio_assign);
+HYPERCALL_VM(HC_ASYNCIO_DEASSIGN, hc_asyncio_deassign);

@@ -3,15 +3,13 @@
  * Hypercalls that move devices. A PCI device does DMA, so it goes to a User VM only where an IOMMU
  * confines it; this hypervisor drives none yet, and says so. A device that only has registers (a
  * TPM) needs none: its pages leave the Service VM's EPT for the User VM's, and come back when it is
- * deassigned or the User VM is destroyed. Functions that the hypervisor emulates are vpci/vfunc.c's;
- * here is only their call. The target is locked; the table of moved devices belongs
+ * deassigned or the User VM is destroyed. The target is locked; the table of moved devices belongs
  * to the target and is under its lock.
  */
 #include "asm/vmx.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/unit.h"
-#include "hv/vfunc.h"
 #include "lib/errno.h"
 #include "lib/string.h"
 #include "config.h"
@@ -84,44 +82,42 @@ static int move(struct vm *caller, struct vm *target, struct acrn_mmiodev *slot,
 	return err;
 }
 
-int64_t hc_assign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_assign_mmiodev(const struct hc_call *c)
 {
 	struct acrn_mmiodev d;
-	int err = gmem_read(caller, GPA(arg2), &d, sizeof(d));
+	int err = gmem_read(c->caller, GPA(c->arg2), &d, sizeof(d));
 
-	(void)arg1;
 	if (err != 0) {
 		return err;
 	}
-	if (target->state != VM_CREATED || !resources_ok(caller, &d)) {
+	if (c->target->state != VM_CREATED || !resources_ok(c->caller, &d)) {
 		return -EINVAL;
 	}
 	for (uint32_t i = 0U; i < MMIODEVS_PER_VM; i++) {
-		if (moved[target->id][i].res[0].size == 0U) {
-			return move(caller, target, &moved[target->id][i], &d);
+		if (moved[c->target->id][i].res[0].size == 0U) {
+			return move(c->caller, c->target, &moved[c->target->id][i], &d);
 		}
 	}
 	return -ENOSPC;
 }
 
-int64_t hc_deassign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_deassign_mmiodev(const struct hc_call *c)
 {
 	struct acrn_mmiodev d;
-	int err = gmem_read(caller, GPA(arg2), &d, sizeof(d));
+	int err = gmem_read(c->caller, GPA(c->arg2), &d, sizeof(d));
 
-	(void)arg1;
 	if (err != 0) {
 		return err;
 	}
-	if (target->state == VM_RUNNING) {
+	if (c->target->state == VM_RUNNING) {
 		return -EINVAL;
 	}
 	for (uint32_t i = 0U; i < MMIODEVS_PER_VM; i++) {
-		struct acrn_mmiodev *slot = &moved[target->id][i];
+		struct acrn_mmiodev *slot = &moved[c->target->id][i];
 
 		if (slot->res[0].size != 0U &&
 		    slot->res[0].service_vm_pa == d.res[0].service_vm_pa) {
-			give_back(caller, target, slot);
+			give_back(c->caller, c->target, slot);
 			return 0;
 		}
 	}
@@ -129,36 +125,24 @@ int64_t hc_deassign_mmiodev(struct vm *caller, struct vm *target, uint64_t arg1,
 }
 
 /* The physical device would need an IOMMU; nothing is assigned, so nothing can be given back. */
-static int64_t pcidev(struct vm *caller, const struct vm *target, uint64_t gpa, const char *what)
+static int64_t hc_pcidev(const struct hc_call *c)
 {
 	struct acrn_pcidev d;
-	int err = gmem_read(caller, GPA(gpa), &d, sizeof(d));
+	int err = gmem_read(c->caller, GPA(c->arg2), &d, sizeof(d));
 
 	if (err != 0) {
 		return err;
 	}
-	pr_err("%s: %s of PCI device %02x:%02x.%x: there is no IOMMU to confine its DMA",
-	       target->name, what, d.phys_bdf >> 8, (d.phys_bdf >> 3) & 0x1FU, d.phys_bdf & 7U);
+	pr_err("%s: PCI device %02x:%02x.%x is not assigned: there is no IOMMU to confine its DMA",
+	       c->target->name, d.phys_bdf >> 8, (d.phys_bdf >> 3) & 0x1FU, d.phys_bdf & 7U);
 	return -ENODEV;
 }
 
-int64_t hc_assign_pcidev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	(void)arg1;
-	return pcidev(caller, target, arg2, "assignment");
-}
-
-int64_t hc_deassign_pcidev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	(void)arg1;
-	return pcidev(caller, target, arg2, "deassignment");
-}
-
-/* The interrupt pin of an assigned PCI device, of which there is none. */
-static int64_t ptdev_intr(struct vm *caller, const struct vm *target, uint64_t gpa)
+/* Set or reset the interrupt pin of an assigned PCI device, of which there is none. */
+static int64_t hc_ptdev_intr(const struct hc_call *c)
 {
 	struct acrn_ptdev_irq irq;
-	int err = gmem_read(caller, GPA(gpa), &irq, sizeof(irq));
+	int err = gmem_read(c->caller, GPA(c->arg2), &irq, sizeof(irq));
 
 	if (err != 0) {
 		return err;
@@ -166,76 +150,9 @@ static int64_t ptdev_intr(struct vm *caller, const struct vm *target, uint64_t g
 	if (irq.type != ACRN_PTDEV_IRQ_INTX) {
 		return -EINVAL;
 	}
-	pr_err("%s: interrupt pin of PCI device %02x:%02x.%x, which it does not have", target->name,
-	       irq.phys_bdf >> 8, (irq.phys_bdf >> 3) & 0x1FU, irq.phys_bdf & 7U);
+	pr_err("%s: interrupt pin of PCI device %02x:%02x.%x, which it does not have",
+	       c->target->name, irq.phys_bdf >> 8, (irq.phys_bdf >> 3) & 0x1FU, irq.phys_bdf & 7U);
 	return -ENODEV;
-}
-
-int64_t hc_set_ptdev_intr(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	(void)arg1;
-	return ptdev_intr(caller, target, arg2);
-}
-
-int64_t hc_reset_ptdev_intr(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	(void)arg1;
-	return ptdev_intr(caller, target, arg2);
-}
-
-/* The kind of function the caller names, and what it says about it. */
-static int vdev_args(struct vm *caller, const struct vm *target, uint64_t gpa, struct acrn_vdev *d,
-		     const struct vfunc_type **type)
-{
-	int err = gmem_read(caller, GPA(gpa), d, sizeof(*d));
-
-	if (err != 0) {
-		return err;
-	}
-	*type = vfunc_type_find((uint16_t)d->id, (uint16_t)(d->id >> 16));
-	if (*type == NULL) {
-		pr_err("%s: the hypervisor emulates no device %04lx:%04lx", target->name,
-		       d->id & 0xFFFFU, (d->id >> 16) & 0xFFFFU);
-		return -ENODEV;
-	}
-	return (d->slot > UINT16_MAX) ? -EINVAL : 0;
-}
-
-int64_t hc_create_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	const struct vfunc_type *type;
-	struct vfunc_args args;
-	struct acrn_vdev d;
-	int err = vdev_args(caller, target, arg2, &d, &type);
-
-	(void)arg1;
-	if (err != 0) {
-		return err;
-	}
-	if (target->state != VM_CREATED) {
-		return -EINVAL;
-	}
-	(void)memcpy(args.bar, d.io_addr, sizeof(args.bar));
-	(void)memcpy(args.size, d.io_size, sizeof(args.size));
-	(void)memcpy(args.text, d.args, sizeof(args.text));
-	args.text[VFUNC_ARGS_LEN - 1U] = '\0';
-	return vfunc_create(target, type, (bdf_t)d.slot, &args);
-}
-
-int64_t hc_destroy_vdev(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
-{
-	const struct vfunc_type *type;
-	struct acrn_vdev d;
-	int err = vdev_args(caller, target, arg2, &d, &type);
-
-	(void)arg1;
-	if (err != 0) {
-		return err;
-	}
-	if (target->state == VM_RUNNING) {
-		return -EINVAL;
-	}
-	return vfunc_destroy(target, type, (bdf_t)d.slot);
 }
 
 static void mmiodev_vm_deinit(struct vm *vm)
@@ -252,3 +169,9 @@ UNIT(mmiodev) = {
 	.level = UNIT_SERVICE,
 	.vm_deinit = mmiodev_vm_deinit,
 };
+HYPERCALL_VM(HC_ASSIGN_MMIODEV, hc_assign_mmiodev);
+HYPERCALL_VM(HC_DEASSIGN_MMIODEV, hc_deassign_mmiodev);
+HYPERCALL_VM(HC_ASSIGN_PCIDEV, hc_pcidev);
+HYPERCALL_VM(HC_DEASSIGN_PCIDEV, hc_pcidev);
+HYPERCALL_VM(HC_SET_PTDEV_INTR, hc_ptdev_intr);
+HYPERCALL_VM(HC_RESET_PTDEV_INTR, hc_ptdev_intr);

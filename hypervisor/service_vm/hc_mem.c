@@ -222,22 +222,22 @@ static int apply_all(struct job *j, const struct acrn_memory_regions *regions)
 	return (err == 0) ? flush_pending(j) : err;
 }
 
-int64_t hc_set_memory_regions(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_set_memory_regions(const struct hc_call *c)
 {
+	struct vm *target;
 	struct acrn_memory_regions regions;
 	struct job j;
-	int err = gmem_read(caller, GPA(arg1), &regions, sizeof(regions));
+	int err = gmem_read(c->caller, GPA(c->arg1), &regions, sizeof(regions));
 
-	(void)arg2;
 	if (err != 0) {
 		return err;
 	}
-	target = hc_target(caller, regions.vmid);
+	target = hc_target(c->caller, regions.vmid);
 	if (target == NULL) {
 		return -EINVAL;
 	}
 	(void)memset(&j, 0, sizeof(j));
-	j.caller = caller;
+	j.caller = c->caller;
 	j.target = target;
 	err = apply_all(&j, &regions);
 	if (err != 0) {
@@ -250,3 +250,5 @@ int64_t hc_set_memory_regions(struct vm *caller, struct vm *target, uint64_t arg
 	spin_unlock(&target->lock);
 	return err;
 }
+
+HYPERCALL(HC_SET_MEMORY_REGIONS, hc_set_memory_regions); /* the id is in the structure */

@@ -13,56 +13,48 @@
 #include "lib/string.h"
 #include "hypercall.h"
 
-int64_t hc_get_api_version(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_get_api_version(const struct hc_call *c)
 {
 	struct acrn_api_version v = {.major = ACRN_API_MAJOR, .minor = ACRN_API_MINOR};
 
-	(void)target;
-	(void)arg2;
-	return gmem_write(caller, GPA(arg1), &v, sizeof(v));
+	return gmem_write(c->caller, GPA(c->arg1), &v, sizeof(v));
 }
 
 /*
  * The Service VM has taken the CPU offline and gives it up for good: its vCPU never runs again, so
  * that the pCPU belongs to the User VMs placed there.
  */
-int64_t hc_remove_cpu(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_remove_cpu(const struct hc_call *c)
 {
-	struct vcpu *vcpu = (arg1 <= UINT32_MAX) ? vcpu_by_apic_id(caller, (uint32_t)arg1) : NULL;
+	struct vcpu *vcpu = vcpu_by_apic_id(c->caller, (uint32_t)c->arg1);
 
-	(void)target;
-	(void)arg2;
-	if (vcpu == NULL || vcpu->id == 0U || vcpu->pcpu == this_pcpu()) {
+	if (c->arg1 > UINT32_MAX || vcpu == NULL || vcpu->id == 0U || vcpu->pcpu == this_pcpu()) {
 		return -EINVAL;
 	}
 	vcpu->state = VCPU_OFFLINE;
 	sched_stop(&vcpu->thread); /* not waiting: it may be here to remove us */
-	pr_acrn("%s: gave up its processor with APIC id %lu", caller->name, arg1);
+	pr_acrn("%s: gave up its processor with APIC id %lu", c->caller->name, c->arg1);
 	return 0;
 }
 
-int64_t hc_set_callback_vector(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_set_callback_vector(const struct hc_call *c)
 {
-	(void)caller;
-	(void)target;
-	(void)arg2;
-	if (arg1 < 0x20U || arg1 > 0xFFU) {
+	if (c->arg1 < 0x20U || c->arg1 > 0xFFU) {
 		return -EINVAL;
 	}
-	ioreq_set_upcall((uint8_t)arg1);
+	ioreq_set_upcall((uint8_t)c->arg1);
 	return 0;
 }
 
-int64_t hc_inject_msi(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_inject_msi(const struct hc_call *c)
 {
 	struct acrn_msi_entry msi;
-	int err = gmem_read(caller, GPA(arg2), &msi, sizeof(msi));
+	int err = gmem_read(c->caller, GPA(c->arg2), &msi, sizeof(msi));
 
-	(void)arg1;
 	if (err != 0) {
 		return err;
 	}
-	return vintr_msi(target, msi.msi_addr, (uint32_t)msi.msi_data);
+	return vintr_msi(c->target, msi.msi_addr, (uint32_t)msi.msi_data);
 }
 
 /*
@@ -70,20 +62,19 @@ int64_t hc_inject_msi(struct vm *caller, struct vm *target, uint64_t arg1, uint6
  * no physical interrupt in a build without device assignment, so the list is empty, and there is
  * nothing to delay.
  */
-int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_vm_intr_monitor(const struct hc_call *c)
 {
 	struct acrn_intr_monitor m;
-	int err = gmem_read(caller, GPA(arg2), &m, offsetof(struct acrn_intr_monitor, buf));
+	int err = gmem_read(c->caller, GPA(c->arg2), &m, offsetof(struct acrn_intr_monitor, buf));
 
-	(void)target;
-	(void)arg1;
 	if (err != 0) {
 		return err;
 	}
 	switch (m.cmd) {
 	case ACRN_INTR_CMD_GET_DATA:
 		m.buf_cnt = 0U;
-		return gmem_write(caller, GPA(arg2), &m, offsetof(struct acrn_intr_monitor, buf));
+		return gmem_write(c->caller, GPA(c->arg2), &m,
+				  offsetof(struct acrn_intr_monitor, buf));
 	case ACRN_INTR_CMD_DELAY_INT:
 		return 0;
 	default:
@@ -92,21 +83,20 @@ int64_t hc_vm_intr_monitor(struct vm *caller, struct vm *target, uint64_t arg1, 
 }
 
 /* The argument is the operation itself: GSI low, what to do with the line high. */
-int64_t hc_set_irqline(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_set_irqline(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	return vintr_set_gsi(target, (uint32_t)arg2, (uint32_t)(arg2 >> 32));
+	return vintr_set_gsi(c->target, (uint32_t)c->arg2, (uint32_t)(c->arg2 >> 32));
 }
 
 /* No User VM controls the frequency or the idle states of a physical processor: the lists are empty. */
-int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_pm_get_cpu_state(const struct hc_call *c)
 {
-	uint32_t type = ACRN_PMCMD_TYPE(arg1);
+	struct vm *target;
+	uint32_t type = ACRN_PMCMD_TYPE(c->arg1);
 	uint8_t count = 0U;
 	int64_t ret;
 
-	target = hc_target(caller, ACRN_PMCMD_VMID(arg1));
+	target = hc_target(c->caller, ACRN_PMCMD_VMID(c->arg1));
 	if (target == NULL) {
 		return -EINVAL;
 	}
@@ -114,8 +104,16 @@ int64_t hc_pm_get_cpu_state(struct vm *caller, struct vm *target, uint64_t arg1,
 	    (type != ACRN_PMCMD_GET_PX_CNT && type != ACRN_PMCMD_GET_CX_CNT)) {
 		ret = -EINVAL;
 	} else {
-		ret = gmem_write(caller, GPA(arg2), &count, sizeof(count));
+		ret = gmem_write(c->caller, GPA(c->arg2), &count, sizeof(count));
 	}
 	spin_unlock(&target->lock);
 	return ret;
 }
+
+HYPERCALL(HC_GET_API_VERSION, hc_get_api_version);
+HYPERCALL(HC_REMOVE_CPU, hc_remove_cpu);
+HYPERCALL(HC_SET_CALLBACK_VECTOR, hc_set_callback_vector);
+HYPERCALL_VM(HC_INJECT_MSI, hc_inject_msi);
+HYPERCALL_VM(HC_VM_INTR_MONITOR, hc_vm_intr_monitor);
+HYPERCALL_VM(HC_SET_IRQLINE, hc_set_irqline);
+HYPERCALL(HC_PM_GET_CPU_STATE, hc_pm_get_cpu_state); /* the id is in the command */

@@ -167,31 +167,29 @@ static int create(struct vm *caller, uint16_t id, struct acrn_vm_creation *c)
 	return vm_create(id, &args);
 }
 
-int64_t hc_create_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_create_vm(const struct hc_call *c)
 {
-	struct acrn_vm_creation c;
+	struct acrn_vm_creation v;
 	struct vm *vm;
 	int err, id;
 
-	(void)target;
-	(void)arg2;
-	err = gmem_read(caller, GPA(arg1), &c, sizeof(c));
+	err = gmem_read(c->caller, GPA(c->arg1), &v, sizeof(v));
 	if (err == 0) {
-		err = check_flags(c.vm_flag);
+		err = check_flags(v.vm_flag);
 	}
 	if (err != 0) {
 		return err;
 	}
-	id = take_slot(c.name);
+	id = take_slot(v.name);
 	if (id < 0) {
 		return id;
 	}
 	vm = vm_by_id((uint16_t)id);
-	err = create(caller, (uint16_t)id, &c);
+	err = create(c->caller, (uint16_t)id, &v);
 	if (err == 0) {
-		c.vmid = (uint16_t)(vm->id - caller->id);
-		c.vcpu_num = vm->vcpu_count;
-		err = gmem_write(caller, GPA(arg1), &c, sizeof(c));
+		v.vmid = (uint16_t)(vm->id - c->caller->id);
+		v.vcpu_num = vm->vcpu_count;
+		err = gmem_write(c->caller, GPA(c->arg1), &v, sizeof(v));
 		if (err != 0) {
 			vm_destroy(vm);
 		}
@@ -206,48 +204,36 @@ static bool ends_itself(const struct vm *vm)
 	return vm->state == VM_RUNNING && own_end(vm);
 }
 
-int64_t hc_destroy_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_destroy_vm(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	(void)arg2;
-	if (ends_itself(target)) {
-		pr_err("DESTROY_VM: %s runs on, it can only power itself off", target->name);
+	if (ends_itself(c->target)) {
+		pr_err("DESTROY_VM: %s runs on, it can only power itself off", c->target->name);
 		return -EPERM;
 	}
-	vm_destroy(target);
+	vm_destroy(c->target);
 	if (vm_check != NULL) {
-		vm_check(target);
+		vm_check(c->target);
 	}
 	return 0;
 }
 
-int64_t hc_start_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_start_vm(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	(void)arg2;
-	if (!ioreq_ready(target)) {
+	if (!ioreq_ready(c->target)) {
 		return -EINVAL;
 	}
-	return vm_start(target);
+	return vm_start(c->target);
 }
 
 /* The caller is not told that the VM goes on. */
-int64_t hc_pause_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_pause_vm(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	(void)arg2;
-	return ends_itself(target) ? 0 : vm_pause(target);
+	return ends_itself(c->target) ? 0 : vm_pause(c->target);
 }
 
-int64_t hc_reset_vm(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_reset_vm(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	(void)arg2;
-	return vm_reset(target);
+	return vm_reset(c->target);
 }
 
 /* What VM entry would refuse (SDM 3C 27.3.1), or what would give the guest more than its CPUID. */
@@ -322,29 +308,35 @@ static void set_start(struct vcpu_start *s, const struct acrn_regs *r)
 	s->seg[7].ar = AR_TSS;
 }
 
-int64_t hc_set_vcpu_regs(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_set_vcpu_regs(const struct hc_call *c)
 {
 	struct acrn_vcpu_regs regs;
 	int err;
 
-	(void)arg1;
-	if (target->state == VM_RUNNING) {
+	if (c->target->state == VM_RUNNING) {
 		return -EINVAL;
 	}
-	err = gmem_read(caller, GPA(arg2), &regs, sizeof(regs));
+	err = gmem_read(c->caller, GPA(c->arg2), &regs, sizeof(regs));
 	if (err != 0) {
 		return err;
 	}
-	if (regs.vcpu_id >= target->vcpu_count) {
+	if (regs.vcpu_id >= c->target->vcpu_count) {
 		return -EINVAL;
 	}
 	if (!regs_ok(&regs.vcpu_regs)) {
 		pr_err("SET_VCPU_REGS: %s vCPU %u: cr0 0x%lx cr4 0x%lx efer 0x%lx cs_ar 0x%x cannot "
 		       "be",
-		       target->name, regs.vcpu_id, regs.vcpu_regs.cr0, regs.vcpu_regs.cr4,
+		       c->target->name, regs.vcpu_id, regs.vcpu_regs.cr0, regs.vcpu_regs.cr4,
 		       regs.vcpu_regs.ia32_efer, regs.vcpu_regs.cs_ar);
 		return -EINVAL;
 	}
-	set_start(&target->vcpus[regs.vcpu_id]->start, &regs.vcpu_regs);
+	set_start(&c->target->vcpus[regs.vcpu_id]->start, &regs.vcpu_regs);
 	return 0;
 }
+
+HYPERCALL(HC_CREATE_VM, hc_create_vm);
+HYPERCALL_VM(HC_DESTROY_VM, hc_destroy_vm);
+HYPERCALL_VM(HC_START_VM, hc_start_vm);
+HYPERCALL_VM(HC_PAUSE_VM, hc_pause_vm);
+HYPERCALL_VM(HC_RESET_VM, hc_reset_vm);
+HYPERCALL_VM(HC_SET_VCPU_REGS, hc_set_vcpu_regs);

@@ -115,47 +115,43 @@ static void power_off(struct vcpu *vcpu)
 	}
 }
 
-int64_t hc_set_ioreq_buffer(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_set_ioreq_buffer(const struct hc_call *c)
 {
 	uint64_t gpa;
 	hpa_t hpa;
 	int err;
 
-	(void)arg1;
-	if (target->state != VM_CREATED) {
+	if (c->target->state != VM_CREATED) {
 		return -EINVAL;
 	}
-	err = gmem_read(caller, GPA(arg2), &gpa, sizeof(gpa));
+	err = gmem_read(c->caller, GPA(c->arg2), &gpa, sizeof(gpa));
 	if (err != 0) {
 		return err;
 	}
 	if ((gpa % PAGE_SIZE) != 0U) {
 		return -EINVAL;
 	}
-	err = hc_ram(caller, GPA(gpa), PAGE_SIZE, &hpa);
+	err = hc_ram(c->caller, GPA(gpa), PAGE_SIZE, &hpa);
 	if (err != 0) {
 		return err;
 	}
-	target->ioreq->slots = hpa_ptr(hpa);
+	c->target->ioreq->slots = hpa_ptr(hpa);
 	for (uint32_t i = 0U; i < ACRN_IOREQ_SLOTS; i++) {
-		atomic_set32(&target->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
+		atomic_set32(&c->target->ioreq->slots[i].processed, ACRN_IOREQ_FREE);
 	}
 	return 0;
 }
 
-int64_t hc_notify_request_finish(struct vm *caller, struct vm *target, uint64_t arg1,
-				 uint64_t arg2)
+static int64_t hc_notify_request_finish(const struct hc_call *c)
 {
-	(void)caller;
-	(void)arg1;
-	if (arg2 >= target->vcpu_count) {
+	if (c->arg2 >= c->target->vcpu_count) {
 		return -EINVAL;
 	}
-	if (unlikely(target->lends != 0U)) {
-		inherit_end(target, BIT32(arg2));
+	if (unlikely(c->target->lends != 0U)) {
+		inherit_end(c->target, BIT32(c->arg2));
 	}
-	if (!target->ioreq->polling) {
-		sched_wake(&target->vcpus[arg2]->thread);
+	if (!c->target->ioreq->polling) {
+		sched_wake(&c->target->vcpus[c->arg2]->thread);
 	}
 	return 0;
 }
@@ -205,3 +201,5 @@ UNIT(ioreq) = {
 	.vm_reset = ioreq_vm_reset,
 	.vm_deinit = ioreq_vm_deinit,
 };
+HYPERCALL_VM(HC_SET_IOREQ_BUFFER, hc_set_ioreq_buffer);
+HYPERCALL_VM(HC_NOTIFY_REQUEST_FINISH, hc_notify_request_finish);

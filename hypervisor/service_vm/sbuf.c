@@ -116,20 +116,21 @@ static int setup_of_cpu(struct vm *caller, const struct acrn_sbuf_param *p)
 	return (err != 0) ? err : rings_redirect(p->sbuf_id, p->cpu_id, &b);
 }
 
-int64_t hc_setup_sbuf(struct vm *caller, struct vm *target, uint64_t arg1, uint64_t arg2)
+static int64_t hc_setup_sbuf(const struct hc_call *c)
 {
 	struct acrn_sbuf_param p;
-	int err = gmem_read(caller, GPA(arg2), &p, sizeof(p));
+	int err = gmem_read(c->caller, GPA(c->arg2), &p, sizeof(p));
 
-	(void)target;
 	if (err != 0) {
 		return err;
 	}
 	if (p.sbuf_id == ACRN_SBUF_ASYNCIO || p.sbuf_id == ACRN_SBUF_VM_EVENT) {
-		return setup_of_vm(caller, arg1, &p);
+		return setup_of_vm(c->caller, c->arg1, &p);
 	}
 	if (IS_ENABLED(CONFIG_DEBUG) && p.sbuf_id < RING_KINDS) {
-		return setup_of_cpu(caller, &p);
+		return setup_of_cpu(c->caller, &p);
 	}
 	return -EINVAL;
 }
+
+HYPERCALL(HC_SETUP_SBUF, hc_setup_sbuf); /* the first argument counts for VMs' rings */

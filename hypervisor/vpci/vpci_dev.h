@@ -3,7 +3,6 @@
 #define VPCI_VPCI_DEV_H
 
 /* What the files of vpci/ share, and those of vpci/func/, which an image may be without. */
-#include "hv/vfunc.h"
 #include "hv/vpci.h"
 #include "lib/kconfig.h"
 #include "lib/spinlock.h"
@@ -44,6 +43,8 @@ struct vpci_dev {
 	struct vmsix msix;
 };
 
+#define VFUNC_PER_VM 8U
+
 struct vpci {
 	volatile uint32_t latch; /* 0xCF8 as the guest wrote it */
 	/* Serves a configuration access (IO_PCICFG); what a read gives goes into io->value. */
@@ -52,45 +53,13 @@ struct vpci {
 	volatile uint32_t dev_count; /* grows once the new entry is there: readers need no lock */
 	struct vpci_dev *dev[CONFIG_MAX_PCI_DEV_NUM]; /* those found so far */
 	struct vpci_dev *volatile last;		      /* looked up last, or NULL */
+	/* A configuration access to an emulated function; false: none is there. NULL: none at all. */
+	bool (*emulated)(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io);
 	/* Emulated functions, under the lock too: by device number of bus 0, which have one. */
 	volatile uint32_t vfunc_slots;
 	uint32_t vfunc_count;
 	struct vfunc *vfunc[VFUNC_PER_VM];
 };
-
-/* MSI-X of an emulated function; table and pending bits are in a page that traps. */
-struct vfunc_msix {
-	uint8_t bar;
-	uint8_t count; /* 0: none */
-	uint32_t pending;
-	struct vmsix_entry entry[VFUNC_VECTORS];
-};
-
-struct vfunc_bar {
-	uint64_t size;	/* 0: none */
-	hpa_t memory;	/* what it shows; 0: it traps */
-	uint64_t at;	/* GPA, while decoded */
-	bool decoded;
-	bool read_only; /* its memory */
-	uint8_t index;
-	struct vfunc *f;
-};
-
-/* An emulated function. `cfg` is what the guest reads; under the lock of its struct vpci. */
-struct vfunc {
-	const struct vfunc_type *type;
-	struct vm *vm;
-	bdf_t bdf;
-	void *priv;
-	struct vfunc_bar bar[VFUNC_BARS];
-	uint32_t first_bar[VFUNC_BARS]; /* the registers after a reset */
-	struct vfunc_msix msix;
-	uint32_t cfg[64];
-};
-
-#define VFUNC_CAP_MSIX	  0x40U /* offset of the one capability */
-#define VFUNC_MSIX_ENABLE BIT32(31) /* in its first register */
-#define VFUNC_MSIX_MASK	  BIT32(30)
 
 /* The device has to be asked for this register itself. */
 static inline bool vpci_is_special(const struct vpci_dev *dev, uint32_t reg)
@@ -128,12 +97,5 @@ void vmsix_write(struct vpci_dev *dev, uint32_t val, bool *flush);
  * write nothing. True: the entry has been written.
  */
 bool vmsix_entry_access(struct vmsix_entry *e, uint64_t offset, struct io_access *io);
-
-/* vfunc.c: a configuration access to an emulated function; false: there is none at this address. */
-bool vfunc_cfg_access(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io);
-
-/* vfunc_msix.c: the page of its table, and what its control register was changed to. */
-void vfunc_msix_access(struct vfunc *f, uint64_t offset, struct io_access *io);
-void vfunc_msix_changed(struct vfunc *f);
 
 #endif

@@ -39,6 +39,7 @@ SWITCHES = (
     (re.compile(r"guest/lapic_pt\.o"), "CONFIG_LAPIC_PT"),
     (re.compile(r"pre_launched/load_elf\.o"), "CONFIG_LOAD_ELF"),
     (re.compile(r"pre_launched/load_raw\.o"), "CONFIG_LOAD_RAW"),
+    (re.compile(r"(vpci/func/vfunc|service_vm/hc_vdev)"), "CONFIG_VFUNC"),
     (re.compile(r"(vdev/|vpci/func/vuart_pci\.o)"), "CONFIG_VUART"),
     (re.compile(r"debug/(console|shell|cmd\w*|dump|trace)\.o"), "CONFIG_DEBUG"),
     (re.compile(r"sched/bvt\.o"), "CONFIG_SCHED_BVT"),

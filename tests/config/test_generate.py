@@ -69,14 +69,14 @@ class Tables(unittest.TestCase):
     def test_what_no_vm_of_the_scenario_uses_is_off(self) -> None:
         def switches(**texts: str | bool) -> list[str]:
             header = support.run_text(**texts)["config.h"]
-            return [name for name in ("VUART", "LAPIC_PT", "LOAD_ELF", "LOAD_RAW")
+            return [name for name in ("VUART", "VFUNC", "LAPIC_PT", "LOAD_ELF", "LOAD_RAW")
                     if value(header, name)]
 
         connected = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
         hybrid = (support.ROOT / "configs/scenarios/bochs/hybrid.xml").read_text()
-        self.assertEqual(switches(), ["VUART", "LAPIC_PT"])  # the console of a debug build
+        self.assertEqual(switches(), ["VUART", "VFUNC", "LAPIC_PT"])  # the console of a debug build
         self.assertEqual(switches(release=True), ["LAPIC_PT"])
-        self.assertEqual(switches(scenario=connected, release=True), ["VUART", "LAPIC_PT"])
+        self.assertEqual(switches(scenario=connected, release=True), ["VUART", "VFUNC", "LAPIC_PT"])
         self.assertEqual(switches(scenario=hybrid, release=True), ["LAPIC_PT", "LOAD_ELF"])
         self.assertEqual(switches(scenario=PARTITIONED, release=True), ["LAPIC_PT", "LOAD_RAW"])
         self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True),

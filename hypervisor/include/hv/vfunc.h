@@ -21,7 +21,6 @@ struct vfunc;
 struct io_access;
 
 #define VFUNC_BARS     6U
-#define VFUNC_PER_VM   8U
 #define VFUNC_VECTORS  8U   /* MSI-X, at most */
 #define VFUNC_ARGS_LEN 128U /* with the terminating NUL */
 

@@ -16,10 +16,9 @@
 #include "hv/mm.h"
 #include "hv/unit.h"
 #include "hv/vcpu.h"
-#include "hv/vfunc.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "../vpci_dev.h"
+#include "vfunc_dev.h"
 
 #define REG_ID	      0x00U
 #define REG_COMMAND   0x04U /* status is its upper half */
@@ -282,7 +281,7 @@ static struct vfunc *find(const struct vpci *vpci, bdf_t bdf)
 	return NULL;
 }
 
-bool vfunc_cfg_access(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io)
+static bool cfg_access(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io)
 {
 	struct vpci *vpci = vm->vpci;
 	struct vfunc *f;
@@ -319,7 +318,7 @@ static void ecam_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 
 	vio_all_ones(vcpu, io);
 	if ((reg & 3U) + io->width <= 4U) {
-		(void)vfunc_cfg_access(f->vm, f->bdf, reg, io);
+		(void)cfg_access(f->vm, f->bdf, reg, io);
 	}
 }
 
@@ -539,7 +538,7 @@ static uint32_t function_count(const struct vm *vm)
 /* Of a VM whose other functions are the device model's, or nobody's. */
 static void access(struct vcpu *vcpu, struct io_access *io)
 {
-	if (!vfunc_cfg_access(vcpu->vm, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io)) {
+	if (!cfg_access(vcpu->vm, (bdf_t)(io->addr >> 8), (uint32_t)io->addr & 0xFFU, io)) {
 		vcpu->vm->io_fallback(vcpu, io);
 	}
 }
@@ -555,6 +554,7 @@ static int vfunc_boot(void)
 static int vfunc_vm_init(struct vm *vm)
 {
 	vm->vpci->access = access;
+	vm->vpci->emulated = cfg_access;
 	return 0;
 }
 

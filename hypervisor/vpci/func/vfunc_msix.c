@@ -6,11 +6,10 @@
  */
 #include "hv/log.h"
 #include "hv/mm.h"
-#include "hv/vfunc.h"
 #include "hv/vintr.h"
 #include "hv/vio.h"
 #include "hv/vm.h"
-#include "../vpci_dev.h"
+#include "vfunc_dev.h"
 
 #define CAP_MSIX     0x11U
 #define ENTRY_SIZE   16U

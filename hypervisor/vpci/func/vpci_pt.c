@@ -139,7 +139,7 @@ static void cfg_access(struct vcpu *vcpu, bdf_t bdf, uint32_t reg, struct io_acc
 		io->value = pci_cfg_read(bdf, reg, io->width);
 		return;
 	}
-	if (!dev && vfunc_cfg_access(vm, bdf, reg, io)) {
+	if (!dev && vm->vpci->emulated != NULL && vm->vpci->emulated(vm, bdf, reg, io)) {
 		return;
 	}
 	spin_lock(&vm->vpci->lock);

@@ -27,7 +27,7 @@ SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c f
 	$(addprefix hypervisor/guest/,gmem.c unit.c vio.c) hypervisor/arch/x86/vmx/ept.c \
 	hypervisor/arch/x86/mm/pgtable.c tests/unit/hypervisor/vfunc_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.
-SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_mem.c hc_misc.c hc_vm.c \
+SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_vdev.c hc_mem.c hc_misc.c hc_vm.c \
 	asyncio.c hypercall.c inherit.c ioreq.c own_end.c sbuf.c vm_event.c) hypervisor/debug/rings.c hypervisor/lib/sbuf.c hypervisor/guest/unit.c $(SET_hypervisor_machine) \
 	tests/unit/hypervisor/service_machine.c
 

@@ -5,7 +5,7 @@
  */
 // links: @vfunc @machine
 #include "vfunc_machine.h"
-#include "../../../hypervisor/vpci/vpci_dev.h"
+#include "../../../hypervisor/vpci/func/vfunc_dev.h"
 
 #define HOLE	 0xC0000000UL
 #define BDF	 0x28U /* 00:05.0 */
