@@ -192,19 +192,6 @@ static uint32_t read32(const uint8_t *p)
 	return v;
 }
 
-static void add_override(const uint8_t *e)
-{
-	uint8_t n = acpi_facts.override_count;
-
-	if (n == ARRAY_SIZE(acpi_facts.override)) {
-		return;
-	}
-	acpi_facts.override[n].irq = e[3];
-	acpi_facts.override[n].gsi = read32(&e[4]);
-	acpi_facts.override[n].flags = (uint16_t)(e[8] | (e[9] << 8));
-	acpi_facts.override_count++;
-}
-
 /* Its registers will be written: not into memory, and every unit has a page of its own. */
 static bool ioapic_address(uint64_t base)
 {
@@ -232,7 +219,7 @@ static void add_ioapic(const uint8_t *e)
 /* The least length of each entry type that is read. */
 static void read_madt(const struct sdt *madt)
 {
-	static const uint8_t min_len[] = {[0] = 8U, [1] = 12U, [2] = 10U, [9] = 16U};
+	static const uint8_t min_len[] = {[0] = 8U, [1] = 12U, [9] = 16U};
 	const uint8_t *p = (const uint8_t *)madt;
 	uint32_t pos = sizeof(*madt) + 8U;
 
@@ -249,8 +236,6 @@ static void read_madt(const struct sdt *madt)
 				add_cpu(e[3], 0xFFU, read32(&e[4]));
 			} else if (e[0] == 1U) {
 				add_ioapic(e);
-			} else if (e[0] == 2U) {
-				add_override(e);
 			} else if (e[0] == 9U) {
 				add_cpu(read32(&e[4]), UINT32_MAX, read32(&e[8]));
 			}
@@ -323,14 +308,8 @@ static void parse_fadt(const struct sdt *t)
 	if (t->length < offsetof(struct fadt, pm2_cnt)) {
 		return;
 	}
-	acpi_facts.sci = f->sci;
-	acpi_facts.pm1a_evt = (uint16_t)f->pm1a_evt;
-	acpi_facts.pm1b_evt = (uint16_t)f->pm1b_evt;
 	acpi_facts.pm1a_cnt = (uint16_t)f->pm1a_cnt;
 	acpi_facts.pm1b_cnt = (uint16_t)f->pm1b_cnt;
-	if (t->length >= offsetof(struct fadt, gpe0)) {
-		acpi_facts.pm_timer = (uint16_t)f->pm_timer;
-	}
 	if (t->length >= sizeof(*f) && (f->flags & FADT_FLAG_RESET) != 0U && f->reset_space == 1U &&
 	    f->reset_addr <= UINT16_MAX) {
 		acpi_facts.reset_port = (uint16_t)f->reset_addr;
@@ -420,14 +399,4 @@ void acpi_init(uint64_t rsdp_hint)
 		return;
 	}
 	parse_root(root, width);
-}
-
-uint32_t acpi_isa_gsi(uint8_t irq)
-{
-	for (uint8_t i = 0U; i < acpi_facts.override_count; i++) {
-		if (acpi_facts.override[i].irq == irq) {
-			return acpi_facts.override[i].gsi;
-		}
-	}
-	return irq;
 }

@@ -201,7 +201,7 @@ static void check_all(void)
 		}
 	}
 	if (cap_has(CAP_NX)) {
-		hostmm_walk(check_host_leaf);
+		pgtable_walk(&hostmm_tables, check_host_leaf, NULL);
 	}
 	for (struct pool *p = pools; p != NULL; p = p->next) {
 		check_pool(p);

@@ -65,14 +65,37 @@ static int tsc_adjust_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 	return 0;
 }
 
-static int read_zero(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+/*
+ * What a machine with nothing behind the register says. Microcode is of revision 1: kernels take 0
+ * for "not loaded". FEATURE_CONTROL is locked with VMX off, as a firmware that offers none leaves
+ * it. The ratio of a 100 MHz bus clock at which the TSC runs is in bits 15:8.
+ */
+static int constant_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
 {
 	(void)vcpu;
-	(void)msr;
-	*val = 0;
+	switch (msr) {
+	case MSR_BIOS_SIGN_ID:
+		*val = 1UL << 32;
+		break;
+	case MSR_FEATURE_CONTROL:
+		*val = FEATURE_CONTROL_LOCK;
+		break;
+	case MSR_PLATFORM_INFO:
+	case MSR_PERF_STATUS:
+	case MSR_PERF_CTL:
+		*val = (uint64_t)((tsc_khz() / 100000U) & 0xFFU) << 8;
+		break;
+	case MSR_ARCH_CAPABILITIES:
+		*val = arch_caps;
+		break;
+	default:
+		*val = 0;
+		break;
+	}
 	return 0;
 }
 
+/* Also the trigger of a microcode update: updates are the hypervisor's. */
 static int write_ignored(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
 	(void)vcpu;
@@ -81,34 +104,8 @@ static int write_ignored(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 	return 0;
 }
 
-/* Revision 1: kernels take 0 for "not loaded". The update trigger is ignored, updates are ours. */
-static int bios_sign_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)vcpu;
-	(void)msr;
-	*val = 1UL << 32;
-	return 0;
-}
-
-/* Locked with VMX off, as a firmware that offers none leaves it. */
-static int feature_control_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)vcpu;
-	(void)msr;
-	*val = FEATURE_CONTROL_LOCK;
-	return 0;
-}
-
-/* The ratio of a 100 MHz bus clock at which the TSC runs, in bits 15:8. */
-static int ratio_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)vcpu;
-	(void)msr;
-	*val = (uint64_t)((tsc_khz() / 100000U) & 0xFFU) << 8;
-	return 0;
-}
-
-static int mcg_status_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+/* No machine check is pending; every supervisor state component is hidden from CPUID. */
+static int zero_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 {
 	(void)vcpu;
 	(void)msr;
@@ -147,22 +144,6 @@ static int debugctl_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 		return -EINVAL;
 	}
 	vmcs_write(VMCS_GUEST_DEBUGCTL, val);
-	return 0;
-}
-
-/* Every supervisor state component is hidden from CPUID, so that only 0 may be written. */
-static int xss_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
-{
-	(void)vcpu;
-	(void)msr;
-	return val == 0U ? 0 : -EINVAL;
-}
-
-static int arch_caps_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)vcpu;
-	(void)msr;
-	*val = arch_caps;
 	return 0;
 }
 
@@ -218,27 +199,27 @@ UNIT(vmsr_misc) = {
 
 /* The VMCS's TSC offset serves reads of the TSC. */
 VMSR(tsc) = {.first = MSR_TSC, .last = MSR_TSC, .pass_read = true, .write = tsc_write};
-VMSR(platform_id) = {.first = MSR_PLATFORM_ID, .last = MSR_PLATFORM_ID, .read = read_zero};
+VMSR(platform_id) = {.first = MSR_PLATFORM_ID, .last = MSR_PLATFORM_ID, .read = constant_read};
 VMSR(feature_control) = {.first = MSR_FEATURE_CONTROL, .last = MSR_FEATURE_CONTROL,
-			 .read = feature_control_read};
+			 .read = constant_read};
 VMSR(tsc_adjust) = {.first = MSR_TSC_ADJUST, .last = MSR_TSC_ADJUST, .read = tsc_adjust_read,
 		    .write = tsc_adjust_write};
 VMSR(bios_updt_trig) = {.first = MSR_BIOS_UPDT_TRIG, .last = MSR_BIOS_UPDT_TRIG,
 			.write = write_ignored};
-VMSR(bios_sign_id) = {.first = MSR_BIOS_SIGN_ID, .last = MSR_BIOS_SIGN_ID, .read = bios_sign_read,
+VMSR(bios_sign_id) = {.first = MSR_BIOS_SIGN_ID, .last = MSR_BIOS_SIGN_ID, .read = constant_read,
 		      .write = write_ignored};
-VMSR(platform_info) = {.first = MSR_PLATFORM_INFO, .last = MSR_PLATFORM_INFO, .read = ratio_read};
+VMSR(platform_info) = {.first = MSR_PLATFORM_INFO, .last = MSR_PLATFORM_INFO, .read = constant_read};
 VMSR(arch_capabilities) = {.first = MSR_ARCH_CAPABILITIES, .last = MSR_ARCH_CAPABILITIES,
-			   .read = arch_caps_read, .present = has_arch_caps};
-VMSR(mcg_cap) = {.first = MSR_MCG_CAP, .last = MSR_MCG_CAP, .read = read_zero};
-VMSR(mcg_status) = {.first = MSR_MCG_STATUS, .last = MSR_MCG_STATUS, .read = read_zero,
-		    .write = mcg_status_write};
-VMSR(perf_status) = {.first = MSR_PERF_STATUS, .last = MSR_PERF_STATUS, .read = ratio_read};
-VMSR(perf_ctl) = {.first = MSR_PERF_CTL, .last = MSR_PERF_CTL, .read = ratio_read,
+			   .read = constant_read, .present = has_arch_caps};
+VMSR(mcg_cap) = {.first = MSR_MCG_CAP, .last = MSR_MCG_CAP, .read = constant_read};
+VMSR(mcg_status) = {.first = MSR_MCG_STATUS, .last = MSR_MCG_STATUS, .read = constant_read,
+		    .write = zero_write};
+VMSR(perf_status) = {.first = MSR_PERF_STATUS, .last = MSR_PERF_STATUS, .read = constant_read};
+VMSR(perf_ctl) = {.first = MSR_PERF_CTL, .last = MSR_PERF_CTL, .read = constant_read,
 		  .write = write_ignored};
 VMSR(misc_enable) = {.first = MSR_MISC_ENABLE, .last = MSR_MISC_ENABLE, .read = misc_enable_read,
 		     .write = misc_enable_write};
 VMSR(debugctl) = {.first = MSR_DEBUGCTL, .last = MSR_DEBUGCTL, .read = debugctl_read,
 		  .write = debugctl_write};
-VMSR(xss) = {.first = MSR_XSS, .last = MSR_XSS, .read = read_zero, .write = xss_write,
+VMSR(xss) = {.first = MSR_XSS, .last = MSR_XSS, .read = constant_read, .write = zero_write,
 	     .present = has_xsaves};

@@ -13,20 +13,11 @@ struct acpi_facts {
 	uint16_t cpu_count;
 	uint64_t mcfg_base;
 	uint8_t mcfg_start_bus, mcfg_end_bus;
-	uint16_t pm1a_evt, pm1b_evt;
 	uint16_t pm1a_cnt, pm1b_cnt; /* I/O ports, 0: none */
-	uint16_t pm_timer;
 	uint16_t reset_port; /* 0: none in I/O space */
 	uint8_t reset_value;
 	uint8_t s5_typ; /* SLP_TYPa of \_S5, 0xFF unknown */
-	uint16_t sci;
-	struct {
-		uint8_t irq;
-		uint32_t gsi;
-		uint16_t flags;
-	} override[16];
-	uint8_t override_count;
-	uint64_t madt_hpa;
+	uint64_t madt_hpa; /* its length and checksum are right */
 };
 
 extern struct acpi_facts acpi_facts;
@@ -34,7 +25,7 @@ extern struct acpi_facts acpi_facts;
 /* Finds and reads RSDP, RSDT/XSDT, MADT, MCFG, FADT. Broken tables cost what they held, a line each. */
 void acpi_init(uint64_t rsdp_hint);
 
-/* GSI of an ISA interrupt, by the MADT's overrides. */
+/* GSI of an ISA interrupt, by the MADT's overrides; debug builds. */
 uint32_t acpi_isa_gsi(uint8_t irq);
 
 #endif

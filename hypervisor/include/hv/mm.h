@@ -5,6 +5,7 @@
 #include "lib/types.h"
 #include "lib/spinlock.h"
 
+struct pgtable;
 struct vm;
 
 /*
@@ -74,7 +75,7 @@ extern struct pool page_pool;
 void hostmm_init(void);
 void hostmm_enable(void); /* this CPU */
 uint64_t hostmm_root(void); /* CR3 */
-void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg)); /* leaves */
+extern struct pgtable hostmm_tables; /* for the checker of a debug build */
 void hostmm_map_uc(hpa_t base, size_t size);
 
 /* Memory map after the hypervisor took its share. */

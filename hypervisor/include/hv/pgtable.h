@@ -44,7 +44,7 @@ int pgtable_unmap(struct pgtable *pt, uint64_t va, uint64_t size);
 void *pgtable_take_freed(struct pgtable *pt);
 void pgtable_give_back(struct pgtable *pt, void *freed);
 
-/* fn for each leaf entry, in the order of addresses. */
+/* fn for each leaf entry, in the order of addresses. Debug builds. */
 void pgtable_walk(const struct pgtable *pt,
 		  void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg), void *arg);
 

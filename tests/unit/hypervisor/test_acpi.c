@@ -3,7 +3,7 @@
  * Are the few facts the hypervisor takes from the firmware's tables right, and does a broken table
  * cost no more than what it held?
  */
-// links: hypervisor/boot/acpi.c tests/unit/hypervisor/acpi_machine.c tests/fake/fake_report.c
+// links: hypervisor/boot/acpi.c hypervisor/boot/acpi_debug.c tests/unit/hypervisor/acpi_machine.c tests/fake/fake_report.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -275,11 +275,8 @@ static void test_fadt(void **state)
 	for (uint32_t len = 36; len <= 129; len++) {
 		(void)acpi_setup(state);
 		acpi_run_with(fadt(0, len), 0, 0);
-		assert_int_equal(acpi_facts.sci, len >= 72 ? 9 : 0);
-		assert_int_equal(acpi_facts.pm1a_evt, len >= 72 ? 0x600 : 0);
 		assert_int_equal(acpi_facts.pm1a_cnt, len >= 72 ? 0x604 : 0);
 		assert_int_equal(acpi_facts.pm1b_cnt, 0);
-		assert_int_equal(acpi_facts.pm_timer, len >= 80 ? 0x608 : 0);
 		assert_int_equal(acpi_facts.reset_port, len >= 129 ? 0xCF9 : 0);
 		assert_int_equal(acpi_facts.reset_value, len >= 129 ? 6 : 0);
 	}
@@ -302,7 +299,6 @@ static void test_fadt_reset(void **state)
 		acpi_put(t + cases[i].offset, cases[i].value, 1);
 		acpi_checksum(t, 129, 9);
 		acpi_run_with(t, 0, 0);
-		assert_int_equal(acpi_facts.pm_timer, 0x608);
 		assert_int_equal(acpi_facts.reset_port, 0);
 	}
 }

@@ -3,7 +3,7 @@
  * Does the checker stay silent while all is well, and does it name each invariant that is broken:
  * one after the other is, by hand, in a machine of three VMs?
  */
-// links: hypervisor/debug/invariants.c hypervisor/arch/x86/mm/pgtable.c hypervisor/arch/x86/vmx/ept.c
+// links: hypervisor/debug/invariants.c hypervisor/arch/x86/mm/pgtable.c hypervisor/arch/x86/mm/pgtable_debug.c hypervisor/arch/x86/vmx/ept.c
 // links: hypervisor/arch/x86/mm/pool.c tests/fake/fake_machine.c tests/fake/fake_log.c
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,7 +40,11 @@ void (*vm_check)(struct vm *held);
 
 static struct pool vcpus, tables;
 static struct thread threads[3];
-static uint64_t host_leaf;
+/* The host's tables: one page, at 0x1000. */
+static uint64_t host_levels[4][512] __attribute__((aligned(PAGE_SIZE)));
+#define host_leaf host_levels[3][1]
+static const struct pgtable_format host_format = {.present = BIT(0), .large = BIT(7)};
+struct pgtable hostmm_tables = {.root = host_levels[0], .fmt = &host_format};
 static uint64_t hv_page;
 static bool no_exec;
 static void *blocks[8];
@@ -62,11 +66,6 @@ void *boot_alloc_raw(size_t size, size_t align)
 	assert_true(block_count < ARRAY_SIZE(blocks));
 	blocks[block_count] = aligned_alloc(align, ALIGN_UP(size, align));
 	return blocks[block_count++];
-}
-
-void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg))
-{
-	fn(0x1000, host_leaf, PAGE_SIZE, NULL);
 }
 
 struct vm *vm_service(void)
@@ -128,6 +127,8 @@ static int setup(void **state)
 	memset(slots, 0, sizeof(slots));
 	memset(threads, 0, sizeof(threads));
 	hv_page = 0;
+	for (uint32_t i = 0; i < 3; i++)
+		host_levels[i][0] = ptr_hpa(host_levels[i + 1]).v | BIT(0);
 	host_leaf = BIT(0) | BIT(1) | BIT(63);
 	no_exec = true;
 	pools = NULL;

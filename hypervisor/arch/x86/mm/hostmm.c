@@ -44,12 +44,12 @@ static struct pgtable_format host_format = {
 	.page_put = table_put,
 };
 
-static struct pgtable host;
+struct pgtable hostmm_tables;
 static uint64_t no_exec;
 
 static void map(uint64_t base, uint64_t end, uint64_t attr)
 {
-	if (pgtable_map(&host, base, base, end - base, PTE_P | PTE_A | PTE_D | attr) != 0) {
+	if (pgtable_map(&hostmm_tables, base, base, end - base, PTE_P | PTE_A | PTE_D | attr) != 0) {
 		panic("host mapping of 0x%lx-0x%lx failed", base, end);
 	}
 }
@@ -62,7 +62,7 @@ void hostmm_init(void)
 
 	no_exec = cap_has(CAP_NX) ? PTE_NX : 0U;
 	host_format.max_level = cap_has(CAP_1G_PAGES) ? 2U : 1U;
-	if (pgtable_init(&host, &host_format) != 0) {
+	if (pgtable_init(&hostmm_tables, &host_format) != 0) {
 		panic("no page for the host's page table");
 	}
 	map(0U, top, PTE_W | no_exec);
@@ -81,14 +81,9 @@ void hostmm_map_uc(hpa_t base, size_t size)
 	cpu_invlpg(hpa_ptr(base));
 }
 
-void hostmm_walk(void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg))
-{
-	pgtable_walk(&host, fn, NULL);
-}
-
 uint64_t hostmm_root(void)
 {
-	return ptr_hpa(host.root).v;
+	return ptr_hpa(hostmm_tables.root).v;
 }
 
 void hostmm_enable(void)

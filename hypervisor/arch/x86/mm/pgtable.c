@@ -282,29 +282,3 @@ uint64_t pgtable_lookup(const struct pgtable *pt, uint64_t va, uint64_t *page_si
 		table = table_of(e);
 	}
 }
-
-void pgtable_walk(const struct pgtable *pt,
-		  void (*fn)(uint64_t va, uint64_t entry, uint64_t size, void *arg), void *arg)
-{
-	const uint64_t *path[LEVELS];
-	uint32_t level = LEVELS - 1U;
-	uint64_t va = 0U;
-
-	path[level] = pt->root;
-	while (va < level_size(LEVELS)) {
-		uint64_t e = path[level][index_of(va, level)];
-
-		if (in_use(pt, e) && !is_leaf(pt, e, level)) {
-			level--;
-			path[level] = table_of(e);
-			continue;
-		}
-		if (in_use(pt, e)) {
-			fn(va, e, level_size(level), arg);
-		}
-		va += level_size(level);
-		while (level < LEVELS - 1U && index_of(va, level) == 0U) {
-			level++;
-		}
-	}
-}
