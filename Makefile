@@ -22,7 +22,11 @@ hypervisor:
 # Of another scenario, for the tests: O/scenario/NAME
 hypervisor-%:
 	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/scenario/$* BOARD=$(BOARD) SCENARIO=$* all
-OTHERS	:= $(addprefix hypervisor-,bare connected partitioned hybrid hybrid_rt)
+# With all extensions.
+hypervisor-ext:
+	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/scenario/ext BOARD=$(BOARD) SCENARIO=shared \
+		KCONFIG=$(CURDIR)/tests/target/ext.config all
+OTHERS	:= $(addprefix hypervisor-,bare connected ext partitioned hybrid hybrid_rt)
 
 devicemodel:
 	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all

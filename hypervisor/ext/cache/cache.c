@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * WBINVD and INVD of a guest, without the other guests' feeling it: in place of the whole cache, the
- * lines of the VM's own memory are written back, all that its EPT maps as cached. That takes long, so
- * that interrupts and other threads get their turn between the pieces. INVD writes back as well, as a
- * cache may at any moment. On the vCPU's own CPU, no lock; maps may change meanwhile.
+ * WBINVD and INVD of a guest, without the other guests' feeling it. A VM that reaches no device needs
+ * neither: caches are coherent, also where its PAT says otherwise if the CPU snoops itself. Else, in
+ * place of the whole cache, the lines of the VM's own memory are written back, all that its EPT maps
+ * as cached. That takes long, so that whoever waits for the CPU gets it between the pieces: it is the
+ * VM's own time that is used up. INVD writes back as well, as a cache may at any moment. On the
+ * vCPU's own CPU, no lock; maps may change meanwhile.
  */
 #include "asm/insn.h"
 #include "asm/vmx.h"
 #include "hv/boot.h"
+#include "hv/caps.h"
 #include "hv/ept.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
@@ -16,7 +19,7 @@
 #include "hv/vm.h"
 #include "hv/vmexit.h"
 
-#define PIECE		  PAGE_SIZE /* flushed at a time: some microseconds */
+#define PIECE		  (4U * PAGE_SIZE) /* flushed at a time: some tens of microseconds */
 #define GPA_END		  BIT(48)
 #define CPUID_1_EDX_FLUSH BIT32(19)
 
@@ -32,15 +35,13 @@ static void flush(hpa_t hpa, uint64_t size)
 /* Whoever waits for this CPU gets it. */
 static void let_others(struct vcpu *vcpu)
 {
-	irq_enable();
-	cpu_relax();
-	irq_disable();
+	pcpu_poll();
 	if ((atomic_and64(&vcpu->requests, ~REQ_RESCHED) & REQ_RESCHED) != 0U) {
 		schedule();
 	}
 }
 
-static void cache_exit(struct vcpu *vcpu)
+static void write_back(struct vcpu *vcpu)
 {
 	uint64_t gpa = 0U, left, attr;
 	hpa_t hpa;
@@ -54,6 +55,13 @@ static void cache_exit(struct vcpu *vcpu)
 			let_others(vcpu);
 		}
 		gpa += left;
+	}
+}
+
+static void cache_exit(struct vcpu *vcpu)
+{
+	if (vcpu->vm->ept.uncached || !cap_has(CAP_SELF_SNOOP)) {
+		write_back(vcpu);
 	}
 	vcpu_skip(vcpu);
 }

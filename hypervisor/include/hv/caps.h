@@ -34,6 +34,7 @@ enum cpu_cap {
 	CAP_RDTSCP,
 	CAP_INVPCID,
 	CAP_TSC_SCALING,
+	CAP_SELF_SNOOP,
 	CAP_COUNT,
 };
 

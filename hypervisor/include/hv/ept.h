@@ -15,6 +15,7 @@ struct ept {
 	struct pgtable pt;
 	uint64_t eptp;
 	volatile uint32_t changes; /* counts them: what was looked up before one may be stale */
+	bool uncached;		   /* some of it was mapped so: a device, which may go round the caches */
 	volatile uint64_t cpus; /* pCPUs that may hold translations of this VM, by id */
 };
 

@@ -4,8 +4,8 @@
  * again, and reads the TSC in the first instruction of the handler. Runs on a board as in Bochs: as
  * any VM with a serial port, or on the bare machine; needs x2APIC mode and one CPU. Words of its
  * command line: samples=N, period=TICKS, "hlt" (waits in HLT, not in a loop); or, to be measured
- * beside, "rest" (waits for ever), "spin" (does nothing for ever) and "load" (what exits most, for
- * ever). It prints what tests/bench/rt.py reads.
+ * beside, "rest" (waits for ever), "spin" (does nothing for ever), "load" (what exits most, for
+ * ever) and "flush" (WBINVD, for ever). It prints what tests/bench/rt.py reads.
  */
 #include "guest.h"
 
@@ -148,6 +148,13 @@ static void load(void)
 	}
 }
 
+static void flush(void)
+{
+	print("rt: flush runs\n");
+	for (;;)
+		__asm__ volatile("wbinvd" : : : "memory");
+}
+
 void guest_main(const void *boot_params)
 {
 	uint32_t at = *(const volatile uint32_t *)((uintptr_t)boot_params + CMD_LINE_PTR);
@@ -166,6 +173,8 @@ void guest_main(const void *boot_params)
 	}
 	if (option(line, "load", 0U) != 0U)
 		load();
+	if (option(line, "flush", 0U) != 0U)
+		flush();
 	while (option(line, "rest", 0U) != 0U)
 		__asm__ volatile("sti; hlt");
 	while (option(line, "spin", 0U) != 0U)

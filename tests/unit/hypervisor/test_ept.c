@@ -73,7 +73,9 @@ static void test_lookup(void **state)
 
 	(void)state;
 	assert_int_equal(ept_map(&ept, GPA(0x40000000), HPA(0x80000000), PAGE_SIZE_1G, EPT_RWX | EPT_MT_WB), 0);
+	assert_false(ept.uncached);
 	assert_int_equal(ept_map(&ept, GPA(0xFEE00000), HPA(0x1234000), 0x1000, EPT_READ | EPT_MT_UC), 0);
+	assert_true(ept.uncached);
 	assert_int_equal(ept_lookup(&ept, GPA(0x40123456), &hpa, &left, &attr), 0);
 	assert_int_equal(hpa.v, 0x80123456);
 	assert_int_equal(left, PAGE_SIZE_1G - 0x123456);

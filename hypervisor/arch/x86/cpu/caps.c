@@ -60,6 +60,7 @@ static const struct feature features[CAP_COUNT] = {
 	[CAP_INVPCID] = {"invpcid", VMX_PROC2, PROC2_INVPCID, false, "guests have no INVPCID"},
 	[CAP_TSC_SCALING] = {"tscscaling", VMX_PROC2, PROC2_TSC_SCALING, false,
 			     "guests see the host's TSC rate"},
+	[CAP_SELF_SNOOP] = {"selfsnoop", CPUID_1_EDX, BIT(27), false, "no WBINVD of a VM is left out"},
 };
 
 static bool present[CAP_COUNT];

@@ -42,6 +42,7 @@ int ept_init(struct ept *ept)
 	}
 	ept->eptp = ptr_hpa(ept->pt.root).v | EPTP_WALK4 | EPTP_WB;
 	ept->cpus = 0U;
+	ept->uncached = false;
 	return 0;
 }
 
@@ -57,6 +58,7 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 
 	spin_lock(&ept->lock);
 	ret = pgtable_map(&ept->pt, gpa.v, hpa.v, size, attr);
+	ept->uncached = ept->uncached || (attr & EPT_MT_MASK) == EPT_MT_UC;
 	ept->changes++;
 	spin_unlock(&ept->lock);
 	return ret;
