@@ -16,6 +16,7 @@
 #include "hv/console.h"
 #include "hv/irq.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/pcpu.h"
 #include "hv/shell.h"
 #include "hv/timer.h"

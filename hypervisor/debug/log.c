@@ -8,6 +8,7 @@
 #include "asm/insn.h"
 #include "hv/boot.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/pcpu.h"
 #include "hv/shell.h"
 #include "hv/timer.h"

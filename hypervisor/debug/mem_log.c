@@ -8,6 +8,7 @@
  */
 #include "hv/boot.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/mem_log.h"
 #include "hv/mm.h"
 #include "hv/shell.h"

@@ -8,6 +8,7 @@
  */
 #include "hv/rings.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/trace.h"

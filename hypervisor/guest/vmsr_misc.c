@@ -6,7 +6,7 @@
  */
 #include "lib/errno.h"
 #include "asm/cpuregs.h"
-#include "asm/insn.h"
+#include "asm/cpuid.h"
 #include "asm/msr.h"
 #include "asm/vmx_insn.h"
 #include "hv/caps.h"
@@ -149,14 +149,7 @@ static int debugctl_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 
 static bool has_arch_caps(void)
 {
-	uint32_t r[4];
-
-	cpuid_count(0, 0, r);
-	if (r[0] < 7U) {
-		return false;
-	}
-	cpuid_count(7, 0, r);
-	return (r[3] & CPUID_7_EDX_ARCH_CAP) != 0U;
+	return (cpuid_reg(7, 0, CPUID_EDX) & CPUID_7_EDX_ARCH_CAP) != 0U;
 }
 
 static bool has_xsaves(void)

@@ -9,7 +9,7 @@
 #include "lib/string.h"
 #include "config.h"
 #include "asm/cpuregs.h"
-#include "asm/insn.h"
+#include "asm/cpuid.h"
 #include "asm/msr.h"
 #include "hv/caps.h"
 #include "hv/mm.h"
@@ -30,14 +30,7 @@ static bool spec_ctrl;
 
 static uint32_t leaf7_edx(void)
 {
-	uint32_t r[4];
-
-	cpuid_count(0, 0, r);
-	if (r[0] < 7U) {
-		return 0;
-	}
-	cpuid_count(7, 0, r);
-	return r[3];
+	return cpuid_reg(7, 0, CPUID_EDX);
 }
 
 static bool has_spec_ctrl(void)

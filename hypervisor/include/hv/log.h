@@ -4,20 +4,13 @@
 
 #include "lib/types.h"
 
-/* ACRN's levels. A line goes to a sink whose level is not below the line's. */
+/* ACRN's levels. */
 #define LOG_FATAL 1U
 #define LOG_ACRN  2U
 #define LOG_ERR	  3U
 #define LOG_WARN  4U
 #define LOG_INFO  5U
 #define LOG_DBG	  6U
-
-/*
- * Where lines go in a debug build (debug/log.c): any CPU may read and change the level of a sink.
- * LOG_FATAL lines always reach the console.
- */
-#define LOG_SINKS   2U
-extern volatile uint32_t log_level[LOG_SINKS];
 
 /*
  * One line of the log; a newline is added. Any CPU, any context, no lock needed. In a release
@@ -31,27 +24,6 @@ void log_line(uint32_t level, const char *fmt, ...) __printf_fmt(2, 3);
 #define pr_warn(...)  log_line(LOG_WARN, __VA_ARGS__)
 #define pr_info(...)  log_line(LOG_INFO, __VA_ARGS__)
 #define pr_dbg(...)   log_line(LOG_DBG, __VA_ARGS__)
-
-/*
- * Where lines go in a debug build (debug/log.c). Each kind of sink has a level; the shell's loglevel
- * changes them. write() gets whole lines without their end, on any CPU in any context, several CPUs
- * at once; it must not log, block, or wait for a lock that a logging CPU may hold.
- */
-#define LOG_TO_CONSOLE 0U
-#define LOG_TO_MEM     1U
-#define LOG_TO_NPK     2U
-#define LOG_KINDS      3U
-
-struct log_sink {
-	uint32_t kind; /* LOG_TO_x */
-	void (*write)(uint32_t level, const char *line, uint32_t len);
-	struct log_sink *next; /* log.c's */
-};
-
-extern uint32_t log_levels[LOG_KINDS];
-
-/* At boot, from a unit: lines up to the level of s->kind go there from now on. */
-void log_sink_add(struct log_sink *s);
 
 /* The hypervisor's own invariant is broken: say which, stop this CPU and the others. */
 void panic(const char *fmt, ...) __printf_fmt(1, 2) __noreturn;

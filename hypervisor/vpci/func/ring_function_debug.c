@@ -8,6 +8,7 @@
 #include "acrn/version.h"
 #include "acrn/ring_function.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/rings.h"

@@ -21,6 +21,7 @@
 #include "fake_machine.h"
 #include "hv/gmem.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"
 #include "hv/unit.h"

@@ -16,6 +16,7 @@
 #include "hv/gmem.h"
 #include "hv/irq.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/mem_log.h"
 #include "hv/mm.h"
 #include "hv/pcpu.h"

@@ -8,6 +8,7 @@
 #include "acrn/ring_function.h"
 #include "acrn/trace.h"
 #include "hv/log.h"
+#include "hv/log_sink.h"
 #include "hv/pcpu.h"
 #include "hv/rings.h"
 #include "vfunc_machine.h"

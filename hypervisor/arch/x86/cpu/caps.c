@@ -6,7 +6,7 @@
  * CPUID says that they exist.
  */
 #include "hv/caps.h"
-#include "asm/insn.h"
+#include "asm/cpuid.h"
 #include "asm/msr.h"
 #include "asm/vmx.h"
 #include "hv/boot.h"
@@ -74,18 +74,6 @@ bool cap_has(enum cpu_cap cap)
 void cap_drop(enum cpu_cap cap)
 {
 	present[cap] = false;
-}
-
-static uint32_t cpuid_reg(uint32_t leaf, uint32_t sub, uint32_t reg)
-{
-	uint32_t r[4];
-
-	cpuid_count(leaf & 0x80000000U, 0U, r);
-	if (r[0] < leaf) {
-		return 0U;
-	}
-	cpuid_count(leaf, sub, r);
-	return r[reg];
 }
 
 static uint64_t allowed1(uint32_t msr)
@@ -178,12 +166,12 @@ int caps_init(const char *hide)
 	int ret;
 
 	(void)memset(words, 0, sizeof(words));
-	words[CPUID_1_ECX] = cpuid_reg(1U, 0U, 2U);
-	words[CPUID_1_EDX] = cpuid_reg(1U, 0U, 3U);
-	words[CPUID_7_EBX] = cpuid_reg(7U, 0U, 1U);
-	words[CPUID_D1_EAX] = cpuid_reg(0xDU, 1U, 0U);
-	words[CPUID_81_EDX] = cpuid_reg(0x80000001U, 0U, 3U);
-	words[CPUID_87_EDX] = cpuid_reg(0x80000007U, 0U, 3U);
+	words[CPUID_1_ECX] = cpuid_reg(1U, 0U, CPUID_ECX);
+	words[CPUID_1_EDX] = cpuid_reg(1U, 0U, CPUID_EDX);
+	words[CPUID_7_EBX] = cpuid_reg(7U, 0U, CPUID_EBX);
+	words[CPUID_D1_EAX] = cpuid_reg(0xDU, 1U, CPUID_EAX);
+	words[CPUID_81_EDX] = cpuid_reg(0x80000001U, 0U, CPUID_EDX);
+	words[CPUID_87_EDX] = cpuid_reg(0x80000007U, 0U, CPUID_EDX);
 	ret = check_vmx();
 	if (ret != 0) {
 		return ret;

@@ -4,7 +4,7 @@
  * rate of the box and not of an emulator's clock. Boot CPU, no lock; constant afterwards. CPUID is
  * the way out for machines without a PIT.
  */
-#include "asm/insn.h"
+#include "asm/cpuid.h"
 #include "asm/msr.h"
 #include "hv/boot.h"
 #include "hv/irq.h"
@@ -46,18 +46,14 @@ static uint64_t measure_pit(uint32_t count)
 
 static uint32_t khz_from_cpuid(void)
 {
-	uint32_t r[4];
+	uint32_t divisor = cpuid_reg(0x15U, 0U, CPUID_EAX);
+	uint64_t factor = cpuid_reg(0x15U, 0U, CPUID_EBX);
+	uint32_t crystal_hz = cpuid_reg(0x15U, 0U, CPUID_ECX);
 
-	cpuid_count(0U, 0U, r);
-	if (r[0] < 0x15U) {
-		return 0U;
+	if (divisor != 0U && factor != 0U && crystal_hz != 0U) {
+		return (uint32_t)(crystal_hz * factor / divisor / 1000U);
 	}
-	cpuid_count(0x15U, 0U, r);
-	if (r[0] != 0U && r[1] != 0U && r[2] != 0U) {
-		return (uint32_t)((uint64_t)r[2] * r[1] / r[0] / 1000U);
-	}
-	cpuid_count(0x16U, 0U, r);
-	return (r[0] & 0xFFFFU) * 1000U;
+	return (cpuid_reg(0x16U, 0U, CPUID_EAX) & 0xFFFFU) * 1000U;
 }
 
 /*
@@ -66,14 +62,8 @@ static uint32_t khz_from_cpuid(void)
  */
 void tsc_init_pcpu(void)
 {
-	uint32_t r[4];
-
-	cpuid_count(0U, 0U, r);
-	if (r[0] < 7U) {
-		return;
-	}
-	cpuid_count(7U, 0U, r);
-	if ((r[1] & CPUID7_EBX_TSC_ADJUST) != 0U && msr_read(MSR_TSC_ADJUST) != 0U) {
+	if ((cpuid_reg(7U, 0U, CPUID_EBX) & CPUID7_EBX_TSC_ADJUST) != 0U &&
+	    msr_read(MSR_TSC_ADJUST) != 0U) {
 		msr_write(MSR_TSC_ADJUST, 0U);
 	}
 }
