@@ -15,7 +15,6 @@
 #include "hv/boot.h"
 #include "hv/console.h"
 #include "hv/irq.h"
-#include "hv/log.h"
 #include "hv/log_sink.h"
 #include "hv/pcpu.h"
 #include "hv/shell.h"

@@ -83,7 +83,6 @@ static uint32_t pages_of(const struct vm *vm)
 	for (uint16_t i = 0U; i < vm->vcpu_count; i++) {
 		pages += (vm->vcpus[i]->vlapic != NULL) ? 2U : 0U;
 	}
-	pages += (vm->vioapic != NULL) ? 1U : 0U;
 	return pages + ((vm->apic_page != NULL) ? 1U : 0U);
 }
 
@@ -97,7 +96,7 @@ static uint32_t share_of(const struct vm *vm, const char *pool)
 		const void *object;
 	} per_vm[] = {
 		{"CPUID tables", vm->vcpuid}, {"MTRRs", vm->vmtrr},
-		{"I/O regions", vm->vio},     {"I/O bitmaps", vm->io_bitmap},
+		{"I/O regions", vm->vio},     {"vIOAPICs", vm->vioapic},
 		{"vPICs", vm->vpic},	      {"PCI configuration", vm->vpci},
 		{"I/O request pages", vm->ioreq},
 	};

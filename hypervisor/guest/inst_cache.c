@@ -32,8 +32,6 @@ struct inst_cache {
 	struct inst_site site[SITES];
 };
 
-static struct pool cache_pool;
-
 static struct inst_site *site_of(const struct vcpu *vcpu, gva_t rip)
 {
 	return &vcpu->insts->site[(rip.v ^ (rip.v >> 4)) % SITES];
@@ -86,29 +84,8 @@ void inst_cache_put(const struct vcpu *vcpu, gva_t rip, enum inst_mode mode,
 	(void)memcpy(s->bytes, bytes, inst->len);
 }
 
-static int cache_boot(void)
-{
-	pool_init(&cache_pool, "decoded instructions", sizeof(struct inst_cache), 64U,
-		  CONFIG_MAX_VM_NUM * MIN((uint32_t)pcpu_count, VM_MAX_VCPUS));
-	return 0;
-}
-
-static int cache_vcpu_init(struct vcpu *vcpu)
-{
-	vcpu->insts = pool_get(&cache_pool);
-	return vcpu->insts ? 0 : -ENOMEM;
-}
-
-static void cache_vcpu_deinit(struct vcpu *vcpu)
-{
-	pool_put(&cache_pool, vcpu->insts);
-	vcpu->insts = NULL;
-}
-
 UNIT(inst_cache) = {
 	.name = "inst_cache",
 	.level = UNIT_CPU,
-	.boot = cache_boot,
-	.vcpu_init = cache_vcpu_init,
-	.vcpu_deinit = cache_vcpu_deinit,
+	.vcpu_state = VCPU_STATE("decoded instructions", struct inst_cache, insts),
 };

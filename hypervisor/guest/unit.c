@@ -6,8 +6,12 @@
  */
 #include "hv/unit.h"
 #include "hv/log.h"
+#include "hv/mm.h"
+#include "hv/pcpu.h"
 #include "hv/vcpu.h"
 #include "hv/vm.h"
+#include "lib/errno.h"
+#include "lib/kconfig.h"
 
 #define MAX_UNITS 64U
 
@@ -15,6 +19,7 @@ extern const struct unit __start_hv_units[] __attribute__((visibility("hidden"))
 extern const struct unit __stop_hv_units[] __attribute__((visibility("hidden")));
 
 static const struct unit *sorted[MAX_UNITS];
+static struct pool vm_pools[MAX_UNITS], vcpu_pools[MAX_UNITS]; /* as sorted */
 static uint32_t unit_count;
 
 static void sort_units(void)
@@ -31,12 +36,44 @@ static void sort_units(void)
 	}
 }
 
+static void state_pool(struct pool *p, const struct unit_state *s, uint32_t count)
+{
+	if (s->name != NULL) {
+		pool_init(p, s->name, s->size, MAX(s->align, 64U), count);
+	}
+}
+
+static int state_get(struct pool *p, const struct unit_state *s, void *owner)
+{
+	void **at = (void **)(void *)((uint8_t *)owner + s->at);
+
+	if (s->name == NULL) {
+		return 0;
+	}
+	*at = pool_get(p);
+	return (*at != NULL) ? 0 : -ENOMEM;
+}
+
+static void state_put(struct pool *p, const struct unit_state *s, void *owner)
+{
+	void **at = (void **)(void *)((uint8_t *)owner + s->at);
+
+	if (s->name != NULL) {
+		pool_put(p, *at);
+		*at = NULL;
+	}
+}
+
 int unit_boot(void)
 {
+	uint32_t vcpus = CONFIG_MAX_VM_NUM * MIN((uint32_t)pcpu_count, VM_MAX_VCPUS);
+
 	sort_units();
 	for (uint32_t i = 0U; i < unit_count; i++) {
 		int ret = (sorted[i]->boot != NULL) ? sorted[i]->boot() : 0;
 
+		state_pool(&vm_pools[i], &sorted[i]->vm_state, CONFIG_MAX_VM_NUM);
+		state_pool(&vcpu_pools[i], &sorted[i]->vcpu_state, vcpus);
 		if (ret != 0) {
 			pr_fatal("%s: start failed: %d", sorted[i]->name, ret);
 			return ret;
@@ -52,14 +89,22 @@ static void vm_undo(struct vm *vm, uint32_t count)
 		if (sorted[i]->vm_deinit != NULL) {
 			sorted[i]->vm_deinit(vm);
 		}
+		state_put(&vm_pools[i], &sorted[i]->vm_state, vm);
 	}
 }
 
 int unit_vm_init(struct vm *vm)
 {
 	for (uint32_t i = 0U; i < unit_count; i++) {
-		int ret = (sorted[i]->vm_init != NULL) ? sorted[i]->vm_init(vm) : 0;
+		const struct unit *u = sorted[i];
+		int ret = state_get(&vm_pools[i], &u->vm_state, vm);
 
+		if (ret == 0 && u->vm_init != NULL) {
+			ret = u->vm_init(vm);
+			if (ret != 0) {
+				state_put(&vm_pools[i], &u->vm_state, vm);
+			}
+		}
 		if (ret != 0) {
 			vm_undo(vm, i);
 			return ret;
@@ -88,14 +133,22 @@ static void vcpu_undo(struct vcpu *vcpu, uint32_t count)
 		if (sorted[i]->vcpu_deinit != NULL) {
 			sorted[i]->vcpu_deinit(vcpu);
 		}
+		state_put(&vcpu_pools[i], &sorted[i]->vcpu_state, vcpu);
 	}
 }
 
 int unit_vcpu_init(struct vcpu *vcpu)
 {
 	for (uint32_t i = 0U; i < unit_count; i++) {
-		int ret = (sorted[i]->vcpu_init != NULL) ? sorted[i]->vcpu_init(vcpu) : 0;
+		const struct unit *u = sorted[i];
+		int ret = state_get(&vcpu_pools[i], &u->vcpu_state, vcpu);
 
+		if (ret == 0 && u->vcpu_init != NULL) {
+			ret = u->vcpu_init(vcpu);
+			if (ret != 0) {
+				state_put(&vcpu_pools[i], &u->vcpu_state, vcpu);
+			}
+		}
 		if (ret != 0) {
 			vcpu_undo(vcpu, i);
 			return ret;

@@ -24,8 +24,6 @@ enum { EAX, EBX, ECX, EDX };
 #define LEAF7_ECX_OSPKE	  BIT32(4)
 #define XSAVE_LEGACY_SIZE 576U /* FXSAVE area and XSAVE header */
 
-static struct pool vcpuid_pool;
-
 typedef void (*complete_fn)(struct vcpu *vcpu, uint32_t sub, uint32_t r[4]);
 
 static void copy_sub(const struct vm_vcpuid *t, uint32_t leaf, uint32_t sub, uint32_t r[4])
@@ -210,26 +208,10 @@ uint64_t vcpuid_xcr0_allowed(struct vcpu *vcpu)
 	return vcpu->vm->vcpuid->xcr0_allowed;
 }
 
-static int vcpuid_boot(void)
-{
-	pool_init(&vcpuid_pool, "CPUID tables", sizeof(struct vm_vcpuid), 64U, CONFIG_MAX_VM_NUM);
-	return 0;
-}
-
 static int vcpuid_vm_init(struct vm *vm)
 {
-	vm->vcpuid = pool_get(&vcpuid_pool);
-	if (!vm->vcpuid) {
-		return -ENOMEM;
-	}
 	vcpuid_table_build(vm, vm->vcpuid);
 	return 0;
-}
-
-static void vcpuid_vm_deinit(struct vm *vm)
-{
-	pool_put(&vcpuid_pool, vm->vcpuid);
-	vm->vcpuid = NULL;
 }
 
 /* All vCPUs of the VM exist before one runs, so each finds the same number of bits. */
@@ -250,9 +232,8 @@ static void vcpuid_vcpu_reset(struct vcpu *vcpu)
 UNIT(vcpuid) = {
 	.name = "vcpuid",
 	.level = UNIT_CPU,
-	.boot = vcpuid_boot,
+	.vm_state = VM_STATE("CPUID tables", struct vm_vcpuid, vcpuid),
 	.vm_init = vcpuid_vm_init,
-	.vm_deinit = vcpuid_vm_deinit,
 	.vcpu_reset = vcpuid_vcpu_reset,
 };
 VMEXIT(EXIT_CPUID, cpuid_exit);

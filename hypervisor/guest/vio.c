@@ -52,11 +52,9 @@ struct vio_claim {
 };
 
 struct vio {
+	uint8_t io_bitmap[IO_BITMAP_SIZE] __aligned(PAGE_SIZE); /* A and B are neighbours */
 	struct vio_table pio, mmio;
 };
-
-static struct pool vio_pool;
-static struct pool bitmap_pool; /* A and B of a VM are neighbours, which page_pool cannot promise */
 
 /* Index of the region that holds addr, or of the first one above it. */
 static uint32_t table_search(const struct vio_table *t, uint64_t addr)
@@ -353,33 +351,9 @@ static void ept_misconfig_exit(struct vcpu *vcpu)
 	      gpa.v, ret, hpa.v, attr);
 }
 
-static int vio_boot(void)
-{
-	pool_init(&vio_pool, "I/O regions", sizeof(struct vio), 64U, CONFIG_MAX_VM_NUM);
-	pool_init(&bitmap_pool, "I/O bitmaps", IO_BITMAP_SIZE, PAGE_SIZE, CONFIG_MAX_VM_NUM);
-	return 0;
-}
-
-static void vio_vm_deinit(struct vm *vm)
-{
-	if (vm->vio) {
-		pool_put(&vio_pool, vm->vio);
-	}
-	if (vm->io_bitmap) {
-		pool_put(&bitmap_pool, vm->io_bitmap);
-	}
-	vm->vio = NULL;
-	vm->io_bitmap = NULL;
-}
-
 static int vio_vm_init(struct vm *vm)
 {
-	vm->vio = pool_get(&vio_pool);
-	vm->io_bitmap = pool_get(&bitmap_pool);
-	if (!vm->vio || !vm->io_bitmap) {
-		vio_vm_deinit(vm);
-		return -ENOMEM;
-	}
+	vm->io_bitmap = vm->vio->io_bitmap;
 	(void)memset(vm->io_bitmap, 0xFF, IO_BITMAP_SIZE);
 	vm->vio->pio.hint = vm->vio->pio.r;
 	vm->vio->mmio.hint = vm->vio->mmio.r;
@@ -394,9 +368,8 @@ static int vio_vm_init(struct vm *vm)
 UNIT(vio) = {
 	.name = "vio",
 	.level = UNIT_CORE,
-	.boot = vio_boot,
+	.vm_state = VM_STATE("I/O regions", struct vio, vio),
 	.vm_init = vio_vm_init,
-	.vm_deinit = vio_vm_deinit,
 };
 VMEXIT(EXIT_IO, io_exit);
 VMEXIT(EXIT_EPT_VIOLATION, ept_violation_exit);

@@ -352,24 +352,11 @@ static void vioapic_vm_reset(struct vm *vm)
 	spin_unlock(&io->lock);
 }
 
-static void vioapic_vm_deinit(struct vm *vm)
-{
-	if (vm->vioapic) {
-		pool_put(&page_pool, vm->vioapic);
-	}
-	vm->vioapic = NULL;
-}
-
 static int vioapic_vm_init(struct vm *vm)
 {
-	struct vioapic *io = pool_get(&page_pool);
+	struct vioapic *io = vm->vioapic;
 	int ret = 0;
 
-	_Static_assert(sizeof(*io) <= PAGE_SIZE, "the pins of a VM fit into a page");
-	if (!io) {
-		return -ENOMEM;
-	}
-	vm->vioapic = io;
 	io->vm = vm;
 	io->eoi_unseen = (vm->flags & GUEST_FLAG_LAPIC_PASSTHROUGH) != 0U;
 	if (vm->load_order == SERVICE_VM) {
@@ -386,16 +373,13 @@ static int vioapic_vm_init(struct vm *vm)
 		ret = vio_add_mmio(vm, GPA(io->unit[i].base), PAGE_SIZE, vioapic_mmio,
 				   &io->unit[i]);
 	}
-	if (ret != 0) {
-		vioapic_vm_deinit(vm);
-	}
 	return ret;
 }
 
 UNIT(vioapic) = {
 	.name = "vioapic",
 	.level = UNIT_INTR,
+	.vm_state = VM_STATE("vIOAPICs", struct vioapic, vioapic),
 	.vm_init = vioapic_vm_init,
 	.vm_reset = vioapic_vm_reset,
-	.vm_deinit = vioapic_vm_deinit,
 };

@@ -25,7 +25,6 @@
 #define CPUID_7_EDX_L1D_FLUSH BIT32(28)
 #define CPUID_7_EDX_SSBD      BIT32(31)
 
-static struct pool msrs_pool;
 static bool spec_ctrl;
 
 static uint32_t leaf7_edx(void)
@@ -137,21 +136,7 @@ void vmsr_switch(struct vcpu *from, const struct vcpu *to)
 static int msrs_boot(void)
 {
 	spec_ctrl = has_spec_ctrl();
-	pool_init(&msrs_pool, "vCPU MSRs", sizeof(struct vcpu_msrs), 64U,
-		  CONFIG_MAX_VM_NUM * MIN((uint32_t)pcpu_count, VM_MAX_VCPUS));
 	return 0;
-}
-
-static int msrs_vcpu_init(struct vcpu *vcpu)
-{
-	vcpu->msrs = pool_get(&msrs_pool);
-	return vcpu->msrs ? 0 : -ENOMEM;
-}
-
-static void msrs_vcpu_deinit(struct vcpu *vcpu)
-{
-	pool_put(&msrs_pool, vcpu->msrs);
-	vcpu->msrs = NULL;
 }
 
 /*
@@ -179,9 +164,8 @@ UNIT(vmsr_switch) = {
 	.name = "vmsr_switch",
 	.level = UNIT_CORE,
 	.boot = msrs_boot,
-	.vcpu_init = msrs_vcpu_init,
+	.vcpu_state = VCPU_STATE("vCPU MSRs", struct vcpu_msrs, msrs),
 	.vcpu_reset = msrs_vcpu_reset,
-	.vcpu_deinit = msrs_vcpu_deinit,
 };
 
 VMSR(sysenter) = {.first = MSR_SYSENTER_CS, .last = MSR_SYSENTER_EIP, .pass_read = true, .pass_write = true};

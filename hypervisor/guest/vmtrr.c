@@ -33,8 +33,6 @@ struct vm_vmtrr {
 	} vcpu[VM_MAX_VCPUS];
 };
 
-static struct pool vmtrr_pool;
-
 static bool hidden(const struct vcpu *vcpu)
 {
 	return (vcpu->vm->flags & GUEST_FLAG_HIDE_MTRR) != 0U;
@@ -108,12 +106,6 @@ static int fixed_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
 	return 0;
 }
 
-static int vmtrr_boot(void)
-{
-	pool_init(&vmtrr_pool, "MTRRs", sizeof(struct vm_vmtrr), 64U, CONFIG_MAX_VM_NUM);
-	return 0;
-}
-
 /* Kernels expect the same values on every CPU; an INIT leaves them alone (SDM 3A table 9-1). */
 static void vmtrr_vm_reset(struct vm *vm)
 {
@@ -127,27 +119,16 @@ static void vmtrr_vm_reset(struct vm *vm)
 
 static int vmtrr_vm_init(struct vm *vm)
 {
-	vm->vmtrr = pool_get(&vmtrr_pool);
-	if (!vm->vmtrr) {
-		return -ENOMEM;
-	}
 	vmtrr_vm_reset(vm);
 	return 0;
-}
-
-static void vmtrr_vm_deinit(struct vm *vm)
-{
-	pool_put(&vmtrr_pool, vm->vmtrr);
-	vm->vmtrr = NULL;
 }
 
 UNIT(vmtrr) = {
 	.name = "vmtrr",
 	.level = UNIT_CPU,
-	.boot = vmtrr_boot,
+	.vm_state = VM_STATE("MTRRs", struct vm_vmtrr, vmtrr),
 	.vm_init = vmtrr_vm_init,
 	.vm_reset = vmtrr_vm_reset,
-	.vm_deinit = vmtrr_vm_deinit,
 };
 VMSR(mtrrcap) = {.first = MSR_MTRRCAP, .last = MSR_MTRRCAP, .read = cap_read};
 VMSR(mtrr_def_type) = {.first = MSR_MTRR_DEF_TYPE, .last = MSR_MTRR_DEF_TYPE,

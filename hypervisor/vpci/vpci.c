@@ -18,8 +18,6 @@
 #define CFG_ENABLE BIT32(31)
 #define CFG_BITS   0x80FFFFFCU
 
-static struct pool vpci_pool;
-
 /*
  * Only 32-bit accesses reach the address register; smaller ones are ordinary ports behind it,
  * where nothing is.
@@ -62,35 +60,13 @@ static void fallback_access(struct vcpu *vcpu, struct io_access *io)
 	vcpu->vm->io_fallback(vcpu, io);
 }
 
-static int vpci_boot(void)
-{
-	pool_init(&vpci_pool, "PCI configuration", sizeof(struct vpci), 64U, CONFIG_MAX_VM_NUM);
-	return 0;
-}
-
-static void vpci_vm_deinit(struct vm *vm)
-{
-	pool_put(&vpci_pool, vm->vpci);
-	vm->vpci = NULL;
-}
-
 static int vpci_vm_init(struct vm *vm)
 {
 	int ret;
 
-	vm->vpci = pool_get(&vpci_pool);
-	if (!vm->vpci) {
-		return -ENOMEM;
-	}
 	vm->vpci->access = fallback_access;
 	ret = vio_add_pio(vm, CFG_ADDR, 1, addr_io, vm->vpci);
-	if (ret == 0) {
-		ret = vio_add_pio(vm, CFG_DATA, 4, data_io, vm->vpci);
-	}
-	if (ret != 0) {
-		vpci_vm_deinit(vm);
-	}
-	return ret;
+	return (ret == 0) ? vio_add_pio(vm, CFG_DATA, 4, data_io, vm->vpci) : ret;
 }
 
 static void vpci_vm_reset(struct vm *vm)
@@ -101,8 +77,7 @@ static void vpci_vm_reset(struct vm *vm)
 UNIT(vpci) = {
 	.name = "vpci",
 	.level = UNIT_PCI,
-	.boot = vpci_boot,
+	.vm_state = VM_STATE("PCI configuration", struct vpci, vpci),
 	.vm_init = vpci_vm_init,
 	.vm_reset = vpci_vm_reset,
-	.vm_deinit = vpci_vm_deinit,
 };

@@ -8,6 +8,21 @@ struct vm;
 struct vcpu;
 
 /*
+ * What a unit keeps for each VM or vCPU: an object, zeroed when that is created, to which the pointer
+ * at `at` in struct vm or struct vcpu leads from before the unit's init until after its deinit.
+ */
+struct unit_state {
+	const char *name; /* of the pool; NULL: nothing */
+	size_t size, align, at;
+};
+#define VM_STATE(name_, type_, member_)                                                            \
+	{.name = (name_), .size = sizeof(type_), .align = _Alignof(type_),                         \
+	 .at = offsetof(struct vm, member_)}
+#define VCPU_STATE(name_, type_, member_)                                                          \
+	{.name = (name_), .size = sizeof(type_), .align = _Alignof(type_),                         \
+	 .at = offsetof(struct vcpu, member_)}
+
+/*
  * A part of the hypervisor that keeps state per VM or per vCPU. It registers itself at the bottom
  * of its file; the core calls the hooks in the order of `level` (backwards for the undoing ones)
  * and never names the unit. Hooks may be NULL. A failing init undoes the earlier units.
@@ -15,6 +30,7 @@ struct vcpu;
 struct unit {
 	const char *name;
 	uint32_t level;
+	struct unit_state vm_state, vcpu_state;
 	int (*boot)(void);		    /* once, BSP, boot memory may be taken */
 	int (*vm_init)(struct vm *vm);	    /* VM is being created */
 	void (*vm_reset)(struct vm *vm);    /* all its vCPUs are stopped */

@@ -87,7 +87,13 @@ HOOKS(mid)
 HOOKS(late)
 
 FULL_UNIT(late, UNIT_SERVICE);
-UNIT(nothing) = {.name = "nothing", .level = UNIT_IO};
+struct thing {
+	uint64_t word;
+};
+UNIT(nothing) = {.name = "nothing",
+		 .level = UNIT_IO,
+		 .vm_state = VM_STATE("things", struct thing, vio),
+		 .vcpu_state = VCPU_STATE("vCPUs' things", struct thing, insts)};
 FULL_UNIT(zero, UNIT_CORE);
 FULL_UNIT(mid, UNIT_INTR);
 FULL_UNIT(alpha, UNIT_CPU);
@@ -160,10 +166,37 @@ static void test_boot_failure(void **state)
 	assert_true(strstr(fake_log_last, "mid") != NULL);
 }
 
+/* Is a unit's state there as long as its owner, and gone when the owner is not made after all? */
+static void test_state(void **state)
+{
+	(void)state;
+	assert_int_equal(unit_vm_init(&vm), 0);
+	assert_int_equal(((struct thing *)(void *)vm.vio)->word, 0);
+	assert_int_equal(unit_vcpu_init(&vcpu), 0);
+	assert_int_equal(((struct thing *)(void *)vcpu.insts)->word, 0);
+	unit_vcpu_deinit(&vcpu);
+	assert_null(vcpu.insts);
+	unit_vm_deinit(&vm);
+	assert_null(vm.vio);
+	fail_at = 'l';
+	assert_int_equal(unit_vm_init(&vm), -ENOMEM);
+	assert_null(vm.vio);
+	assert_int_equal(unit_vcpu_init(&vcpu), -ENOMEM);
+	assert_null(vcpu.insts);
+	fail_at = 0;
+	seen[0] = '\0';
+	fake_pool_empty = true;
+	assert_int_equal(unit_vm_init(&vm), -ENOMEM);
+	assert_int_equal(unit_vcpu_init(&vcpu), -ENOMEM);
+	fake_pool_empty = false;
+	assert_string_equal(seen, "iziadadzIzIaDaDz");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_order, setup),
+		cmocka_unit_test_setup(test_state, setup),
 		cmocka_unit_test_setup(test_unwinding, setup),
 		cmocka_unit_test_setup(test_boot_failure, setup),
 	};
