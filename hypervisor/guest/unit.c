@@ -19,7 +19,7 @@ extern const struct unit __start_hv_units[] __attribute__((visibility("hidden"))
 extern const struct unit __stop_hv_units[] __attribute__((visibility("hidden")));
 
 static const struct unit *sorted[MAX_UNITS];
-static struct pool vm_pools[MAX_UNITS], vcpu_pools[MAX_UNITS]; /* as sorted */
+static struct pool *vm_pools[MAX_UNITS], *vcpu_pools[MAX_UNITS]; /* as sorted; NULL: no state */
 static uint32_t unit_count;
 
 static void sort_units(void)
@@ -36,18 +36,22 @@ static void sort_units(void)
 	}
 }
 
-static void state_pool(struct pool *p, const struct unit_state *s, uint32_t count)
+static struct pool *state_pool(const struct unit_state *s, uint32_t count)
 {
+	struct pool *p = NULL;
+
 	if (s->name != NULL) {
+		p = boot_alloc(sizeof(*p), 64U);
 		pool_init(p, s->name, s->size, MAX(s->align, 64U), count);
 	}
+	return p;
 }
 
 static int state_get(struct pool *p, const struct unit_state *s, void *owner)
 {
 	void **at = (void **)(void *)((uint8_t *)owner + s->at);
 
-	if (s->name == NULL) {
+	if (p == NULL) {
 		return 0;
 	}
 	*at = pool_get(p);
@@ -58,7 +62,7 @@ static void state_put(struct pool *p, const struct unit_state *s, void *owner)
 {
 	void **at = (void **)(void *)((uint8_t *)owner + s->at);
 
-	if (s->name != NULL) {
+	if (p != NULL) {
 		pool_put(p, *at);
 		*at = NULL;
 	}
@@ -72,8 +76,8 @@ int unit_boot(void)
 	for (uint32_t i = 0U; i < unit_count; i++) {
 		int ret = (sorted[i]->boot != NULL) ? sorted[i]->boot() : 0;
 
-		state_pool(&vm_pools[i], &sorted[i]->vm_state, CONFIG_MAX_VM_NUM);
-		state_pool(&vcpu_pools[i], &sorted[i]->vcpu_state, vcpus);
+		vm_pools[i] = state_pool(&sorted[i]->vm_state, CONFIG_MAX_VM_NUM);
+		vcpu_pools[i] = state_pool(&sorted[i]->vcpu_state, vcpus);
 		if (ret != 0) {
 			pr_fatal("%s: start failed: %d", sorted[i]->name, ret);
 			return ret;
@@ -89,7 +93,7 @@ static void vm_undo(struct vm *vm, uint32_t count)
 		if (sorted[i]->vm_deinit != NULL) {
 			sorted[i]->vm_deinit(vm);
 		}
-		state_put(&vm_pools[i], &sorted[i]->vm_state, vm);
+		state_put(vm_pools[i], &sorted[i]->vm_state, vm);
 	}
 }
 
@@ -97,12 +101,12 @@ int unit_vm_init(struct vm *vm)
 {
 	for (uint32_t i = 0U; i < unit_count; i++) {
 		const struct unit *u = sorted[i];
-		int ret = state_get(&vm_pools[i], &u->vm_state, vm);
+		int ret = state_get(vm_pools[i], &u->vm_state, vm);
 
 		if (ret == 0 && u->vm_init != NULL) {
 			ret = u->vm_init(vm);
 			if (ret != 0) {
-				state_put(&vm_pools[i], &u->vm_state, vm);
+				state_put(vm_pools[i], &u->vm_state, vm);
 			}
 		}
 		if (ret != 0) {
@@ -133,7 +137,7 @@ static void vcpu_undo(struct vcpu *vcpu, uint32_t count)
 		if (sorted[i]->vcpu_deinit != NULL) {
 			sorted[i]->vcpu_deinit(vcpu);
 		}
-		state_put(&vcpu_pools[i], &sorted[i]->vcpu_state, vcpu);
+		state_put(vcpu_pools[i], &sorted[i]->vcpu_state, vcpu);
 	}
 }
 
@@ -141,12 +145,12 @@ int unit_vcpu_init(struct vcpu *vcpu)
 {
 	for (uint32_t i = 0U; i < unit_count; i++) {
 		const struct unit *u = sorted[i];
-		int ret = state_get(&vcpu_pools[i], &u->vcpu_state, vcpu);
+		int ret = state_get(vcpu_pools[i], &u->vcpu_state, vcpu);
 
 		if (ret == 0 && u->vcpu_init != NULL) {
 			ret = u->vcpu_init(vcpu);
 			if (ret != 0) {
-				state_put(&vcpu_pools[i], &u->vcpu_state, vcpu);
+				state_put(vcpu_pools[i], &u->vcpu_state, vcpu);
 			}
 		}
 		if (ret != 0) {

@@ -6,11 +6,9 @@
  * periodic bits can be written and read.  Accesses come from vio.c on the vCPU's CPU; a lock per
  * clock covers its registers.
  */
-#include "lib/errno.h"
 #include "lib/kconfig.h"
 #include "lib/string.h"
 #include "asm/insn.h"
-#include "hv/mm.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
@@ -49,8 +47,7 @@ struct vrtc {
 	uint8_t reg[REG_COUNT]; /* time registers: as they were when B_SET was set */
 };
 
-static struct vrtc *clocks[CONFIG_MAX_VM_NUM];
-static struct pool vrtc_pool;
+static struct vrtc clocks[CONFIG_MAX_VM_NUM];
 static int64_t boot_seconds; /* since 1970, when the TSC was boot_tsc */
 static uint64_t boot_tsc;
 
@@ -247,17 +244,10 @@ static uint8_t machine_reg(uint8_t reg)
 }
 
 /* While it updates itself the machine's clock is not to be read: at most 2 ms. */
-static uint32_t clock_count(const struct vm *vm)
-{
-	return clocks[vm->id] ? 1U : 0U;
-}
-
 static int vrtc_boot(void)
 {
 	uint8_t reg[REG_COUNT] = {0};
 
-	pool_init(&vrtc_pool, "clocks", sizeof(struct vrtc), 64U, CONFIG_MAX_VM_NUM);
-	vrtc_pool.held = clock_count;
 	for (uint32_t i = 0; i < 30U && (machine_reg(REG_A) & A_UPDATING) != 0U; i++) {
 		udelay(100);
 	}
@@ -273,42 +263,22 @@ static int vrtc_boot(void)
 
 static void vrtc_vm_reset(struct vm *vm)
 {
-	struct vrtc *r = clocks[vm->id];
+	struct vrtc *r = &clocks[vm->id];
 
-	if (!r) {
-		return;
-	}
 	r->index = 0;
 	r->reg[REG_A] = A_32KHZ;
 	r->reg[REG_B] = B_24H;
 	r->reg[REG_D] = D_VALID;
 }
 
-static void vrtc_vm_deinit(struct vm *vm)
-{
-	if (clocks[vm->id]) {
-		pool_put(&vrtc_pool, clocks[vm->id]);
-	}
-	clocks[vm->id] = NULL;
-}
-
 static int vrtc_vm_init(struct vm *vm)
 {
-	int ret;
-
 	if (vm->load_order != PRE_LAUNCHED_VM) {
 		return 0;
 	}
-	clocks[vm->id] = pool_get(&vrtc_pool);
-	if (!clocks[vm->id]) {
-		return -ENOMEM;
-	}
+	(void)memset(&clocks[vm->id], 0, sizeof(clocks[vm->id]));
 	vrtc_vm_reset(vm);
-	ret = vio_add_pio(vm, RTC_PORT, 2, vrtc_io, clocks[vm->id]);
-	if (ret != 0) {
-		vrtc_vm_deinit(vm);
-	}
-	return ret;
+	return vio_add_pio(vm, RTC_PORT, 2, vrtc_io, &clocks[vm->id]);
 }
 
 UNIT(vrtc) = {
@@ -317,5 +287,4 @@ UNIT(vrtc) = {
 	.boot = vrtc_boot,
 	.vm_init = vrtc_vm_init,
 	.vm_reset = vrtc_vm_reset,
-	.vm_deinit = vrtc_vm_deinit,
 };

@@ -41,6 +41,7 @@ OPTIONAL = ("vapic", "service_vm", "vpci/func", "pre_launched", "ext")
 OWNERS = {
     "hv/vm_config.h": "lib",  # generated facts, no code
     "hv/log.h": "lib",  # all may speak; a release answers with debug/none.c
+    "hv/log_sink.h": "lib",  # of a debug build: who shows the log, in any part
     "hv/trace.h": "lib",  # all may be traced; a release has none of it
     "hv/rings.h": "arch",  # what debug/ implements and a release is without
     "hv/shell.h": "lib",  # any part may have a command; debug/ runs it
