@@ -19,6 +19,8 @@
 static spinlock_t lock;
 static bool ecam_mapped;
 
+bool (*pci_given)(bdf_t bdf);
+
 bool pci_ecam(hpa_t *base, uint64_t *size)
 {
 	const struct acpi_facts *a = &acpi_facts;

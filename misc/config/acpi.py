@@ -7,6 +7,8 @@ ports of the hypervisor's vpower.c.  The AML is so little that it is written her
 """
 
 import struct
+from collections.abc import Sequence
+from typing import Optional
 
 BASE = 0xF2400  # GPA: hv/ve820.h
 LIMIT = 0x100000
@@ -17,6 +19,8 @@ RESET_VALUE = 0x0E
 S5_TYPE = 5
 IOAPIC_BASE = 0xFEC00000
 LAPIC_BASE = 0xFEE00000
+PCI_MEMORY = (0x80000000, 0xDFFFFFFF)  # hypervisor/pre_launched/pre_pci.c
+PCI_PORTS = (0x1000, 0xFFFF)
 
 _FLAG_WBINVD = 1 << 0
 _FLAG_RESET_REG = 1 << 10
@@ -67,9 +71,29 @@ def _uart(number: int, port: int, irq: int) -> bytes:
     return _package(b"\x5B\x82", body)
 
 
-def _dsdt(uarts: list[tuple[int, int]]) -> bytes:
+def _pci(irqs: Sequence[Optional[int]]) -> bytes:
+    """The host bridge: device 1 has the first of the interrupt lines, whatever its pin."""
+    def window(kind: int, flags: int, first: int, last: int) -> bytes:
+        return struct.pack("<BBB", kind, 0x0C, flags) + struct.pack(
+            "<IIIII" if kind == 0 else "<HHHHH", 0, first, last, 0, last - first + 1)
+
+    resources = (b"\x88\x0D\x00" + window(2, 0, 0, 0)  # bus 0
+                 + struct.pack("<BBHHBB", 0x47, 1, 0xCF8, 0xCF8, 1, 8)
+                 + b"\x88\x0D\x00" + window(1, 3, *PCI_PORTS)
+                 + b"\x87\x17\x00" + window(0, 1, *PCI_MEMORY) + b"\x79\x00")
+    buffer = _package(b"\x11", bytes([0x0A, len(resources)]) + resources)
+    routes = [struct.pack("<BIBBBBB", 0x0C, slot << 16 | 0xFFFF, 0x0A, pin, 0, 0x0A, irq)
+              for slot, irq in enumerate(irqs, 1) if irq is not None for pin in range(4)]
+    table = bytes([len(routes)]) + b"".join(_package(b"\x12", b"\x04" + r) for r in routes)
+    return _package(b"\x5B\x82", b"PCI0" + _name("_HID", _eisa_id("PNP0A03"))
+                    + _name("_BBN", b"\x00") + _name("_CRS", buffer)
+                    + _name("_PRT", _package(b"\x12", table)))
+
+
+def _dsdt(uarts: list[tuple[int, int]], pci_irqs: Sequence[Optional[int]]) -> bytes:
     sleep = _package(b"\x12", bytes([4, 0x0A, S5_TYPE, 0x0A, S5_TYPE, 0, 0]))
     devices = b"".join(_uart(i, port, irq) for i, (port, irq) in enumerate(uarts))
+    devices += _pci(pci_irqs) if pci_irqs else b""
     return _name("_S5_", sleep) + _package(b"\x10", b"\\_SB_" + devices)
 
 
@@ -105,8 +129,9 @@ def _madt(vcpus: int) -> bytes:
     return body + struct.pack("<BBBHB", 4, 6, 0xFF, 0, 1)  # LINT1 is NMI
 
 
-def tables(vcpus: int, uarts: list[tuple[int, int]]) -> bytes:
-    """All tables for GPA BASE, the RSDP first; `uarts` are (port, irq)."""
+def tables(vcpus: int, uarts: list[tuple[int, int]],
+           pci_irqs: Sequence[Optional[int]] = ()) -> bytes:
+    """All tables for GPA BASE, the RSDP first; `uarts` are (port, irq), PCI devices their irqs."""
     image = bytearray(64)  # the RSDP goes here
 
     def add(signature: str, revision: int, body: bytes) -> int:
@@ -115,7 +140,7 @@ def tables(vcpus: int, uarts: list[tuple[int, int]]) -> bytes:
         image.extend(data + bytes(-len(data) % 64))
         return place
 
-    dsdt = add("DSDT", 2, _dsdt(uarts))
+    dsdt = add("DSDT", 2, _dsdt(uarts, pci_irqs))
     entries = [add("FACP", 6, _fadt(dsdt)), add("APIC", 5, _madt(vcpus))]
     xsdt = add("XSDT", 1, b"".join(struct.pack("<Q", entry) for entry in entries))
     rsdp = bytearray(struct.pack("<8sB6sBIIQB3x", b"RSD PTR ", 0, b"ACRN  ", 2, 0, 36, xsdt, 0))

@@ -4,6 +4,7 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from problems import ConfigError
 from xml_file import XmlFile, number_of, text_of
@@ -13,20 +14,23 @@ _TTY = re.compile(
     r" irq:(?P<irq>[0-9]{1,3})(?P<rest>( (bdf|width):\S+)*)"
 )
 
+_PCI = re.compile(r'"?(?P<bus>[0-9A-Fa-f]{2}):(?P<device>[01][0-9A-Fa-f])\.(?P<function>[0-7])')
+
 
 @dataclass(frozen=True)
 class Serial:
-    """A serial port: a 16550 at I/O ports, or memory-mapped."""
+    """A serial port: a 16550 at I/O ports, or memory-mapped; of a PCI function, if bdf is given."""
 
     name: str
     is_mmio: bool
     base: int
     irq: int
+    bdf: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class Board:
-    """A board; RAM ranges are (first, last) host-physical addresses."""
+    """A board; RAM ranges are (first, last) host-physical addresses, PCI devices by address."""
 
     path: Path
     name: str
@@ -34,6 +38,27 @@ class Board:
     ram: tuple[tuple[int, int], ...]
     ioapic_lines: tuple[int, ...]
     serials: dict[str, Serial]
+    pci: dict[int, str]
+
+
+def bdf_of(text: str) -> Optional[int]:
+    """The PCI address that a text begins with, "00:1f.2 SATA controller"."""
+    match = _PCI.match(text)
+    if match is None:
+        return None
+    return int(match["bus"], 16) << 8 | int(match["device"], 16) << 3 | int(match["function"])
+
+
+def _read_pci(file: XmlFile) -> dict[int, str]:
+    """A line for each device, as lspci prints it; its regions follow."""
+    element = file.root.find("PCI_DEVICE")
+    found = {}
+    for line in ("" if element is None else element.text or "").splitlines():
+        address, _, what = line.strip().partition(" ")
+        bdf = bdf_of(address)
+        if bdf is not None:
+            found[bdf] = what
+    return found
 
 
 def _read_serials(file: XmlFile) -> dict[str, Serial]:
@@ -54,7 +79,9 @@ def _read_serials(file: XmlFile) -> dict[str, Serial]:
             write = "seri:/dev/ttyS0 type:portio base:0x3F8 irq:4"
             raise ConfigError([file.problem(element, what, write)])
         base = int(match["base"], 16)
-        serials[match["name"]] = Serial(match["name"], is_mmio, base, int(match["irq"]))
+        bdf = re.search(r" bdf:(\S+)", match["rest"])
+        serials[match["name"]] = Serial(match["name"], is_mmio, base, int(match["irq"]),
+                                        bdf_of(bdf[1]) if bdf else None)
     return serials
 
 
@@ -102,4 +129,5 @@ def read_board(path: Path) -> Board:
             number_of(text_of(e)) for e in file.root.iterfind("ioapics/ioapic/gsi_number")
         ),
         serials=_read_serials(file),
+        pci=_read_pci(file),
     )

@@ -8,6 +8,7 @@ in which a user would want to mend them.
 from collections.abc import Callable, Iterator
 
 from board import Board
+from pci import check_pci
 from problems import Problem
 from scenario import COM_IRQS, LOAD_ORDERS, Endpoint, Memory, Scenario, Vm, assign_affinity
 from xml_file import text_of
@@ -347,6 +348,7 @@ CHECKS: tuple[Callable[[Scenario, Board], Found], ...] = (
     check_weights,
     check_vuarts,
     check_regions,
+    check_pci,
     check_rdt,
     check_serial_console,
     check_memory,

@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import acpi
+import pci
 from board import Board
 from kconfig import Value
 from scenario import Rdt, Scenario, Vm
@@ -78,7 +79,8 @@ def _vuart_lines(vm: Vm) -> list[str]:
 
 def _acpi_lines(vm: Vm) -> list[str]:
     """The table's bytes, for a VM that has no firmware and no device model."""
-    data = acpi.tables(vm.affinity.bit_count(), [(vuart.port, vuart.irq) for vuart in vm.vuarts])
+    data = acpi.tables(vm.affinity.bit_count(), [(vuart.port, vuart.irq) for vuart in vm.vuarts],
+                       pci.irqs(vm))
     rows = [data[i:i + 16] for i in range(0, len(data), 16)]
     return [f"static const uint8_t acpi_vm{vm.vm_id}[] = {{",
             *("\t" + " ".join(f"0x{byte:02x}," for byte in row) for row in rows), "};", ""]
@@ -87,6 +89,18 @@ def _acpi_lines(vm: Vm) -> list[str]:
 def _memory_lines(vm: Vm) -> list[str]:
     parts = [f"{{ .start = {m.start:#x}UL, .size = {m.size:#x}UL }}" for m in vm.memory]
     return ["\t\t.memory = {", *(f"\t\t\t{part}," for part in parts), "\t\t},"] if parts else []
+
+
+def _pci_lines(vm: Vm) -> list[str]:
+    functions = [f"{{ .bdf = {bdf:#x}U, .irq = {0xFF if irq is None else irq}U }}"
+                 for bdf, irq in zip(pci.devices(vm), pci.irqs(vm))]
+    intx = [f"{{ .gsi = {gsi}U, .vm_gsi = {pin}U }}" for gsi, pin in pci.lines(vm)]
+    lines = []
+    for field, kind, items in (("pci", "vm_pci_dev", functions), ("intx", "vm_intx", intx)):
+        if items:
+            lines += [f"\t\t.{field} = (const struct {kind}[]){{", *(f"\t\t\t{i}," for i in items),
+                      "\t\t},", f"\t\t.{field}_count = {len(items)}U,"]
+    return lines
 
 
 def _vm_lines(vm: Vm) -> list[str]:
@@ -112,6 +126,7 @@ def _vm_lines(vm: Vm) -> list[str]:
         *([f"\t\t.acpi = acpi_vm{vm.vm_id},", f"\t\t.acpi_size = sizeof(acpi_vm{vm.vm_id}),"]
           if has_acpi else []),
         *_vuart_lines(vm),
+        *_pci_lines(vm),
         f"\t\t.bvt_weight = {vm.bvt_weight}U,",
         f"\t\t.priority = {vm.priority},",
         *([f"\t\t.clos = (const uint8_t[]){{ {_list(vm.clos)} }},",

@@ -119,6 +119,8 @@ class Vm:
     bvt_weight: int
     priority: str
     clos: list[tuple[int, Element]]
+    pci_devs: list[tuple[str, Element]]  # of pre-launched VMs, as the next
+    pt_intx: str
     vuarts: list[Vuart] = field(default_factory=list)
     affinity: int = 0  # bitmap, see assign_affinity()
 
@@ -178,6 +180,10 @@ class Scenario:
     @property
     def has_pre_launched(self) -> bool:
         return any(vm.load_order == "PRE_LAUNCHED_VM" for vm in self.vms)
+
+    @property
+    def has_pre_pci(self) -> bool:
+        return any(vm.pci_devs for vm in self.vms)
 
     @property
     def needs_lapic_pt(self) -> bool:
@@ -257,6 +263,9 @@ def _read_vm(element: Element) -> Vm:
         bvt_weight=_number_or(element, "bvt_weight", 1) or 0,
         priority=text_of(element.find("priority")) or "PRIO_LOW",
         clos=_numbers(element, "clos/vcpu_clos"),
+        pci_devs=[(text_of(e), e) for e in element.iterfind("pci_devs/pci_dev")
+                  if is_pre_launched and text_of(e)],
+        pt_intx=text_of(element.find("pt_intx")) if is_pre_launched else "",
     )
 
 

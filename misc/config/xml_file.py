@@ -82,7 +82,9 @@ class XmlFile:
         for element in self.root.iter():
             declaration = self._declaration(element)
             ignored = None if declaration is None else declaration.elem.get(CFG + "ignored")
-            if ignored is None:
+            if ignored is None or (
+                text_of(element.getparent().find("load_order")) == declaration.elem.get(CFG + "but")
+            ):
                 continue
             wanted = "..." if len(element) else text_of(element)
             if wanted != ignored and (wanted or ignored == "always"):

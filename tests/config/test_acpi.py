@@ -74,6 +74,18 @@ class Acpi(unittest.TestCase):
         for text in ("0x03F8,", "{4}", "0x02E8,", "{7}"):
             self.assertIn(text, dsdt)
 
+    def test_pci(self) -> None:
+        # Is there a host bridge with its windows, and does each device have its line?
+        self.assertNotIn("PNP0A03", self.disassemble(split(acpi.tables(1, []))["DSDT"]))
+        dsdt = self.disassemble(split(acpi.tables(1, [(0x3F8, 4)], [10, None, 5]))["DSDT"])
+        for text in ('EisaId ("PNP0A03")', "0x80000000,", "0xDFFFFFFF,", "0x60000000,", "0x0CF8,",
+                     "0xF000,", "0x0001FFFF", "0x0003FFFF"):
+            self.assertIn(text, dsdt)
+        self.assertNotIn("0x0002FFFF", dsdt)
+        self.assertEqual(dsdt.count("0x0001FFFF"), 4)
+        self.assertEqual(len(self.disassemble(split(acpi.tables(8, [], [10] * 31))["DSDT"])
+                             .split("FFFF, \n")), 31 * 4 + 1)
+
     def test_room(self) -> None:
         # Do the largest tables fit where they go?
         image = acpi.tables(64, [(port, 4) for port in range(0x200, 0x240, 8)])

@@ -8,6 +8,9 @@ from misc.guest.mkimage import Boot, Module, make_cd
 from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
 
 WRONG = r"WRONG|[1-9]\d* wrong|" + BROKEN
+# Its registers in memory and in ports, and an interrupt line; nobody is at the other end.
+ADAPTER = ["pci: slot1=e1000",
+           "e1000: card=0, enabled=1, mac=52:54:00:a1:b2:c3, ethmod=slirp"]
 MODULE = b"a ramdisk for a kernel that knows only of modules\n" * 200
 LAUNCH = """\
 for end in "" task; do
@@ -47,14 +50,22 @@ class Bare(TargetTest):
         session.expect("^tasks take turns: ok", 60, WRONG)
         session.expect("^kernel32: 0 wrong", 10, WRONG)
 
+    def judge_adapter(self, session: Session, place: str) -> None:
+        """That it was found there, and has worked."""
+        self.assertIn(f"\nPCI adapter {place}\n", session.text)
+        self.assertIn("\nPCI adapter's address 5452 a100 c3b2\n", session.text)
+        self.assertIn("\nPCI line: ok\n", session.text)
+
     def test_grub(self) -> None:
         # Does the kernel start from GRUB itself, on the bare machine?
         boot = Boot(self.kernel32, "for grub", [Module(self.module(), "a module")],
                     protocol="multiboot")
-        session = self.start(MachineSpec(cdrom=make_cd(self.folder / "grub.iso", boot)))
+        session = self.start(MachineSpec(cdrom=make_cd(self.folder / "grub.iso", boot),
+                                         extra=ADAPTER))
         self.judge_kernel32(session, "for grub")
         self.assertIn("\nloader GRUB", session.text)
         self.assertIn("\nPIT rate: ok", session.text)
+        self.judge_adapter(session, "00:02.0, registers at c0000000, line 9, command 7")
         session.wait_end(20)
 
     def test_pre_launched(self) -> None:
@@ -63,11 +74,15 @@ class Bare(TargetTest):
         session = self.boot_hypervisor([
             Module(self.kernel32, "Elf_kernel for grub"),
             Module(self.module(), "Elf_ramdisk"),
-            Module(self.output / "tests" / "guest" / "raw16.bin", "Raw_image")], cpus=2)
+            Module(self.output / "tests" / "guest" / "raw16.bin", "Raw_image")], cpus=2,
+            extra=ADAPTER)
         self.judge_kernel32(session, "for grub")
         self.assertIn("\nmap 0000000000100000 0000000000f00000 1\n", session.text)
         self.assertIn("\nmemory 640 15360\n", session.text)
         self.assertIn("\npages 3840\n", session.text)
+        # Does it have the network adapter of the machine, which may not be the bus's master? The
+        # other VM looks for one too.
+        self.judge_adapter(session, "00:01.0, registers at 80000000, line 10, command 3")
         session.expect("kernel32: powers off", 10, WRONG)
         # The second one has printed unseen, and waits for a key.
         session.expect(r"^ACRN:\\>", 10, WRONG)

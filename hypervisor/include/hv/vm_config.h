@@ -98,6 +98,17 @@ struct vm_vuart_config {
 	uint16_t pci_bdf;   /* VUART_PCI of the Service VM: where; 0: anywhere on bus 0 */
 };
 
+/* A device of the machine that is a pre-launched VM's: its first one is 00:01.0 there, and so on. */
+struct vm_pci_dev {
+	uint16_t bdf; /* on the machine: bus << 8 | device << 3 | function */
+	uint8_t irq;  /* pin of the VM's IOAPIC; 0xFF: none */
+};
+
+/* An interrupt line of the machine that is a pre-launched VM's; pins of the IOAPICs. */
+struct vm_intx {
+	uint8_t gsi, vm_gsi;
+};
+
 /* A part of a pre-launched VM's memory. */
 struct vm_memory {
 	uint64_t start; /* HPA, a multiple of 2 MB; 0: anywhere */
@@ -122,6 +133,9 @@ struct vm_config {
 	const uint8_t *acpi;   /* ACPI tables for GPA VE820_ACPI; pre-launched VMs only, else NULL */
 	uint32_t acpi_size;    /* bytes */
 	struct vm_vuart_config vuart[VM_VUART_NUM];
+	const struct vm_pci_dev *pci; /* pre-launched VMs only, as the next */
+	const struct vm_intx *intx;
+	uint8_t pci_count, intx_count;
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
 	uint8_t priority;			    /* enum vm_priority: goes first under SCHED_PRIO */
 	const uint8_t *clos; /* class of service of each vCPU; those beyond the count have class 0 */

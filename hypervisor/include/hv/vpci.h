@@ -22,6 +22,9 @@ void pci_cfg_write(bdf_t bdf, uint32_t reg, uint8_t width, uint32_t val);
 /* The MCFG window of this machine; false when there is none. */
 bool pci_ecam(hpa_t *base, uint64_t *size);
 
+/* The function is a pre-launched VM's and nobody else's; NULL: no VM has any. Set at boot. */
+extern bool (*pci_given)(bdf_t bdf);
+
 /* Ports 0xCF8-0xCFF of any VM are registered by vpci.c as a unit; nothing else to call. */
 
 #endif

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Physical interrupt lines of the VM that owns the machine's devices (vm->config says which pins
- * its virtual UARTs use instead).  A physical pin is open while the guest has the virtual pin, or
+ * its virtual UARTs use instead), less those that the scenario gives to a pre-launched VM.  A physical pin is open while the guest has the virtual pin, or
  * the vPIC's, unmasked.  The host's LAPIC is told EOI at once, so a level pin is masked when it
  * fires and opened again when the guest ends the interrupt; an edge is passed on as a pulse.
  * Hooks of the vIOAPIC and vPIC call here on any CPU; fires come on the pCPU the pin is aimed at.
  * One lock, inside of which only the physical IOAPIC's is taken.
  */
-#include "lib/errno.h"
 #include "config.h"
 #include "hv/boot.h"
 #include "hv/irq.h"
@@ -23,6 +22,7 @@
 struct pt_pin {
 	struct vm *vm;
 	uint32_t gsi;
+	uint32_t vm_gsi; /* the pin of the VM's IOAPIC */
 	int16_t vector;	 /* host vector, 0: none yet */
 	bool level;	 /* how the pin is programmed */
 	bool in_service; /* level: fired, masked, and the guest has not ended it */
@@ -38,7 +38,6 @@ struct vm_ptirq {
 	struct pt_pin pin[MAX_GSIS];
 };
 
-/* There is one owner of the machine's lines. */
 static struct vm_ptirq ptirq;
 
 static uint32_t gsi_of_pic_pin(uint32_t pin)
@@ -90,7 +89,7 @@ static void fired(uint8_t vector, void *arg)
 		p->latches = false;
 	}
 	spin_unlock(&ptirq.lock);
-	(void)vintr_set_gsi(vm, p->gsi, level ? GSI_SET_HIGH : GSI_RISING_PULSE);
+	(void)vintr_set_gsi(vm, p->vm_gsi, level ? GSI_SET_HIGH : GSI_RISING_PULSE);
 }
 
 /*
@@ -100,9 +99,9 @@ static void fired(uint8_t vector, void *arg)
  */
 static void program(struct pt_pin *p)
 {
-	uint64_t guest = vioapic_rte(p->vm, p->gsi), rte;
+	uint64_t guest = vioapic_rte(p->vm, p->vm_gsi), rte;
 	bool by_ioapic = (guest & IOAPIC_RTE_MASKED) == 0U, level = false;
-	bool by_pic = !by_ioapic && pic_wants(p->vm, p->gsi, &level);
+	bool by_pic = !by_ioapic && pic_wants(p->vm, p->vm_gsi, &level);
 
 	if (p->vector == 0) {
 		int v;
@@ -139,8 +138,24 @@ static void program(struct pt_pin *p)
 	}
 }
 
-static struct pt_pin *pin_of(struct vm *vm, uint32_t gsi)
+/* The physical pin behind this one of the VM's. */
+static uint32_t phys_gsi(const struct vm *vm, uint32_t gsi)
 {
+	if (vm->load_order == SERVICE_VM) {
+		return gsi;
+	}
+	for (uint32_t i = 0; i < vm->config->intx_count; i++) {
+		if (vm->config->intx[i].vm_gsi == gsi) {
+			return vm->config->intx[i].gsi;
+		}
+	}
+	return MAX_GSIS;
+}
+
+static struct pt_pin *pin_of(struct vm *vm, uint32_t vm_gsi)
+{
+	uint32_t gsi = phys_gsi(vm, vm_gsi);
+
 	if (gsi >= ptirq.count || ptirq.pin[gsi].kept || ptirq.pin[gsi].vm != vm) {
 		return NULL;
 	}
@@ -204,7 +219,7 @@ static const struct vpic_hooks pic_hooks = {.changed = pic_changed, .eoi = pic_e
  * Pins that stay away from the VM: the hypervisor's console, and what its virtual UARTs drive. One
  * that would have the console at its other end is not there without it: the port is the machine's.
  */
-static bool is_kept(const struct vm *vm, uint32_t gsi)
+static bool is_kept(const struct vm *vm, uint32_t gsi, uint32_t vm_gsi)
 {
 	if (report_before != NULL && gsi != 0U && report_serial()->irq == gsi) {
 		return true;
@@ -212,7 +227,7 @@ static bool is_kept(const struct vm *vm, uint32_t gsi)
 	for (uint32_t i = 0; vm->config && i < VM_VUART_NUM; i++) {
 		const struct vm_vuart_config *u = &vm->config->vuart[i];
 
-		if (u->type == VUART_LEGACY && u->irq == gsi &&
+		if (u->type == VUART_LEGACY && u->irq == vm_gsi &&
 		    (u->peer != VUART_PEER_CONSOLE || report_before != NULL)) {
 			return true;
 		}
@@ -229,6 +244,9 @@ static void ptirq_vm_reset(struct vm *vm)
 	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
 		struct pt_pin *p = &ptirq.pin[gsi];
 
+		if (p->vm != vm) {
+			continue;
+		}
 		p->in_service = false;
 		p->latches = false;
 		if ((p->rte & IOAPIC_RTE_MASKED) == 0U) {
@@ -248,35 +266,46 @@ static void ptirq_vm_deinit(struct vm *vm)
 	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
 		struct pt_pin *p = &ptirq.pin[gsi];
 
+		if (p->vm != vm) {
+			continue;
+		}
 		if (p->vector != 0) {
 			irq_free_vector((uint8_t)p->vector);
 		}
 		p->vector = 0;
 		p->vm = NULL;
 	}
-	ptirq.count = 0U;
 	vm->ptirq = NULL;
+}
+
+/* The first to ask for a pin has it: pre-launched VMs are made before the Service VM. */
+static void take(struct vm *vm, uint32_t gsi, uint32_t vm_gsi)
+{
+	if (gsi < ptirq.count && vm_gsi < vioapic_gsi_count(vm) && !ptirq.pin[gsi].vm) {
+		ptirq.pin[gsi] = (struct pt_pin){
+			.vm = vm,
+			.gsi = gsi,
+			.vm_gsi = vm_gsi,
+			.rte = IOAPIC_RTE_MASKED,
+			.kept = is_kept(vm, gsi, vm_gsi),
+		};
+	}
 }
 
 static int ptirq_vm_init(struct vm *vm)
 {
-	if (vm->load_order != SERVICE_VM || vm->vintr != &vlapic_vintr_ops) {
+	bool all = vm->load_order == SERVICE_VM;
+
+	if (vm->vintr != &vlapic_vintr_ops ||
+	    !(all || (vm->config && vm->config->intx_count != 0U))) {
 		return 0;
 	}
-	if (ptirq.count != 0U) {
-		return -EBUSY;
+	ptirq.count = MIN(ioapic_gsi_count(), (uint32_t)MAX_GSIS);
+	for (uint32_t gsi = 0; all && gsi < ptirq.count; gsi++) {
+		take(vm, gsi, gsi);
 	}
-	ptirq.count = MIN(MIN(ioapic_gsi_count(), vioapic_gsi_count(vm)), (uint32_t)MAX_GSIS);
-	for (uint32_t gsi = 0; gsi < ptirq.count; gsi++) {
-		struct pt_pin *p = &ptirq.pin[gsi];
-
-		p->vm = vm;
-		p->gsi = gsi;
-		p->vector = 0;
-		p->rte = IOAPIC_RTE_MASKED;
-		p->in_service = false;
-		p->latches = false;
-		p->kept = is_kept(vm, gsi);
+	for (uint32_t i = 0; !all && i < vm->config->intx_count; i++) {
+		take(vm, vm->config->intx[i].gsi, vm->config->intx[i].vm_gsi);
 	}
 	vm->ptirq = &ptirq;
 	vioapic_set_hooks(vm, &ioapic_hooks);

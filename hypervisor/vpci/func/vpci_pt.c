@@ -74,13 +74,17 @@ static void note_special(struct vpci_dev *dev)
 	}
 }
 
-/* The device's record, made if it is new; NULL when nothing answers, or there are too many. */
+/*
+ * The device's record, made if it is new; NULL when nothing answers, another VM has it, or there are
+ * too many.
+ */
 static struct vpci_dev *dev_get(struct vm *vm, bdf_t bdf)
 {
 	struct vpci *vpci = vm->vpci;
 	struct vpci_dev *dev = dev_find(vpci, bdf);
 
-	if (dev || (pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU) {
+	if (dev || (pci_given != NULL && pci_given(bdf)) ||
+	    (pci_cfg_read(bdf, 0, 4) & 0xFFFFU) == 0xFFFFU) {
 		return dev;
 	}
 	dev = vpci->dev_count < CONFIG_MAX_PCI_DEV_NUM ? pool_get(&dev_pool) : NULL;

@@ -367,6 +367,62 @@ static void test_msi_limits(void **state)
 	assert_true(open_pin(10));
 }
 
+static int two_owners_setup(void **state)
+{
+	(void)state;
+	machine_start(NULL, 0, PRE_LAUNCHED_VM);
+	for (uint32_t vm = 0; vm < 2; vm++)
+		apic_put(test_vcpu(vm, 0), APIC_SVR, 0x1FF);
+	return 0;
+}
+
+/*
+ * Who has a line that the scenario gives to a pre-launched VM? It alone, at the pin it was given;
+ * the Service VM has the rest, and a reset or the end of one leaves the other's open.
+ */
+static void test_two_owners(void **state)
+{
+	struct vcpu *pre = test_vcpu(0, 0), *service = test_vcpu(1, 0);
+
+	(void)state;
+	rte_put(service, 16, 0x61 | LEVEL);
+	rte_put(service, 10, 0x62);
+	rte_put(pre, 16, 0x63 | LEVEL); /* a pin of its own that nothing drives */
+	rte_put(pre, 17, 0x63 | LEVEL);
+	assert_int_equal(phys_rte_writes, 0);
+
+	rte_put(service, 5, 0x64);
+	rte_put(pre, 5, 0x51 | LEVEL | LOW);
+	assert_true(open_pin(16) && open_pin(5));
+	assert_int_equal(phys_rte[16] & (LEVEL | LOW), LEVEL | LOW);
+	assert_int_equal(phys_rte[5] & LEVEL, 0);
+	for (uint32_t n = 0; n < 3; n++) {
+		fire(16);
+		assert_false(open_pin(16));
+		assert_int_equal(vm_enter(service), -1);
+		assert_int_equal(vm_enter(pre), 0x51);
+		eoi(pre);
+		assert_true(open_pin(16));
+	}
+	fire(5);
+	assert_int_equal(vm_enter(pre), -1);
+	assert_int_equal(vm_enter(service), 0x64);
+
+	unit_vm_reset(service->vm);
+	assert_true(open_pin(16) && !open_pin(5));
+	rte_put(pre, 10, 0x52);
+	rte_put(service, 5, 0x65);
+	unit_vm_reset(pre->vm);
+	assert_true(!open_pin(16) && !open_pin(10));
+	rte_put(pre, 5, 0x53 | LEVEL);
+	assert_true(open_pin(16));
+	unit_vm_deinit(pre->vm);
+	assert_false(open_pin(16));
+	rte_put(service, 16, 0x61 | LEVEL);
+	assert_false(open_pin(16)); /* not even then */
+	assert_int_equal(unit_vm_init(pre->vm), 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, service_setup, machine_teardown)
@@ -376,6 +432,8 @@ int main(void)
 		T(test_kept_pins),    T(test_pic_mode),	   T(test_pic_to_ioapic),
 		T(test_reset),	      T(test_user_vm),	   T(test_msi),
 		T(test_msi_limits),
+		cmocka_unit_test_setup_teardown(test_two_owners, two_owners_setup,
+						machine_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

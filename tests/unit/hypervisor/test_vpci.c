@@ -454,6 +454,23 @@ static void test_too_many_devices(void **state)
 	assert_int_equal(fake_log_lines, 1);
 }
 
+static bool given(bdf_t bdf)
+{
+	return bdf == DEV;
+}
+
+/* Does the Service VM see what is a pre-launched VM's? Nothing of it, and it changes nothing. */
+static void test_given(void **state)
+{
+	(void)state;
+	pci_given = given;
+	assert_int_equal(cfg_read(DEV, 0, 4), UINT32_MAX);
+	out(test_vcpu(0, 0), 0xCFC, 4, 0);
+	assert_int_equal(phys(0, 0), 0x15338086);
+	assert_int_equal(cfg_read(DEV_MSI32, 0, 4), 0x70008086);
+	pci_given = NULL;
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -462,7 +479,7 @@ int main(void)
 		T(test_msi),	T(test_msi_32bit),    T(test_msi_refused),
 		T(test_msix),	T(test_msix_written_before), T(test_reset),
 		T(test_msix_hidden), T(test_msix_bad_bar), T(test_msix_bar_elsewhere), T(test_capability_loop),
-		T(test_too_many_devices),
+		T(test_too_many_devices), T(test_given),
 	};
 
 	return cmocka_run_group_tests_name("vpci", tests, NULL, NULL);

@@ -65,6 +65,11 @@ static const struct vm_config service_config = {
 	.vuart = {[1] = {.type = VUART_LEGACY, .port = 0x2F8, .irq = 3}},
 };
 
+/* Two lines of the machine; one of its pins has another number. */
+static const struct vm_intx intx[] = {{.gsi = 16, .vm_gsi = 5}, {.gsi = 10, .vm_gsi = 10}};
+static const struct vm_config pre_config = {
+	.load_order = PRE_LAUNCHED_VM, .intx = intx, .intx_count = 2};
+
 static void triple_fault(struct vcpu *vcpu)
 {
 	(void)vcpu;
@@ -77,7 +82,8 @@ static void vm_make(uint32_t n, enum vm_load_order order)
 
 	vm->id = (uint16_t)n;
 	vm->load_order = order;
-	vm->config = order == SERVICE_VM ? &service_config : NULL;
+	if (order != POST_LAUNCHED_VM)
+		vm->config = order == SERVICE_VM ? &service_config : &pre_config;
 	vm->state = VM_RUNNING;
 	vm->on_triple_fault = triple_fault;
 	assert_int_equal(unit_vm_init(vm), 0);
@@ -125,7 +131,7 @@ void machine_start(const enum cpu_cap *caps, uint32_t count, enum vm_load_order 
 	ioapic_count = 1;
 	assert_int_equal(unit_boot(), 0);
 	vm_make(0, first);
-	vm_make(1, POST_LAUNCHED_VM);
+	vm_make(1, first == PRE_LAUNCHED_VM ? SERVICE_VM : POST_LAUNCHED_VM);
 	fake_vmcs[VMCS_GUEST_RFLAGS] = RFLAGS_FIXED | RFLAGS_IF;
 }
 

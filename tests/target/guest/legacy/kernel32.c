@@ -180,6 +180,7 @@ void kernel_main(uint32_t magic, const struct mb_info *info)
 	check_modes(0x800000U);
 	check_interrupts();
 	check_clock();
+	check_pci();
 	check_tasks();
 	print("kernel32: %u wrong\n", wrong);
 	print_flush();

@@ -33,6 +33,7 @@ extern struct frame *(*on_interrupt)(struct frame *frame);
 void idt_init(void);
 void check_modes(uint32_t free_memory); /* 8 pages from there on are its to use */
 void check_interrupts(void);
+void check_pci(void);
 void check_tasks(void);
 _Noreturn void acpi_power_off(void);
 void acpi_reset(void);

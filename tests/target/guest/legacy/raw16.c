@@ -39,6 +39,18 @@ static uint32_t cr0(void)
 	return value;
 }
 
+/* Whatever another VM owns, here is none. */
+static void check_pci(void)
+{
+	bool none = true;
+
+	for (uint32_t device = 0U; device < 32U; device++) {
+		out32(0xCF8U, 0x80000000U | device << 11);
+		none = none && in32(0xCFCU) == UINT32_MAX;
+	}
+	check("no PCI device", none);
+}
+
 static void check_memory(void)
 {
 	poke(0x3000U, 0x1234U, 0xCAFEF00DU);
@@ -79,6 +91,7 @@ void raw_main(void)
 	check("software interrupt", software_interrupt(0x2345U) == 0x3456U);
 	check("divide error", divide_by_zero() == 1U);
 	check_memory();
+	check_pci();
 	print_flush();
 	out8(COM1 + 2U, 1U);
 	string_out("string I/O\r\n", 12U);
