@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Byte streams of serial ports: the terminal this runs in, a pseudo terminal, a
- * terminal device, a TCP port. All descriptors are non-blocking; dev->lock
+ * Byte streams of serial ports and consoles: the terminal this runs in, a pseudo
+ * terminal, a terminal device, a TCP port, a UNIX socket, a file. All descriptors
+ * but a file's are non-blocking; dev->lock
  * covers the descriptor and the bytes still to send, as the guest's writes come
  * from the I/O request thread and everything else from the event loop's.
  */
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -31,8 +33,8 @@ struct chardev {
 	const char *name;
 	const struct chardev_ops *ops;
 	void *arg;
-	int in_fd, out_fd;     /* -1: nobody there; the same but for stdio */
-	int keep_fd;	       /* pty: our side of the slave, so that the master never hangs up */
+	int in_fd, out_fd; /* -1: nobody there; the same but for stdio */
+	int keep_fd; /* pty: our side of the slave, so that the master never hangs up; a file */
 	struct mevent *in_ev;  /* reading, and writing where the descriptor is one */
 	struct mevent *out_ev; /* stdio: waits for room */
 	struct mevent *listen_ev;
@@ -41,6 +43,7 @@ struct chardev {
 	bool tx_waits;
 	bool is_stdio;
 	bool raw;
+	char *made; /* path of the socket that is ours, to be removed */
 	struct termios saved;
 	int saved_flags[2];
 	uint8_t tx[TX_ROOM];
@@ -72,11 +75,20 @@ static bool parse_port(const char *spec, uint16_t *port)
 	return true;
 }
 
+/* The path in "file:/..." and the like; NULL if it is not of that kind. */
+static const char *path_of(const char *spec, const char *kind)
+{
+	size_t len = strlen(kind);
+
+	return strncmp(spec, kind, len) == 0 && spec[len] == '/' ? spec + len : NULL;
+}
+
 bool chardev_spec_valid(const char *spec)
 {
 	uint16_t port;
 
 	return strcmp(spec, "stdio") == 0 || strcmp(spec, "pty") == 0 || spec[0] == '/' ||
+	       path_of(spec, "file:") || path_of(spec, "socket:") || path_of(spec, "connect:") ||
 	       parse_port(spec, &port);
 }
 
@@ -184,7 +196,7 @@ static void on_in(void *arg, unsigned int events)
 /* Have on_out() or on_in() called when there is room. A plain file, on a full disk, never tells. */
 static void watch_room(struct chardev *dev)
 {
-	if (dev->is_stdio && !pollable(dev->out_fd))
+	if (!pollable(dev->out_fd))
 		return;
 	dev->tx_waits = true;
 	if (dev->in_fd == dev->out_fd)
@@ -371,6 +383,73 @@ static int open_tcp(struct chardev *dev, uint16_t port)
 	return dev->listen_ev ? 0 : -EIO;
 }
 
+/* The name of a socket that nobody listens on any more is free. */
+static int bind_path(int fd, const struct sockaddr_un *where, socklen_t len)
+{
+	struct stat st;
+	int probe, err;
+
+	if (bind(fd, (const struct sockaddr *)where, len) == 0)
+		return 0;
+	if (errno != EADDRINUSE)
+		return -1;
+	probe = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (probe < 0)
+		return -1;
+	err = connect(probe, (const struct sockaddr *)where, len) == 0 ? 0 : errno;
+	close(probe);
+	errno = EADDRINUSE;
+	if (err != ECONNREFUSED || lstat(where->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode) ||
+	    unlink(where->sun_path) < 0)
+		return -1;
+	return bind(fd, (const struct sockaddr *)where, len);
+}
+
+static int open_socket(struct chardev *dev, const char *path, bool listens)
+{
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int err = -1;
+
+	errno = ENAMETOOLONG;
+	if (fd >= 0 && strlen(path) < sizeof(where.sun_path)) {
+		memcpy(where.sun_path, path, strlen(path));
+		err = listens ? bind_path(fd, &where, sizeof(where))
+			      : connect(fd, (const struct sockaddr *)&where, sizeof(where));
+	}
+	if (err == 0 && listens) {
+		dev->made = strdup(path);
+		err = listen(fd, 1);
+	}
+	if (err < 0) {
+		log_err("%s: cannot %s %s: %s", dev->name, listens ? "listen on" : "connect to",
+			path, strerror(errno));
+		if (fd >= 0)
+			close(fd);
+		return -EIO;
+	}
+	if (!listens) {
+		dev->in_fd = dev->out_fd = fd;
+		return watch_in(dev);
+	}
+	dev->listen_fd = fd;
+	dev->listen_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_connect, dev);
+	return dev->listen_ev ? 0 : -EIO;
+}
+
+static int open_file(struct chardev *dev, const char *path)
+{
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+
+	if (fd < 0) {
+		log_err("%s: cannot open %s: %s", dev->name, path, strerror(errno));
+		return -EIO;
+	}
+	dev->out_fd = dev->keep_fd = fd;
+	return 0;
+}
+
 struct chardev *chardev_open(struct mevent_loop *loop, const char *name, const char *spec,
 			     const struct chardev_ops *ops, void *arg)
 {
@@ -392,6 +471,12 @@ struct chardev *chardev_open(struct mevent_loop *loop, const char *name, const c
 		err = open_pty(dev);
 	else if (parse_port(spec, &port))
 		err = open_tcp(dev, port);
+	else if (path_of(spec, "file:"))
+		err = open_file(dev, path_of(spec, "file:"));
+	else if (path_of(spec, "socket:"))
+		err = open_socket(dev, path_of(spec, "socket:"), true);
+	else if (path_of(spec, "connect:"))
+		err = open_socket(dev, path_of(spec, "connect:"), false);
 	else
 		err = open_tty(dev, spec);
 	if (err) {
@@ -416,6 +501,9 @@ void chardev_close(struct chardev *dev)
 	/* At once, so that the port is free when this returns. */
 	if (dev->listen_fd >= 0)
 		close(dev->listen_fd);
+	if (dev->made)
+		(void)unlink(dev->made);
+	free(dev->made);
 	mevent_delete(dev->out_ev, false);
 	pthread_mutex_lock(&dev->lock);
 	in_ev = dev->in_ev;

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * A stream of bytes to somewhere in the Service VM: the back of a serial port.
+ * A stream of bytes to somewhere in the Service VM: the back of a serial port, or of a console.
  *
  *   stdio       this program's terminal, in raw mode
  *   pty         a new pseudo terminal, its name is logged
  *   /dev/...    a terminal device
  *   tcp:port    listens on 127.0.0.1, one client at a time
+ *   socket:/... listens on a UNIX socket, made here, the same
+ *   connect:/...  a UNIX socket that somebody else listens on
+ *   file:/...   what is sent is added to the end of this file
  */
 #ifndef DM_CHARDEV_H
 #define DM_CHARDEV_H

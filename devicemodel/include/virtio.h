@@ -22,7 +22,7 @@
 struct virtio_dev;
 struct vm;
 
-#define VIRTIO_MAX_QUEUES 8U
+#define VIRTIO_MAX_QUEUES 34U
 
 /* Feature words are 64 bits wide: bits 0..23 and 50..63 belong to the device type (2.2). */
 #define VIRTIO_FEATURE(bit) (1ULL << (bit))

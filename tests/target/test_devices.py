@@ -33,6 +33,7 @@ brctl addif br0 tap0
 acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
 	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
 	-s 6,virtio-net,user,hostfwd=tcp:127.0.0.1:7000-:5001 \\
+	-s 7,virtio-console,@pty:con,file:log=/run/port.log,socket:data=/run/data:server \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
 	</dev/null 2>/run/dm.log &
 dm=$!
@@ -51,6 +52,12 @@ until_line 'tap was deleted' /run/dm.log && echo "told of the tap"
 echo walnut >$pty
 until_line '^com2' /run/com2.log
 echo hazel >/run/com2
+until_line ' con: ' /run/dm.log
+con=$(sed -n 's/.* con: //p' /run/dm.log)
+cat $con >/run/con.log 2>/dev/null &
+echo chestnut >$con
+until_line '^hvc0' /run/con.log && echo "console: $(cat /run/con.log)"
+until_line '^to the log' /run/port.log && cat /run/port.log
 wait $dm
 pidof acrn-usernet || echo "no network process is left"
 echo "acrn-dm ended with status $?"
@@ -80,6 +87,14 @@ exec <>/dev/ttyS1
 echo com2 >/dev/ttyS1
 read -r word
 echo "com2 heard $word" >/dev/ttyS1
+cd /sys/class/virtio-ports
+echo "ports: $(cat */name | tr '\n' ' ')"
+for port in vport*; do
+	[ "$(cat $port/name)" = log ] && echo "to the log" >/dev/$port
+done
+exec <>/dev/hvc0
+read -r word
+echo "hvc0 heard $word" >/dev/hvc0
 wait
 """
 
@@ -100,9 +115,9 @@ class Devices(TargetTest):
         session.expect("^removed; 1 left", 30, failed)
         sent = session.expect("^to the inside: ([0-9a-f]{40})", 30, failed)[1]
         for line in ("^forwarded both ways$", "1 packets received", "^same bytes back$",
-                     "^told of the tap$", "^no network process is left$",
+                     "^told of the tap$", "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
                      "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
                      f"^from the outside: {sent}", "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
-                     "^com1 heard walnut$"):
+                     "^com1 heard walnut$", "^ports: con log data $"):
             session.expect(line, 100, failed)
         session.wait_end(60)

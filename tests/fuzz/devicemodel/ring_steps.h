@@ -19,7 +19,8 @@
 #define RING   0x1000U /* and 0x5000 */
 
 static struct fake_pci fake;
-static struct ring rings[2];
+static struct ring rings[2]; /* of first_queue and the next */
+static unsigned int first_queue;
 
 static void put(uint64_t offset, unsigned int size, uint64_t value)
 {
@@ -42,7 +43,7 @@ static void start(unsigned int queues, uint8_t options, unsigned int feature)
 		struct ring *r = &rings[q];
 
 		ring_init(r, RING + 0x4000 * q, 8);
-		put(VIRTIO_PCI_COMMON_Q_SELECT, 2, q);
+		put(VIRTIO_PCI_COMMON_Q_SELECT, 2, first_queue + q);
 		put(VIRTIO_PCI_COMMON_Q_SIZE, 2, r->size);
 		put(VIRTIO_PCI_COMMON_Q_DESCLO, 8, r->desc);
 		put(VIRTIO_PCI_COMMON_Q_AVAILLO, 8, r->avail);
@@ -85,7 +86,7 @@ static void step(struct fuzz *in, unsigned int queues, unsigned int feature)
 		ring_offer(r, i);
 		break;
 	case 4:
-		pci_modern_bar_write(&fake.pci, 2, 4 * q, 2, q);
+		pci_modern_bar_write(&fake.pci, 2, 4 * (first_queue + q), 2, q);
 		break;
 	default:
 		if (i % 4 == 0)

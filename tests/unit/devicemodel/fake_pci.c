@@ -12,9 +12,11 @@ SECTION_DECLARE(dm_pci_devices, struct pci_ops);
 int fake_pci_create(struct fake_pci *f, const char *name, const char *config)
 {
 	static unsigned int slot;
+	struct vm *vm = f->pci.vm;
 	int error = f->add_error;
 
 	memset(f, 0, sizeof(*f));
+	f->pci.vm = vm;
 	f->add_error = error;
 	f->msix = true;
 	f->pci.cap_end = 0x40;

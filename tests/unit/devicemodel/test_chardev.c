@@ -15,11 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 #include <cmocka.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "chardev.h"
 #include "free_port.h"
@@ -311,6 +314,86 @@ static void test_tcp_taken(void **state)
 	chardev_close(NULL);
 }
 
+static int fake_listener(const char *path)
+{
+	struct sockaddr_un where = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	memcpy(where.sun_path, path, strlen(path));
+	assert_int_equal(bind(fd, (const struct sockaddr *)&where, sizeof(where)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	return fd;
+}
+
+/* A file: is what is sent added to it, and is a full disk no reason to wait? */
+static void test_file(void **state)
+{
+	char path[] = "/tmp/acrn-chardev.XXXXXX", spec[64], text[16] = "";
+	int fd = mkstemp(path);
+	struct chardev *dev;
+
+	(void)state;
+	snprintf(spec, sizeof(spec), "file:%s", path);
+	for (int i = 0; i < 2; i++) {
+		dev = chardev_open(loop, "log", spec, &ops, NULL);
+		assert_non_null(dev);
+		chardev_write(dev, (const uint8_t *)(i ? "second" : "first "), 6);
+		chardev_rx_ready(dev);
+		chardev_close(dev);
+	}
+	assert_int_equal(read(fd, text, sizeof(text)), 12);
+	assert_string_equal(text, "first second");
+	close(fd);
+	unlink(path);
+	dev = chardev_open(loop, "log", "file:/dev/full", &ops, NULL);
+	for (int i = 0; i < 5000; i++)
+		chardev_write(dev, (const uint8_t *)"lost", 4);
+	chardev_close(dev);
+	assert_null(chardev_open(loop, "log", "file:/nowhere/file", &ops, NULL));
+}
+
+/*
+ * A UNIX socket: do both ends find each other, is a name that is in use left alone, and one that
+ * nobody listens on taken?
+ */
+static void test_socket(void **state)
+{
+	struct chardev *server, *client;
+	char here[64], there[80], longer[160] = "socket:/";
+	const char *path = here + 7;
+
+	(void)state;
+	snprintf(here, sizeof(here), "socket:/tmp/acrn-chardev.%d", (int)getpid());
+	snprintf(there, sizeof(there), "connect:%s", path);
+	assert_null(chardev_open(loop, "client", there, &ops, NULL));
+	server = chardev_open(loop, "server", here, &ops, NULL);
+	assert_non_null(server);
+	assert_null(chardev_open(loop, "second", here, &ops, NULL));
+	assert_int_equal(access(path, F_OK), 0);
+	usleep(20000); /* it looked whether anybody answers, and was a client for a moment */
+	client = chardev_open(loop, "client", there, &ops, NULL);
+	assert_non_null(client);
+	chardev_write(client, (const uint8_t *)"there", 5);
+	wait_for(length() == 5);
+	chardev_write(server, (const uint8_t *)" and back", 9);
+	wait_for(length() == 14);
+	assert_string_equal(got.text, "there and back");
+	chardev_close(client);
+	chardev_close(server);
+	assert_int_equal(access(path, F_OK), -1);
+	/* left behind by somebody who was killed */
+	assert_int_equal(close(fake_listener(path)), 0);
+	server = chardev_open(loop, "server", here, &ops, NULL);
+	assert_non_null(server);
+	chardev_close(server);
+	/* not a socket at all: not ours to remove */
+	assert_int_equal(close(open(path, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_null(chardev_open(loop, "server", here, &ops, NULL));
+	assert_int_equal(unlink(path), 0);
+	memset(longer + 8, 'x', sizeof(longer) - 9);
+	assert_null(chardev_open(loop, "server", longer, &ops, NULL));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -321,6 +404,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_flow, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tty, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_tcp_taken, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_file, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_socket, setup, teardown),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

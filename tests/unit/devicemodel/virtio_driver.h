@@ -21,7 +21,7 @@ struct driver {
 	uint64_t msix_table;	      /* GPA */
 	unsigned int msix_cap, window;
 	unsigned int notify_bar;
-	struct ring ring[2];
+	struct ring ring[6];
 	uint64_t memory; /* 64 KB of its own, GPA */
 };
 
