@@ -6,6 +6,7 @@
 #include "hv/vm.h"
 
 struct io_access;
+struct acrn_sbuf_param;
 struct sbuf;
 
 /*
@@ -57,6 +58,9 @@ void ioreq_forward(struct vcpu *vcpu, struct io_access *io);
 /* The Service VM is to look at what it shares with this User VM. */
 void ioreq_upcall(const struct vm *vm);
 void ioreq_set_upcall(uint8_t vector);
+
+/* sbuf_debug.c: a ring of the caller's for a physical CPU */
+int sbuf_setup_of_cpu(struct vm *caller, const struct acrn_sbuf_param *p);
 
 /* asyncio.c */
 /* Any CPU. *ring is copied; without a header: none any more. */

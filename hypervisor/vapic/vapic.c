@@ -102,7 +102,7 @@ const struct vintr_ops vlapic_vintr_ops = {
 static int vapic_boot(void)
 {
 	apicv_boot();
-	return vpic_boot();
+	return 0;
 }
 
 static bool is_ours(const struct vm *vm)
@@ -112,10 +112,6 @@ static bool is_ours(const struct vm *vm)
 
 static void vapic_vm_deinit(struct vm *vm)
 {
-	if (!is_ours(vm)) {
-		return;
-	}
-	vpic_destroy(vm);
 	if (vm->apic_page) {
 		pool_put(&page_pool, vm->apic_page);
 	}
@@ -225,6 +221,7 @@ static void vapic_vm_reset(struct vm *vm)
 UNIT(vapic) = {
 	.name = "vapic",
 	.level = UNIT_INTR,
+	.vm_state = VM_STATE("vPICs", struct vpic, vpic),
 	.boot = vapic_boot,
 	.vm_init = vapic_vm_init,
 	.vm_reset = vapic_vm_reset,

@@ -192,10 +192,8 @@ struct pt_msi {
 bool ptirq_message(uint32_t i, struct pt_msi *copy); /* i below CONFIG_MAX_PT_IRQ_ENTRIES */
 
 /* vpic.c */
-int vpic_boot(void);
 int vpic_create(struct vm *vm);
 void vpic_reset(struct vm *vm);
-void vpic_destroy(struct vm *vm);
 void vpic_line(struct vm *vm, uint32_t pin, bool high);
 uint8_t vpic_ack(struct vm *vm); /* the vector the processor gets in answer to INTA */
 uint16_t vpic_unmasked(const struct vm *vm);

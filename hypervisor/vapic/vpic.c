@@ -37,8 +37,6 @@
 /* Timer, keyboard, cascade; RTC and coprocessor: always edge. */
 static const uint8_t elcr_fixed[2] = {0x07U, 0x21U};
 
-static struct pool vpic_pool;
-
 /* Priority rank of a pin, 0 the highest. */
 static uint32_t rank(const struct vpic_chip *c, uint32_t pin)
 {
@@ -377,29 +375,11 @@ void vpic_reset(struct vm *vm)
 	spin_unlock(&pic->lock);
 }
 
-int vpic_boot(void)
-{
-	pool_init(&vpic_pool, "vPICs", sizeof(struct vpic), 64U, CONFIG_MAX_VM_NUM);
-	return 0;
-}
-
-void vpic_destroy(struct vm *vm)
-{
-	if (vm->vpic) {
-		pool_put(&vpic_pool, vm->vpic);
-	}
-	vm->vpic = NULL;
-}
-
 int vpic_create(struct vm *vm)
 {
 	static const uint16_t ports[] = {0x20U, 0xA0U};
 	int ret = 0;
 
-	vm->vpic = pool_get(&vpic_pool);
-	if (!vm->vpic) {
-		return -ENOMEM;
-	}
 	vpic_reset(vm);
 	for (uint32_t i = 0; i < ARRAY_SIZE(ports) && ret == 0; i++) {
 		ret = vio_add_pio(vm, ports[i], 2U, vpic_port, NULL);

@@ -28,7 +28,7 @@ SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c f
 	hypervisor/arch/x86/mm/pgtable.c tests/unit/hypervisor/vfunc_machine.c
 # Hypercalls and I/O requests: the real files, VM states and an EPT of the test.
 SET_hypervisor_service := $(addprefix hypervisor/service_vm/,hc_dev.c hc_vdev.c hc_mem.c hc_misc.c hc_vm.c \
-	asyncio.c hypercall.c inherit.c ioreq.c own_end.c sbuf.c vm_event.c) hypervisor/debug/rings.c hypervisor/lib/sbuf.c hypervisor/guest/unit.c $(SET_hypervisor_machine) \
+	asyncio.c hypercall.c inherit.c ioreq.c own_end.c sbuf.c sbuf_debug.c vm_event.c) hypervisor/debug/rings.c hypervisor/lib/sbuf.c hypervisor/guest/unit.c $(SET_hypervisor_machine) \
 	tests/unit/hypervisor/service_machine.c
 
 $(OUT)/gen-hv/config.h: $(TOP)/configs/boards/bochs.xml $(TOP)/configs/scenarios/bochs/shared.xml \
