@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import machines
 from costs import Symbols
-from debugger import Debugger, stopped_at
+from debugger import PATIENCE, Debugger, stopped_at
 
 from misc.guest.mkimage import Boot, Module, make_cd
 from misc.run.machine import MachineSpec
@@ -44,7 +44,7 @@ def _until(debugger: Debugger, build: machines.Build, cpu: int | None) -> Start:
         debugger.stop_at(address)
     result, start = Start(0, 0, 0), debugger.ticks
     while True:
-        which, address = stopped_at(debugger.command("c", 900))
+        which, address = stopped_at(debugger.command("c", PATIENCE))
         if address == end and cpu in (None, which):
             result.total = debugger.ticks - start - result.waits - result.copies
             return result
@@ -62,7 +62,7 @@ def _leave(debugger: Debugger) -> None:
     stack = debugger.register("rsp")
     home = debugger.words(stack, 1)[0]
     number = debugger.stop_at(home)
-    while stopped_at(debugger.command("c", 900)) != (0, home):
+    while stopped_at(debugger.command("c", PATIENCE)) != (0, home):
         pass
     debugger.delete(number)
 

@@ -18,6 +18,7 @@ from misc.run.bochs import Bochs
 from misc.run.machine import MachineSpec
 from misc.run.session import Ended, Session
 
+PATIENCE = 400  # seconds for a stop, some times what any takes: a Linux may hang and is booted again
 PROMPT = re.compile(rb"<bochs:\d+> $")
 ESCAPE = re.compile(rb"\x1b\[\?2004[hl]\r?")
 STOPPED = re.compile(r"Next at t=(\d+)")
@@ -106,25 +107,25 @@ class Debugger:
         """Takes a breakpoint away."""
         self.command(f"d {breakpoint_number}")
 
-    def run_to(self, address: int, seconds: float = 900) -> int:
+    def run_to(self, address: int, seconds: float = PATIENCE) -> int:
         """Continues until a physical address is executed, or a breakpoint; the ticks until then."""
         number = self.stop_at(address)
         self.run(seconds)
         self.delete(number)
         return self.ticks
 
-    def run(self, seconds: float = 900) -> int:
+    def run(self, seconds: float = PATIENCE) -> int:
         """Continues until a breakpoint; the ticks until then."""
         self.command("c", seconds)
         return self.ticks
 
-    def continue_to(self, pattern: str, fail: str, seconds: float = 900) -> None:
+    def continue_to(self, pattern: str, fail: str, seconds: float = PATIENCE) -> None:
         """Continues until the console shows a line; the machine runs on then."""
         os.write(self._terminal, b"c\n")
         self._runs = True
         self.session.expect(pattern, seconds, fail)
 
-    def trace(self, seconds: float = 900) -> Iterator[Instruction]:
+    def trace(self, seconds: float = PATIENCE) -> Iterator[Instruction]:
         """Continues until a breakpoint, with every instruction of the first CPU until then."""
         self.command("trace on")
         for line in self._execute("c", seconds):
@@ -146,7 +147,7 @@ class Debugger:
                   for word in re.findall(r"\t0x([0-9a-f]{8})\b", line)]
         return [low | high << 32 for low, high in zip(halves[::2], halves[1::2])]
 
-    def sample(self, step: int, seconds: float = 900) -> Iterator[tuple[int, Instruction]]:
+    def sample(self, step: int, seconds: float = PATIENCE) -> Iterator[tuple[int, Instruction]]:
         """Runs to a breakpoint: every instruction number `step`, and how long the machine halted.
 
         The halt is in ticks since the sample before.

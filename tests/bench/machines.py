@@ -197,7 +197,7 @@ def sampled(debugger: Debugger, layers: Layers, end: int, step: int) -> Phase:
     """Runs until `end`, a physical address, is executed."""
     start, functions = debugger.ticks, Counter[str]()
     number = debugger.stop_at(end)
-    for halted, i in debugger.sample(step, 900):
+    for halted, i in debugger.sample(step):
         layer, name, _ = layers.find(i)
         functions[f"{layer}: {name}"] += step
         functions[HALTED] += halted
