@@ -51,19 +51,6 @@ bool gmem_is_device(struct vm *vm, gpa_t gpa, uint64_t size)
 	return true;
 }
 
-bool gmem_is_hole(struct vm *vm, gpa_t gpa, uint64_t size)
-{
-	uint64_t left;
-	hpa_t hpa;
-
-	for (uint64_t done = 0U; done < size; done += left) {
-		if (ept_lookup(&vm->ept, GPA(gpa.v + done), &hpa, &left, NULL) == 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
 int gmem_read(struct vm *vm, gpa_t gpa, void *buf, size_t len)
 {
 	uint8_t *out = buf;

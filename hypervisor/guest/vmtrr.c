@@ -27,24 +27,24 @@
 #define FIXED_VGA   2U /* 16 KB ranges from 0xA0000 */
 
 struct vm_vmtrr {
-	struct {
+	struct vmtrr_regs {
 		uint64_t def_type;
 		uint64_t fixed[FIXED_COUNT]; /* 64K, 2 of 16K, 8 of 4K, in MSR order */
 	} vcpu[VM_MAX_VCPUS];
 };
 
-static bool hidden(const struct vcpu *vcpu)
+static uint64_t *reg_of(const struct vcpu *vcpu, uint32_t msr)
 {
-	return (vcpu->vm->flags & GUEST_FLAG_HIDE_MTRR) != 0U;
-}
+	struct vmtrr_regs *r = &vcpu->vm->vmtrr->vcpu[vcpu->id];
 
-static uint32_t fixed_index(uint32_t msr)
-{
-	if (msr == MSR_MTRR_FIX64K_00000) {
-		return 0;
+	if (msr == MSR_MTRR_DEF_TYPE) {
+		return &r->def_type;
 	}
-	return msr < MSR_MTRR_FIX4K_C0000 ? 1U + msr - MSR_MTRR_FIX16K_80000
-					  : 3U + msr - MSR_MTRR_FIX4K_C0000;
+	if (msr == MSR_MTRR_FIX64K_00000) {
+		return &r->fixed[0];
+	}
+	return &r->fixed[msr < MSR_MTRR_FIX4K_C0000 ? 1U + msr - MSR_MTRR_FIX16K_80000
+						    : 3U + msr - MSR_MTRR_FIX4K_C0000];
 }
 
 static bool type_valid(uint64_t type)
@@ -52,57 +52,34 @@ static bool type_valid(uint64_t type)
 	return type == 0U || type == 1U || (type >= 4U && type <= 6U);
 }
 
-static int cap_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+static bool value_valid(uint32_t msr, uint64_t val)
 {
-	(void)msr;
-	if (hidden(vcpu)) {
-		return -EINVAL;
-	}
-	*val = MTRRCAP_FIXED | MTRRCAP_WC;
-	return 0;
-}
-
-static int def_type_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	(void)msr;
-	if (hidden(vcpu)) {
-		return -EINVAL;
-	}
-	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].def_type;
-	return 0;
-}
-
-static int def_type_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
-{
-	(void)msr;
-	if (hidden(vcpu) || (val & ~(DEF_TYPE_E | DEF_TYPE_FE | 0xFFUL)) != 0U ||
-	    !type_valid(val & 0xFFU)) {
-		return -EINVAL;
-	}
-	vcpu->vm->vmtrr->vcpu[vcpu->id].def_type = val;
-	return 0;
-}
-
-static int fixed_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
-{
-	if (hidden(vcpu)) {
-		return -EINVAL;
-	}
-	*val = vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)];
-	return 0;
-}
-
-static int fixed_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
-{
-	if (hidden(vcpu)) {
-		return -EINVAL;
+	if (msr == MSR_MTRR_DEF_TYPE) {
+		return (val & ~(DEF_TYPE_E | DEF_TYPE_FE | 0xFFUL)) == 0U && type_valid(val & 0xFFU);
 	}
 	for (uint32_t i = 0; i < 64U; i += 8U) {
 		if (!type_valid((val >> i) & 0xFFU)) {
-			return -EINVAL;
+			return false;
 		}
 	}
-	vcpu->vm->vmtrr->vcpu[vcpu->id].fixed[fixed_index(msr)] = val;
+	return true;
+}
+
+static int mtrr_read(struct vcpu *vcpu, uint32_t msr, uint64_t *val)
+{
+	if ((vcpu->vm->flags & GUEST_FLAG_HIDE_MTRR) != 0U) {
+		return -EINVAL;
+	}
+	*val = (msr == MSR_MTRRCAP) ? MTRRCAP_FIXED | MTRRCAP_WC : *reg_of(vcpu, msr);
+	return 0;
+}
+
+static int mtrr_write(struct vcpu *vcpu, uint32_t msr, uint64_t val)
+{
+	if ((vcpu->vm->flags & GUEST_FLAG_HIDE_MTRR) != 0U || !value_valid(msr, val)) {
+		return -EINVAL;
+	}
+	*reg_of(vcpu, msr) = val;
 	return 0;
 }
 
@@ -130,12 +107,12 @@ UNIT(vmtrr) = {
 	.vm_init = vmtrr_vm_init,
 	.vm_reset = vmtrr_vm_reset,
 };
-VMSR(mtrrcap) = {.first = MSR_MTRRCAP, .last = MSR_MTRRCAP, .read = cap_read};
+VMSR(mtrrcap) = {.first = MSR_MTRRCAP, .last = MSR_MTRRCAP, .read = mtrr_read};
 VMSR(mtrr_def_type) = {.first = MSR_MTRR_DEF_TYPE, .last = MSR_MTRR_DEF_TYPE,
-		       .read = def_type_read, .write = def_type_write};
+		       .read = mtrr_read, .write = mtrr_write};
 VMSR(mtrr_fix64k) = {.first = MSR_MTRR_FIX64K_00000, .last = MSR_MTRR_FIX64K_00000,
-		     .read = fixed_read, .write = fixed_write};
+		     .read = mtrr_read, .write = mtrr_write};
 VMSR(mtrr_fix16k) = {.first = MSR_MTRR_FIX16K_80000, .last = MSR_MTRR_FIX16K_A0000,
-		     .read = fixed_read, .write = fixed_write};
+		     .read = mtrr_read, .write = mtrr_write};
 VMSR(mtrr_fix4k) = {.first = MSR_MTRR_FIX4K_C0000, .last = MSR_MTRR_FIX4K_F8000,
-		    .read = fixed_read, .write = fixed_write};
+		    .read = mtrr_read, .write = mtrr_write};

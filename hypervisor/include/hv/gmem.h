@@ -28,8 +28,6 @@ int gmem_hpa(struct vm *vm, gpa_t gpa, uint64_t *len, uint64_t right, hpa_t *hpa
  * the VM's own, and that nobody emulates?
  */
 bool gmem_is_device(struct vm *vm, gpa_t gpa, uint64_t size);
-/* Is nothing of [gpa, gpa+size) mapped in the VM's EPT? */
-bool gmem_is_hole(struct vm *vm, gpa_t gpa, uint64_t size);
 
 #define GMEM_WRITE BIT32(0)
 #define GMEM_FETCH BIT32(1)

@@ -143,10 +143,24 @@ static void bar_io(struct vcpu *vcpu, void *arg, struct io_access *io)
 	}
 }
 
+/* Nothing is mapped there. */
+static bool is_hole(struct vm *vm, gpa_t gpa, uint64_t size)
+{
+	uint64_t left;
+	hpa_t hpa;
+
+	for (uint64_t done = 0U; done < size; done += left) {
+		if (ept_lookup(&vm->ept, GPA(gpa.v + done), &hpa, &left, NULL) == 0) {
+			return false;
+		}
+	}
+	return true;
+}
+
 static bool has_room(struct vm *vm, uint64_t at, uint64_t size)
 {
 	return owns_machine(vm) ? gmem_is_device(vm, GPA(at), size)
-				: gmem_is_hole(vm, GPA(at), size);
+				: is_hole(vm, GPA(at), size);
 }
 
 /* The addresses are again what they were without the function. */
