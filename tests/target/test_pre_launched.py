@@ -6,6 +6,7 @@ from pathlib import Path
 from misc.latency.latency import parse
 from misc.run.image import make_cdrom, make_disk
 from misc.guest.mkimage import Boot, Module, make_cd
+from tests.target.test_bare import ADAPTER
 from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
 
 FACTS = """\
@@ -123,3 +124,49 @@ class Hybrid(TargetTest):
         session.expect("ACRN_Service_VM: reset; a VM of higher severity runs", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)
+
+
+DEVICES = """\
+for device in /sys/bus/pci/devices/*; do
+	echo "{vm}: ${{device##*/}} $(cat $device/vendor) $(cat $device/device)" \
+		"$(head -n1 $device/resource)"
+done
+echo "{vm}: no more"
+"""
+USE = """\
+echo "owner: command $(od -An -tx2 -j4 -N2 /sys/bus/pci/devices/0000:00:01.0/config)"
+echo "owner: eth0 is $(cat /sys/class/net/eth0/address)"
+"""
+
+
+class Given(TargetTest):
+    """The scenario given: Linux owns the machine's network adapter, beside a Service VM."""
+
+    LIMIT = 300
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.output / "scenario" / "given" / "hypervisor" / "acrn.bin"
+
+    def test_linux(self) -> None:
+        # Does Linux find its device by the tables that were made for it, and does its driver work
+        # with the registers and without the bus? Again after a reset? Does the Service VM see none?
+        service = self.initramfs(DEVICES.format(vm="service") + "sleep 1000").rename(
+            self.folder / "service.cpio")
+        owner = self.initramfs(DEVICES.format(vm="owner") + USE + "reboot -f")
+        session = self.boot_hypervisor([
+            Module(self.kernel, "Owner_kernel console=ttyS0 quiet"), Module(owner, "Owner_ramdisk"),
+            Module(self.kernel, "Linux_bzImage console=ttyS0 quiet"), Module(service, "Ramdisk_mod")],
+            cpus=2, extra=ADAPTER)
+        for _ in range(2):
+            session.expect("^owner: 0000:00:00.0 0x1275 0x1275", 100, BROKEN)
+            session.expect("^owner: 0000:00:01.0 0x8086 0x100e 0x0*80000000 0x0*8001ffff", 10, BROKEN)
+            session.expect("^owner: no more", 10, BROKEN)
+            session.expect("^owner: command  0003", 10, BROKEN)
+            session.expect("^owner: eth0 is 52:54:00:a1:b2:c3", 10, BROKEN)
+            session.expect("owner: reset", 20, BROKEN)
+        session.send("\x00")
+        session.send("vm_console 1\r")
+        session.expect("^service: 0000:00:00.0 0x8086 0x1237", 100, BROKEN)
+        session.expect("^service: no more", 20, BROKEN)
+        self.assertNotIn("service: 0000:00:02.0", session.text)
