@@ -13,6 +13,7 @@
 #include "hv/ept.h"
 #include "hv/log.h"
 #include "hv/mm.h"
+#include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vio.h"
 #include "hv/vcpu.h"
@@ -29,6 +30,14 @@
 #define REG_ROM		0x30U
 #define REG_CAPS	0x34U
 #define REG_INTR	0x3CU
+
+#define CAP_PCIE	0x10U
+#define MAX_CAPS	48U
+#define PCIE_CAN	0x04U
+#define PCIE_CONTROL	0x08U
+#define CAN_FLR		BIT32(28)
+#define CONTROL_FLR	BIT32(15)
+#define FLR_US		100000U /* PCI Express 3.0, 6.6.2 */
 
 #define COMMAND_GUEST	0x0403U /* ports, memory, INTx off: never the bus master */
 #define COMMAND_INTX_OFF 0x0400U
@@ -52,6 +61,7 @@ struct pre_dev {
 	const struct vm_config *owner;
 	const struct vm_pci_dev *config;
 	bool usable;
+	uint8_t pcie;	     /* the capability, if it has function-level reset; else 0 */
 	uint8_t probing;     /* a bit for each BAR whose register shows its size */
 	uint64_t base[BARS]; /* port or HPA */
 	uint64_t size[BARS]; /* 0: no such BAR */
@@ -127,6 +137,25 @@ static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *free)
 	return NULL;
 }
 
+static uint8_t find_flr(bdf_t bdf)
+{
+	uint32_t at = pci_cfg_read(bdf, REG_CAPS, 1) & 0xFCU;
+
+	if ((pci_cfg_read(bdf, REG_COMMAND, 4) & STATUS_CAPS) == 0U) {
+		return 0U;
+	}
+	for (uint32_t i = 0U; i < MAX_CAPS && at >= 0x40U; i++) {
+		uint32_t head = pci_cfg_read(bdf, at, 2);
+
+		if ((head & 0xFFU) == CAP_PCIE) {
+			return (pci_cfg_read(bdf, at + PCIE_CAN, 4) & CAN_FLR) != 0U ? (uint8_t)at
+										     : 0U;
+		}
+		at = (head >> 8) & 0xFCU;
+	}
+	return 0U;
+}
+
 static const char *learn_all(struct pre_dev *d, uint64_t *free)
 {
 	bdf_t bdf = d->config->bdf;
@@ -139,6 +168,7 @@ static const char *learn_all(struct pre_dev *d, uint64_t *free)
 		return "is a bridge";
 	}
 	pci_cfg_write(bdf, REG_COMMAND, 2, COMMAND_INTX_OFF);
+	d->pcie = find_flr(bdf);
 	for (uint32_t i = 0U; i < BARS; i++) {
 		d->first[i] = pci_cfg_read(bdf, REG_BAR0 + 4U * i, 4);
 	}
@@ -318,13 +348,30 @@ static int pre_pci_vm_init(struct vm *vm)
 	return err;
 }
 
-/* Its registers as firmware left them, and nothing that it was doing goes on. */
+/* A tenth of a second; the device forgets all, and its BARs are as firmware left them. */
+static void function_reset(const struct pre_dev *d)
+{
+	bdf_t bdf = d->config->bdf;
+
+	pci_cfg_write(bdf, d->pcie + PCIE_CONTROL, 2,
+		      pci_cfg_read(bdf, d->pcie + PCIE_CONTROL, 2) | CONTROL_FLR);
+	udelay(FLR_US);
+	for (uint32_t i = 0U; i < BARS; i++) {
+		pci_cfg_write(bdf, REG_BAR0 + 4U * i, 4, d->first[i]);
+	}
+}
+
+/* Nothing that its devices were doing goes on. */
 static void quiesce(const struct vm *vm, uint32_t command)
 {
 	for (uint32_t n = 0U; n < dev_count; n++) {
 		struct pre_dev *d = &devs[n];
 
 		if (d->owner == vm->config && d->usable) {
+			pci_cfg_write(d->config->bdf, REG_COMMAND, 2, 0U);
+			if (d->pcie != 0U) {
+				function_reset(d);
+			}
 			pci_cfg_write(d->config->bdf, REG_COMMAND, 2, command);
 			d->probing = 0U;
 		}

@@ -195,6 +195,7 @@ static int setup(void **state)
 	bus[0].reg[2] = 0x02000003;
 	bus[0].reg[12] = 0xFFFE0001; /* ROM */
 	bus[0].reg[13] = 0x50;
+	bus[0].reg[20] = 0x5005; /* a list without end */
 	bus[0].reg[15] = 0x010B; /* INTA, line 11 */
 	set_bar(&bus[0], 0, 0xC0000000, 0x20000);
 	set_bar(&bus[0], 1, 0xC001, 64);
@@ -332,6 +333,7 @@ static void test_hostile_writes(void **state)
 		(void)access(0, 2 << 3, reg + 2, 2, true, 0xFFFF);
 	}
 	assert_int_equal(bus[1].masters, 0);
+	assert_int_equal(bus[1].resets, 0);
 	assert_int_equal(bus[1].reg[1], (before.reg[1] & ~0xFFFFU) | 0x0403U);
 	bus[1].reg[1] = before.reg[1];
 	assert_memory_equal(bus[1].reg, before.reg, sizeof(before.reg));
@@ -369,6 +371,8 @@ static void test_sizes(void **state)
 /* What is left of the device's work when the VM starts again, or ends? */
 static void test_end(void **state)
 {
+	uint64_t before;
+
 	(void)state;
 	assert_int_equal(unit_vm_init(&guests[0]), 0);
 	set(0, 1, COMMAND, 3);
@@ -376,7 +380,12 @@ static void test_end(void **state)
 	set(0, 1, BAR(0), ONES);
 	unit_vm_reset(&guests[1]); /* somebody else */
 	assert_int_equal(bus[0].reg[1] & 0xFFFF, 3);
+	before = fake_tsc;
 	unit_vm_reset(&guests[0]);
+	assert_int_equal(bus[1].resets, 1); /* the one that can be reset, with time to do it */
+	assert_true(fake_tsc - before >= 100U * fake_tsc_khz);
+	assert_int_equal(bus[1].reg[4], 4);
+	assert_int_equal(bus[1].reg[5], 4);
 	assert_int_equal(bus[0].reg[1] & 0xFFFF, 0);
 	assert_int_equal(bus[1].reg[1] & 0xFFFF, 0);
 	assert_int_equal(get(0, 1, BAR(0)), 0x80000000);
