@@ -388,10 +388,14 @@ static void pre_pci_vm_deinit(struct vm *vm)
 	quiesce(vm, COMMAND_INTX_OFF);
 }
 
+UNIT(pre_pci_boot) = {
+	.name = "pre_pci_boot",
+	.level = UNIT_CORE + 1U, /* what is RAM is told by the map, before VMs take theirs out of it */
+	.boot = pre_pci_boot,
+};
 UNIT(pre_pci) = {
 	.name = "pre_pci",
 	.level = UNIT_PCI + 3U, /* instead of what vpci/func serves */
-	.boot = pre_pci_boot,
 	.vm_init = pre_pci_vm_init,
 	.vm_reset = pre_pci_vm_reset,
 	.vm_deinit = pre_pci_vm_deinit,
