@@ -96,7 +96,7 @@ static bool over_ram(uint64_t base, uint64_t size)
 }
 
 /* One BAR, decoding being off; those before it are known. NULL, or why it cannot be given. */
-static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *free)
+static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *next)
 {
 	bdf_t bdf = d->config->bdf;
 	uint32_t reg = REG_BAR0 + 4U * i, flags = d->first[i] & BAR_FLAGS(d->first[i]);
@@ -128,11 +128,11 @@ static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *free)
 		return "has a memory BAR of less than a page";
 	}
 	if (d->size[i] > WINDOW_END - WINDOW ||
-	    ALIGN_UP(*free, d->size[i]) + d->size[i] > WINDOW_END) {
+	    ALIGN_UP(*next, d->size[i]) + d->size[i] > WINDOW_END) {
 		return "has more registers than there is room for";
 	}
-	d->at[i] = ALIGN_UP(*free, d->size[i]);
-	*free = d->at[i] + d->size[i];
+	d->at[i] = ALIGN_UP(*next, d->size[i]);
+	*next = d->at[i] + d->size[i];
 	d->shown[i] = (uint32_t)d->at[i] | flags;
 	return NULL;
 }
@@ -156,7 +156,7 @@ static uint8_t find_flr(bdf_t bdf)
 	return 0U;
 }
 
-static const char *learn_all(struct pre_dev *d, uint64_t *free)
+static const char *learn_all(struct pre_dev *d, uint64_t *next)
 {
 	bdf_t bdf = d->config->bdf;
 	const char *why = NULL;
@@ -176,15 +176,15 @@ static const char *learn_all(struct pre_dev *d, uint64_t *free)
 		bool upper = i != 0U && d->size[i - 1U] != 0U &&
 			     (d->first[i - 1U] & (BAR_IO | BAR_64)) == BAR_64;
 
-		why = upper ? NULL : learn_bar(d, i, free);
+		why = upper ? NULL : learn_bar(d, i, next);
 	}
 	return why;
 }
 
 /* False: it cannot be given, with a line that says why. */
-static bool learn(struct pre_dev *d, uint64_t *free)
+static bool learn(struct pre_dev *d, uint64_t *next)
 {
-	const char *why = learn_all(d, free);
+	const char *why = learn_all(d, next);
 	bdf_t bdf = d->config->bdf;
 
 	if (why != NULL) {
@@ -215,12 +215,13 @@ static int pre_pci_boot(void)
 	devs = boot_alloc(count * sizeof(*devs), 64U);
 	d = devs;
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
-		uint64_t free = WINDOW;
+		uint64_t at = WINDOW;
 
-		for (uint32_t n = 0U; n < vm_configs[i].pci_count; n++, d++) {
+		for (uint32_t n = 0U; n < vm_configs[i].pci_count; n++) {
 			d->owner = &vm_configs[i];
 			d->config = &vm_configs[i].pci[n];
-			d->usable = learn(d, &free);
+			d->usable = learn(d, &at);
+			d++;
 		}
 	}
 	dev_count = count;
