@@ -38,8 +38,6 @@ static const struct option_def absent[] = {
 	{.level = OBSOLETE, .long_name = "pm_by_vuart", .arg = "node"},
 	{.long_name = "ovmf", .arg = "file"},
 	{.long_name = "vsbl", .arg = "file"},
-	{.long_name = "lapic_pt"},
-	{.long_name = "rtvm"},
 	{.long_name = "virtio_poll", .arg = "ns"},
 	{.long_name = "virtio_msi"},
 	{.long_name = "acpidev_pt", .arg = "HID"},
@@ -179,9 +177,11 @@ static bool has_device(const struct vm_config *cfg, const char *name)
 	return false;
 }
 
-/* ACRN takes such a command line without a word, and so its scripts may have it. */
-static void warn_no_lpc(const struct vm_config *cfg)
+/* ACRN takes such a command line, and so its scripts may have it. */
+static void warn_no_effect(const struct vm_config *cfg)
 {
+	if (cfg->lapic_pt && !cfg->rtvm)
+		log_warn("--lapic_pt has no effect without --rtvm");
 	for (unsigned int i = 0; i < VM_COM_PORTS; i++) {
 		if (cfg->com[i] && !has_device(cfg, "lpc"))
 			log_warn("-l com%u,%s has no effect without an lpc device: add -s 1,lpc",
@@ -208,7 +208,7 @@ static enum options_result parse_name(int argc, char **argv, struct vm_config *c
 		log_err("no kernel: give one with -k or -E");
 		return OPTIONS_ERROR;
 	}
-	warn_no_lpc(cfg);
+	warn_no_effect(cfg);
 	return OPTIONS_RUN;
 }
 

@@ -28,6 +28,11 @@
 #define PIO_LIMIT  0x10000ULL
 #define MMIO_LIMIT (1ULL << 52)
 
+/* The hypervisor's flags. An RTVM polls for answers: nothing is to interrupt its processors. */
+#define VM_FLAG_LAPIC_PT (1ULL << 1)
+#define VM_FLAG_POLLING	 (1ULL << 2)
+#define VM_FLAG_RT	 (1ULL << 4)
+
 /* Held while vCPUs are let go or stopped, and over `paused` and `started`. */
 static pthread_mutex_t life = PTHREAD_MUTEX_INITIALIZER;
 
@@ -38,6 +43,8 @@ static int create_in_hypervisor(struct vm *vm)
 
 	_Static_assert(sizeof(req.uuid) == 16, "the VM's name travels in the uuid");
 	strncpy((char *)&req.uuid, vm->cfg.name, sizeof(req.uuid) - 1);
+	if (vm->cfg.rtvm)
+		req.vm_flag = VM_FLAG_RT | VM_FLAG_LAPIC_PT | VM_FLAG_POLLING;
 	req.ioreq_buf = (uint64_t)(uintptr_t)ioreq_page(vm);
 	err = hsm_create_vm(vm->hsm, &req);
 	if (err == -ENOTTY) {
@@ -47,7 +54,7 @@ static int create_in_hypervisor(struct vm *vm)
 	}
 	if (err) {
 		log_err("the hypervisor refuses VM \"%s\" (%s): is the name in use, are the CPUs "
-			"its own, is a VM slot free?",
+			"its own, is a VM slot free? Its log tells more",
 			vm->cfg.name, strerror(-err));
 		return err;
 	}

@@ -181,3 +181,33 @@ static const struct option_def affinity_option = {
 	.parse = parse_cpu_affinity,
 };
 OPTION(affinity_option);
+
+static int parse_rtvm(struct vm_config *cfg, const char *arg)
+{
+	(void)arg;
+	cfg->rtvm = true;
+	return 0;
+}
+
+static const struct option_def rtvm_option = {
+	.level = 52,
+	.long_name = "rtvm",
+	.help = "real-time VM: owns its CPUs' local APICs, ends only by itself",
+	.parse = parse_rtvm,
+};
+OPTION(rtvm_option);
+
+static int parse_lapic_pt(struct vm_config *cfg, const char *arg)
+{
+	(void)arg;
+	cfg->lapic_pt = true;
+	return 0;
+}
+
+static const struct option_def lapic_pt_option = {
+	.level = 54,
+	.long_name = "lapic_pt",
+	.help = "part of --rtvm, as in ACRN",
+	.parse = parse_lapic_pt,
+};
+OPTION(lapic_pt_option);

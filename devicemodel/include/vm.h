@@ -59,6 +59,8 @@ struct vm_config {
 	const char *ramdisk;   /* path, or NULL */
 	const char *bootargs;  /* or NULL */
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
+	bool rtvm;
+	bool lapic_pt; /* no more than what rtvm does */
 	bool debugexit;
 	const char *cmd_monitor; /* path of a socket for commands, or NULL */
 	struct pci_slot slots[VM_MAX_SLOTS];

@@ -432,6 +432,12 @@ static void bind(struct runqueue *rq, uint32_t more)
 	spin_unlock(&rq->lock);
 }
 
+void sched_retire(struct thread *t)
+{
+	sched_stop(t);
+	bind(&t->pcpu->rq, UINT32_MAX);
+}
+
 void thread_init(struct thread *t, struct pcpu *p, void *stack_top, void (*entry)(void *arg),
 		 void *arg)
 {

@@ -28,11 +28,12 @@ static int64_t hc_remove_cpu(const struct hc_call *c)
 {
 	struct vcpu *vcpu = vcpu_by_apic_id(c->caller, (uint32_t)c->arg1);
 
-	if (c->arg1 > UINT32_MAX || vcpu == NULL || vcpu->id == 0U || vcpu->pcpu == this_pcpu()) {
+	if (c->arg1 > UINT32_MAX || vcpu == NULL || vcpu->id == 0U ||
+	    vcpu->pcpu == this_pcpu() || vcpu->state == VCPU_OFFLINE) {
 		return -EINVAL;
 	}
 	vcpu->state = VCPU_OFFLINE;
-	sched_stop(&vcpu->thread); /* not waiting: it may be here to remove us */
+	sched_retire(&vcpu->thread); /* not waiting: it may be here to remove us */
 	pr_acrn("%s: gave up its processor with APIC id %lu", c->caller->name, c->arg1);
 	return 0;
 }

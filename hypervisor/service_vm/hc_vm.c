@@ -10,13 +10,16 @@
 #include "hv/pcpu.h"
 #include "hv/vcpu.h"
 #include "lib/errno.h"
+#include "lib/kconfig.h"
 #include "lib/printf.h"
 #include "lib/string.h"
 #include "config.h"
 #include "hypercall.h"
 
 /* Flags a device model may set, of those that this build can keep. */
-#define FLAGS_SUPPORTED (GUEST_FLAG_RT | GUEST_FLAG_IO_COMPLETION_POLLING)
+#define FLAGS_SUPPORTED                                                                            \
+	(GUEST_FLAG_RT | GUEST_FLAG_IO_COMPLETION_POLLING |                                        \
+	 ((IS_ENABLED(CONFIG_LAPIC_PT) != 0) ? GUEST_FLAG_LAPIC_PASSTHROUGH : 0UL))
 
 #define CR0_DEFINED                                                                                \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_ET | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | \
@@ -137,10 +140,43 @@ static int check_flags(uint64_t flags)
 	if ((flags & GUEST_FLAGS_DM_MAY_SET & ~FLAGS_SUPPORTED) == 0U) {
 		return 0;
 	}
-	pr_err("CREATE_VM: flags 0x%lx: this hypervisor has no secure world, and a VM that is "
-	       "launched later cannot own its local APICs",
+	pr_err("CREATE_VM: flags 0x%lx: this hypervisor is without the secure world or the owned "
+	       "local APICs that they ask for",
 	       flags);
 	return -EINVAL;
+}
+
+/* pCPUs that a VM has vCPUs on, without those which the Service VM gave up. */
+static uint64_t used_cpus(const struct vm *vm)
+{
+	uint64_t cpus = vm->ept.cpus;
+
+	for (uint16_t i = 0U; vm->owner == NULL && i < vm->vcpu_count; i++) {
+		if (vm->vcpus[i]->state == VCPU_OFFLINE) {
+			cpus &= ~BIT(vm->vcpus[i]->pcpu->id);
+		}
+	}
+	return cpus;
+}
+
+/*
+ * Who owns local APICs shares no CPU. Each VM is seen before it looks at the others, whose slots
+ * are not locked: of two that are made at once, both may be refused, but none is overlooked.
+ */
+static int check_shared(const struct vm *vm)
+{
+	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
+		const struct vm *other = vm_by_id(i);
+
+		if (other != vm && (used_cpus(other) & vm->ept.cpus) != 0U &&
+		    ((vm->flags | other->flags) & GUEST_FLAG_LAPIC_PASSTHROUGH) != 0U) {
+			pr_err("CREATE_VM: %s and %s cannot share processors 0x%lx, whose local "
+			       "APICs one of them owns",
+			       vm->name, other->name, used_cpus(other) & vm->ept.cpus);
+			return -EBUSY;
+		}
+	}
+	return 0;
 }
 
 static int create(struct vm *caller, uint16_t id, struct acrn_vm_creation *c)
@@ -157,14 +193,28 @@ static int create(struct vm *caller, uint16_t id, struct acrn_vm_creation *c)
 		.config = config,
 		.owner = caller,
 	};
+	int err;
 
 	printable(name, c->name);
 	if (args.cpu_affinity == 0U) {
 		pr_err("CREATE_VM: %s may not run on processors 0x%lx", name, c->cpu_affinity);
 		return -EINVAL;
 	}
+	if ((args.flags & GUEST_FLAG_RT) != 0U) {
+		args.severity = MAX(args.severity, SEVERITY_RTVM);
+	} else if ((args.flags & GUEST_FLAG_LAPIC_PASSTHROUGH) != 0U) {
+		pr_err("CREATE_VM: %s would own its local APICs, but is no RTVM", name);
+		return -EINVAL;
+	}
 	(void)memcpy(names[id], c->name, ACRN_NAME_LEN);
-	return vm_create(id, &args);
+	err = vm_create(id, &args);
+	if (err == 0) {
+		err = check_shared(vm_by_id(id));
+		if (err != 0) {
+			vm_destroy(vm_by_id(id));
+		}
+	}
+	return err;
 }
 
 static int64_t hc_create_vm(const struct hc_call *c)

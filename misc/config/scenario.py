@@ -187,7 +187,7 @@ class Scenario:
 
     @property
     def needs_lapic_pt(self) -> bool:
-        return any(vm.owns_lapic for vm in self.vms)
+        return self.has_service_vm or any(vm.owns_lapic for vm in self.vms)
 
     def has_kernel(self, kind: str) -> bool:
         """Whether a pre-launched VM has a kernel of this kind."""

@@ -45,26 +45,27 @@ def answer(session: Session, command: str) -> str:
     return session.text[start:end]
 
 
-def look(session: Session) -> tuple[int, int]:
-    """VM 0's exits so far, and the TSC thereafter."""
-    rows = re.findall(r"(?m)^ +0 +\d +\d+ [A-Za-z/ ]+? +(\d+) ", answer(session, "vm_stats 0"))
+def look(session: Session, vm: int = 0) -> tuple[int, int]:
+    """A VM's exits so far, and the TSC thereafter."""
+    rows = re.findall(rf"(?m)^ +{vm} +\d +\d+ [A-Za-z/ ]+? +(\d+) ",
+                      answer(session, f"vm_stats {vm}"))
     tsc = re.search(r": 0x([0-9a-f]+)", answer(session, "rdmsr -p 0 10"))
     if not rows or not tsc:
         raise Ended("the shell tells no exits or no TSC")
     return sum(map(int, rows)), int(tsc[1], 16)
 
 
-def one_run(session: Session, cpus: int, pause: float) -> Run:
+def one_run(session: Session, cpus: int, pause: float, vm: int = 0) -> Run:
     """A loop on so many processors, with a look at the counters every so many seconds."""
     session.expect(f"^rt: runs on {cpus}$", 60, FAIL)
     session.send(LEAVE)
     session.expect("Entering ACRN Shell", 30, FAIL)
     session.expect(PROMPT, 30, FAIL)
-    counted, start = exits, now = look(session)
+    counted, start = exits, now = look(session, vm)
     while exits == counted:
         end = now
         session.pump(pause)
-        exits, now = look(session)
+        exits, now = look(session, vm)
     session.send("vm_console 0\r")
     found = session.expect(rf"^rt: ran on {cpus}: (\d+) instructions, (\d+) ticks, (\d+) ms, "
                            r"interrupts((?: \d+)+)$", SECONDS, FAIL)

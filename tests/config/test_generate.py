@@ -74,12 +74,13 @@ class Tables(unittest.TestCase):
 
         connected = (support.ROOT / "configs/scenarios/bochs/connected.xml").read_text()
         hybrid = (support.ROOT / "configs/scenarios/bochs/hybrid.xml").read_text()
-        self.assertEqual(switches(), ["VUART", "VFUNC"])  # the console of a debug build
-        self.assertEqual(switches(release=True), [])
-        self.assertEqual(switches(scenario=connected, release=True), ["VUART", "VFUNC"])
-        self.assertEqual(switches(scenario=hybrid, release=True), ["LOAD_ELF"])
+        self.assertEqual(switches(), ["VUART", "VFUNC", "LAPIC_PT"])  # the console of a debug build
+        self.assertEqual(switches(release=True), ["LAPIC_PT"])
+        self.assertEqual(switches(scenario=connected, release=True), ["VUART", "VFUNC", "LAPIC_PT"])
+        self.assertEqual(switches(scenario=hybrid, release=True), ["LAPIC_PT", "LOAD_ELF"])
         self.assertEqual(switches(scenario=PARTITIONED, release=True), ["LAPIC_PT", "LOAD_RAW"])
-        self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True), ["LOAD_ELF"])
+        self.assertEqual(switches(config="CONFIG_LOAD_ELF=y\n", release=True),
+                         ["LAPIC_PT", "LOAD_ELF"])
         shares = (support.ROOT / "configs/scenarios/bochs/partitioned.xml").read_text()
         self.assertEqual(switches(scenario=shares, release=True), [])
 

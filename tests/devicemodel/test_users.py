@@ -24,7 +24,7 @@ WRONG_WORDS: list[tuple[list[str], str]] = [
     (["--cpu_affinity"], "--cpu_affinity needs an argument: id,id,..."),
     (["--debugexit=1"], "--debugexit=1 takes no argument"),
     (["--frobnicate"], "unknown option --frobnicate; acrn-dm -h lists them"),
-    (["--rtvm"], "option --rtvm of ACRN is not supported"),
+    (["--windows"], "option --windows of ACRN is not supported"),
     (["-m", "lots"], "-m lots: memory is a number with B, K, M or G behind it, as 512M"),
     (["-m", "0"], "-m 0: memory is a number"),
     (["-m", "-1G"], "-m -1G: memory is a number"),

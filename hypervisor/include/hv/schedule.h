@@ -126,6 +126,8 @@ void sched_poll(void);
  * goes with its next schedule(), and where two threads may stop each other.
  */
 void sched_stop(struct thread *t);
+/* The same for good, once: who is alone on the CPU from then on has no guard. */
+void sched_retire(struct thread *t);
 
 /*
  * Keep t from running until sched_thaw(); returns when it runs nowhere. Never on the caller's

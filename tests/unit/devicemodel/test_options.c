@@ -192,12 +192,13 @@ static void test_unknown(void **state)
 	refused("-k k v -m", "-m needs an argument: N{B,K,M,G}");
 	refused("-k k v --memsize", "--memsize needs an argument");
 	refused("--debugexit=5 -k k v", "takes no argument");
-	refused("--lapic_pt -k k v", "--lapic_pt of ACRN is not supported");
 	refused("-E file -k file v", "one kernel: -k or -E");
 	refused("-k file --elf_file file v", "one kernel: -k or -E");
 	refused("--ovmf file v", "--ovmf of ACRN");
 	assert_int_equal(parse("-A -Y -G x -k k v"), OPTIONS_RUN);
 	assert_non_null(strstr(said, "--acpi has no effect"));
+	assert_int_equal(parse("--lapic_pt -k k v"), OPTIONS_RUN);
+	assert_non_null(strstr(said, "--lapic_pt has no effect without --rtvm"));
 }
 
 /* What if the name or the kernel is missing, or there are two names? */

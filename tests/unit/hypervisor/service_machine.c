@@ -232,8 +232,10 @@ int vm_create(uint16_t id, const struct vm_create_args *args)
 		v->vm = vm;
 		v->id = vm->vcpu_count;
 		v->pcpu = &pcpus[cpu];
+		v->state = VCPU_RUNNING;
 		v->apic_id = vm->owner ? v->id : pcpus[cpu].apic_id;
 		v->thread.pcpu = v->pcpu;
+		vm->ept.cpus |= BIT(cpu);
 		vm->vcpus[vm->vcpu_count++] = v;
 	}
 	assert_true(vm->vcpu_count != 0U);
@@ -271,6 +273,7 @@ void vm_destroy(struct vm *vm)
 	unit_vm_deinit(vm);
 	memset(pages[vm->id], 0, sizeof(pages[0]));
 	vm->state = VM_POWERED_OFF;
+	vm->ept.cpus = 0;
 	vm->vcpu_count = 0;
 }
 
@@ -370,6 +373,11 @@ void sched_stop(struct thread *t)
 {
 	t->frozen = true;
 	test_frozen++;
+}
+
+void sched_retire(struct thread *t)
+{
+	sched_stop(t);
 }
 
 struct log_sink *test_log_sink;

@@ -58,6 +58,7 @@ static void test_remove_cpu(void **state)
 	assert_int_equal(hypercall(service(), HC_REMOVE_CPU, second->apic_id, 0), 0);
 	assert_int_equal(second->state, VCPU_OFFLINE);
 	assert_true(second->thread.frozen);
+	assert_int_equal(hypercall(service(), HC_REMOVE_CPU, second->apic_id, 0), -EINVAL);
 }
 
 static void test_api_version(void **state)

@@ -93,7 +93,6 @@ static void test_create_flags(void **state)
 	assert_int_equal(create("b", GUEST_FLAG_STATIC_VM | GUEST_FLAG_NVMX_ENABLED, 0), 0);
 	assert_int_equal(user_vm(creation()->vmid)->flags, 0);
 	assert_int_equal(create("c", GUEST_FLAG_LAPIC_PASSTHROUGH, 0), -EINVAL);
-	assert_int_equal(create("c", GUEST_FLAG_LAPIC_PASSTHROUGH | GUEST_FLAG_RT, 0), -EINVAL);
 	assert_int_equal(create("c", GUEST_FLAG_SECURE_WORLD_ENABLED, 0), -EINVAL);
 	assert_int_equal(create("c", 0, BIT(FAKE_PCPUS)), -EINVAL);
 	/* and that of a VM which the hypervisor starts */
@@ -101,6 +100,33 @@ static void test_create_flags(void **state)
 	assert_int_equal(create("c", 0, 0xF), -EINVAL);
 	assert_int_equal(create("safety", 0, 8), -EINVAL);
 	assert_int_equal(create("c", 0, 7), 0);
+}
+
+/* May a VM that owns its local APICs share a CPU, whoever of the two comes first? */
+static void test_owned_lapic(void **state)
+{
+	const uint64_t owner = GUEST_FLAG_LAPIC_PASSTHROUGH | GUEST_FLAG_RT;
+	uint16_t id;
+
+	(void)state;
+	assert_int_equal(create("rtvm", owner, 2), -EBUSY); /* the Service VM is there */
+	assert_int_equal(create("rtvm", owner, 0), -EBUSY);
+	assert_int_equal(hypercall(service(), HC_REMOVE_CPU, pcpus[1].apic_id, 0), 0);
+	assert_int_equal(create("rtvm", owner, 3), -EBUSY);
+	assert_int_equal(create("a", 0, 6), 0);
+	id = creation()->vmid;
+	assert_int_equal(create("rtvm", owner, 2), -EBUSY);
+	assert_int_equal(hypercall(service(), HC_DESTROY_VM, id, 0), 0);
+	assert_int_equal(create("rtvm", owner, 2), 0);
+	id = creation()->vmid;
+	assert_int_equal(user_vm(id)->flags, owner);
+	assert_int_equal(user_vm(id)->severity, SEVERITY_RTVM);
+	assert_int_equal(create("a", 0, 6), -EBUSY);
+	assert_int_equal(create("b", owner, 6), -EBUSY);
+	assert_int_equal(create("b", owner, 4), 0);
+	assert_int_equal(create("a", 0, 1), 0);
+	assert_int_equal(hypercall(service(), HC_DESTROY_VM, id, 0), 0);
+	assert_int_equal(create("c", 0, 2), 0);
 }
 
 /* What if the answer cannot be written back? Then there must be no VM. */
@@ -332,6 +358,7 @@ int main(void)
 						service_teardown),
 		cmocka_unit_test_setup_teardown(test_binary_names, service_setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_create_flags, service_setup, service_teardown),
+		cmocka_unit_test_setup_teardown(test_owned_lapic, service_setup, service_teardown),
 		cmocka_unit_test_setup_teardown(test_create_unwritable, service_setup,
 						service_teardown),
 		cmocka_unit_test_setup_teardown(test_states, service_setup, service_teardown),

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""RTVMs that acrn-dm launches: they own their processors and these' local APICs."""
+
+from tests.bench import owned
+from tests.run.target import BROKEN, TargetTest
+
+DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/smp.bzimage"
+VM = 2  # the slot behind the scenario's VMs
+
+# Its processors are the Service VM's at first. It tries all IPIs; it works, with a key to end it;
+# then it works on, nobody else gets its processors, and the Service VM goes.
+LAUNCH = f"""\
+{DM} --rtvm --cpu_affinity 2,3 rt </dev/null
+echo "shared: acrn-dm ended with status $?"
+for cpu in 2 3; do
+	echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+	echo $cpu >/sys/devices/virtual/misc/acrn_hsm/remove_cpu
+done
+{DM} --rtvm --lapic_pt --cpu_affinity 2,3 rt </dev/null
+echo "ipis: acrn-dm ended with status $?"
+{DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt
+echo "work: acrn-dm ended with status $?"
+{DM} --rtvm --cpu_affinity 2,3 -B "smp=rt loops=long" rt </dev/null &
+sleep 3
+{DM} --cpu_affinity 1,2 other </dev/null
+echo "other: acrn-dm ended with status $?"
+reboot -f
+"""
+
+
+class Rtvm(TargetTest):
+    """A Service VM on processors 0 and 1, an RTVM on 2 and 3."""
+
+    LIMIT = 400
+
+    def test_rtvm(self) -> None:
+        # Does an RTVM get its processors only when nobody else has them, do its IPIs reach whom
+        # they should, and does it run without an exit, and on when the Service VM has ended?
+        vm = self.service_vm(LAUNCH)
+        vm.user_disk_mb = 0
+        vm.hv_args = "loglevel=5"
+        vm.disk_files.append((self.guest("smp"), "/smp.bzimage"))
+        session = self.boot_service_vm(vm, cpus=4)
+        failed = BROKEN + "|launch ended|smp: wrong"
+        session.expect("rt and ACRN_Service_VM cannot share processors 0xc", 100, failed)
+        session.expect("^shared: acrn-dm ended with status [1-9]", 60, failed)
+        session.expect("^smp: 2 CPUs", 100, failed)
+        for part in ("physical", "shorthands", "storms", "starts", "logical"):
+            session.expect(f"^smp: {part}: [1-9]", 60, failed)
+        session.expect("^smp done, 0 wrong", 60, failed)
+        session.expect("^ipis: acrn-dm ended with status 0", 60, failed)
+        for cpus in owned.CPUS:
+            run = owned.one_run(session, cpus, 0.2, VM)
+            self.assertGreater(run.instructions, 50_000_000)
+            self.assertGreater(min(run.timers), run.due * 0.98)
+        session.expect("^rt: done", 20, failed)
+        session.send("\r")
+        session.expect("^work: acrn-dm ended with status 0", 60, failed)
+        session.expect("other and rt cannot share processors 0x4", 100, failed)
+        session.expect("^other: acrn-dm ended with status [1-9]", 60, failed)
+        session.expect("only this one stops", 60, failed)
+        session.send(owned.LEAVE)
+        session.expect("Entering ACRN Shell", 30, failed)
+        session.expect(owned.PROMPT, 30, failed)
+        exits, _ = owned.look(session, VM)
+        session.pump(1.0)
+        self.assertEqual(exits, owned.look(session, VM)[0])
+        self.assertIn("Running", owned.answer(session, "vm_list").split(" rt ")[1].split("\n")[0])
+        looks = {owned.answer(session, f"vcpu_dumpreg {VM} 0") for _ in range(3)}
+        self.assertEqual(3, len(looks))  # the loop counts
