@@ -276,11 +276,13 @@ static int parse(struct net *net, const char *config, struct wanted *w)
 	make_mac(net, net->dev->vm->cfg.name != NULL ? net->dev->vm->cfg.name : "");
 	while (ret == 0 && (word = strsep(&rest, ",")) != NULL)
 		ret = parse_word(net, word, w);
-	if (ret == 0 && (w->user == (w->tap != NULL) || (w->tap != NULL && w->count != 0) ||
-			 (w->tap != NULL && w->tap[0] == '\0'))) {
-		log_err("%s: the form is virtio-net,tap=name[,mac=address], or "
+	if (ret == 0 && (w->tap == NULL ? !w->user : w->tap[0] == '\0')) {
+		log_err("%s: no tap given: the form is virtio-net,tap=name[,mac=address], or "
 			"virtio-net,user[,hostfwd=tcp:[address]:port-[guest]:port][,mac=address]",
 			name);
+		ret = -EINVAL;
+	} else if (ret == 0 && w->tap != NULL && (w->user || w->count != 0)) {
+		log_err("%s: tap=, or user with its hostfwd=: it is one or the other", name);
 		ret = -EINVAL;
 	}
 	return ret;

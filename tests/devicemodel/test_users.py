@@ -60,7 +60,11 @@ WRONG_DEVICES = [
     ("virtio-blk,nodisk,/d/k", "/d/k and nodisk: it is one or the other"),
     ("virtio-net", "virtio-net@0:3.0: no tap given: the form is virtio-net,tap=name"),
     ("virtio-net,tap=t,mac=1:2", "mac=1:2 is no address of a station, like mac=00:16:3e:01:02:03"),
-    ("virtio-net,tap=t,fast", 'unknown option "fast"; there are tap=, mac= and mac_seed='),
+    ("virtio-net,tap=t,fast",
+     'unknown option "fast"; there are tap=, user, hostfwd=, mac= and mac_seed='),
+    ("virtio-net,tap=t,user", "tap=, or user with its hostfwd=: it is one or the other"),
+    ("virtio-net,hostfwd=tcp::1-:2", "virtio-net@0:3.0: no tap given: the form is"),
+    ("virtio-console", "port 0: the form is [@]stdio:NAME, pty:NAME, tty:NAME=/dev/..."),
     ("virtio-net,tap=sixteen-letters-", "more than 15 characters"),
     ("virtio-rnd,on", 'virtio-rnd@0:3.0: unknown option "on"'),
 ]
@@ -189,6 +193,9 @@ class Users(unittest.TestCase):
         words = ["-k", self.kernel, "-s", "1,lpc", "vm1", "-l"]
         self.refused(1, "com1: cannot open /dev/absent", *words, "com1,/dev/absent")
         self.refused(1, "com1: /dev/null is not a terminal", *words, "com1,/dev/null")
+        self.refused(1, "com1: cannot open /dev/absent/log", *words, "com1,file:/dev/absent/log")
+        self.refused(1, "acrn-usernet cannot be run: No such file or directory",
+                     *self.with_device("virtio-net,user"))
         with socket.create_server(("127.0.0.1", 0)) as server:
             port = server.getsockname()[1]
             self.refused(1, f"com2: cannot listen on TCP port {port}", *words, f"com2,tcp:{port}")
