@@ -83,12 +83,13 @@ static void taken(uint32_t vector)
 	c->got[vector]++;
 	if (vector != VECTOR_STRAY)
 		c->order[c->total++ % ORDER] = (uint8_t)vector;
-	if (vector == VECTOR_CALL) {
+	if (vector == VECTOR_CALL)
 		c->fn(c, c->arg);
-		c->calls++;
-	}
 	if (vector >= 32U && vector != VECTOR_STRAY)
 		apic_write(APIC_EOI, 0U);
+	/* Who called may rely on our priority: while the call is in service it is that of its vector. */
+	if (vector == VECTOR_CALL)
+		c->calls++;
 }
 
 static void cpu_init(uint32_t id)
