@@ -87,7 +87,7 @@ static void taken(uint32_t vector)
 		c->fn(c, c->arg);
 	if (vector >= 32U && vector != VECTOR_STRAY)
 		apic_write(APIC_EOI, 0U);
-	/* Who called may rely on our priority: while the call is in service it is that of its vector. */
+	/* Who called may look at our priority: in service it would be that of the call. */
 	if (vector == VECTOR_CALL)
 		c->calls++;
 }
