@@ -74,6 +74,7 @@ static enum status write_script(const char *path, const char *text, size_t len)
 static enum status add(const char *name, const char *text, size_t len)
 {
 	char path[PATH_MAX];
+	enum status status;
 	int err;
 
 	if (!mngr_script(name, path))
@@ -86,10 +87,10 @@ static enum status add(const char *name, const char *text, size_t len)
 	err = mngr_make_folder(mngr_path(MNGR_SCRIPTS), 0755);
 	if (err)
 		return fail_file(-err, mngr_path(MNGR_SCRIPTS));
-	if (write_script(path, text, len) != STATUS_OK)
-		return STATUS_FAILED;
-	printf("%s added\n", name);
-	return STATUS_OK;
+	status = write_script(path, text, len);
+	if (status == STATUS_OK)
+		printf("%s added\n", name);
+	return status;
 }
 
 enum status do_add(int argc, char **argv)

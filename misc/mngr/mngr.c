@@ -56,14 +56,18 @@ const char *mngr_path(const char *path)
 int mngr_make_folder(const char *path, unsigned int mode)
 {
 	char copy[PATH_MAX];
+	int err = 0;
 
 	snprintf(copy, sizeof(copy), "%s", path);
 	for (char *slash = strchr(copy + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		(void)mkdir(copy, 0755); /* the last one tells */
+		if (mkdir(copy, 0755) < 0 && errno != EEXIST && !err)
+			err = -errno;
 		*slash = '/';
 	}
-	return mkdir(copy, mode) < 0 && errno != EEXIST ? -errno : 0;
+	if (mkdir(copy, mode) == 0 || errno == EEXIST)
+		return 0;
+	return err ? err : -errno; /* the first that could not be made is why */
 }
 
 static int connect_to(const char *path)

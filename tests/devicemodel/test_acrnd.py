@@ -6,6 +6,7 @@ acrnd, acrnctl and acrn-dm run whole, over a driver of the test's own (fake_driv
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -86,6 +87,17 @@ class Acrnd(Monitored):
         result = subprocess.run([ACRND, "-h"], capture_output=True, text=True, check=False)
         self.assertEqual((result.returncode, result.stderr), (0, ""))
         self.assertIn("-d SECONDS", result.stdout)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
+    def test_not_root(self) -> None:
+        """What if somebody else starts it? It says that it may not."""
+        program = self.root / "acrnd"
+        shutil.copy(ACRND, program)
+        self.root.chmod(0o755)
+        result = subprocess.run([program, "-t"], capture_output=True, text=True, timeout=60,
+                                check=False, user=65534, env=self.environment)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("only root can run acrnd", result.stdout)
 
     def test_background(self) -> None:
         """Does it come back when it is ready, alone, and leave nothing when it is ended?"""

@@ -7,6 +7,7 @@ for anything. acrnctl finds the VM because --cmd_monitor puts a socket where it 
 
 import json
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -249,6 +250,29 @@ class Sockets(Monitored):
         """Can only the owner connect?"""
         self.launch("vm1")
         self.assertEqual(stat.S_IMODE(self.socket("vm1").stat().st_mode), 0o600)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
+    def test_not_root(self) -> None:
+        """What if somebody else asks? Each command says that it may not, and the VM runs on."""
+        vm = self.launch("vm1")
+        program = self.root / "acrnctl"
+        shutil.copy(ACRNCTL, program)
+        self.root.chmod(0o755)
+        (self.root / "run/acrn/mngr").chmod(0o700)
+        scripts = self.root / "usr/share/acrn/conf/add"
+        scripts.mkdir(parents=True)
+        (scripts / "vm2.sh").write_text("acrn-dm vm2\n")
+        for words in ("list", "stop vm1", "stop -f vm1", "pause vm1", "resume vm1", "reset vm1",
+                      "blkrescan vm1 3,/f", "start vm2", "wake vm2 9", "del vm2",
+                      f"add {scripts}/vm2.sh vm3"):
+            result = subprocess.run([program, *words.split()], capture_output=True, text=True,
+                                    timeout=60, check=False, user=65534,
+                                    env=dict(os.environ, ACRN_ROOT=str(self.root)))
+            self.assertEqual((words, result.returncode), (words, 5), result.stderr)
+            self.assertRegex(result.stderr,
+                             r"^acrnctl: .*: (no permission; root may|Permission denied)\n$")
+        self.assertEqual(len(list(scripts.iterdir())), 1)
+        self.still_answers(vm)
 
     def test_path_in_use(self) -> None:
         """What if the path is taken: by a VM, by one that was killed, by a file?"""

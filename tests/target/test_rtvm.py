@@ -20,6 +20,8 @@ done
 echo "ipis: acrn-dm ended with status $?"
 {DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt
 echo "work: acrn-dm ended with status $?"
+{DM} --rtvm --cpu_affinity 2,3 -B "smp=fault" rt </dev/null
+echo "fault: acrn-dm ended with status $?"
 {DM} --rtvm --cpu_affinity 2,3 -B "smp=rt loops=long" rt </dev/null &
 sleep 3
 {DM} --cpu_affinity 1,2 other </dev/null
@@ -56,6 +58,8 @@ class Rtvm(TargetTest):
         session.expect("^rt: done", 20, failed)
         session.send("\r")
         session.expect("^work: acrn-dm ended with status 0", 60, failed)
+        session.expect(r"\(rt\): vCPU 1 triple-faulted, the VM is powered off", 60, BROKEN)
+        session.expect("^fault: acrn-dm ended with status 0", 60, BROKEN)
         session.expect("other and rt cannot share processors 0x4", 100, failed)
         session.expect("^other: acrn-dm ended with status [1-9]", 60, failed)
         session.expect("only this one stops", 60, failed)
