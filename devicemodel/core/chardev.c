@@ -359,6 +359,14 @@ static void on_connect(void *arg, unsigned int events)
 	pthread_mutex_unlock(&dev->lock);
 }
 
+/* The descriptor is a socket that listens. */
+static int accept_on(struct chardev *dev, int fd)
+{
+	dev->listen_fd = fd;
+	dev->listen_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_connect, dev);
+	return dev->listen_ev ? 0 : -EIO;
+}
+
 static int open_tcp(struct chardev *dev, uint16_t port)
 {
 	const struct sockaddr_in where = {
@@ -378,9 +386,7 @@ static int open_tcp(struct chardev *dev, uint16_t port)
 			close(fd);
 		return -EIO;
 	}
-	dev->listen_fd = fd;
-	dev->listen_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_connect, dev);
-	return dev->listen_ev ? 0 : -EIO;
+	return accept_on(dev, fd);
 }
 
 /* The name of a socket that nobody listens on any more is free. */
@@ -432,9 +438,7 @@ static int open_socket(struct chardev *dev, const char *path, bool listens)
 		dev->in_fd = dev->out_fd = fd;
 		return watch_in(dev);
 	}
-	dev->listen_fd = fd;
-	dev->listen_ev = mevent_add(dev->loop, fd, MEVENT_READ, on_connect, dev);
-	return dev->listen_ev ? 0 : -EIO;
+	return accept_on(dev, fd);
 }
 
 static int open_file(struct chardev *dev, const char *path)

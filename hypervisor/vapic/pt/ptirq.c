@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Physical interrupt lines of the VM that owns the machine's devices (vm->config says which pins
- * its virtual UARTs use instead), less those that the scenario gives to a pre-launched VM.  A physical pin is open while the guest has the virtual pin, or
- * the vPIC's, unmasked.  The host's LAPIC is told EOI at once, so a level pin is masked when it
- * fires and opened again when the guest ends the interrupt; an edge is passed on as a pulse.
- * Hooks of the vIOAPIC and vPIC call here on any CPU; fires come on the pCPU the pin is aimed at.
+ * its virtual UARTs use instead), and of the pre-launched VMs that the scenario gives lines to.  A
+ * physical pin is open while its guest has the virtual pin, or the vPIC's, unmasked.  The host's
+ * LAPIC is told EOI at once, so a level pin is masked when it fires and opened again when the guest
+ * ends the interrupt; an edge is passed on as a pulse.  Hooks of the vIOAPIC and vPIC call here on
+ * any CPU; fires come on the pCPU the pin is aimed at.
  * One lock, inside of which only the physical IOAPIC's is taken.
  */
 #include "config.h"
