@@ -104,6 +104,16 @@ footprint: setup
 	@$(PYTHON) misc/footprint/footprint.py -O $(O)
 	@$(PYTHON) tests/bench/ram.py -O $(O)
 
+# The programs of the Service VM, with acrn-dm's man page and completion. DESTDIR=... PREFIX=/usr
+PREFIX	?= /usr
+TO	= $(DESTDIR)$(PREFIX)
+install: devicemodel manager tools
+	install -d $(TO)/bin $(TO)/share/man/man8 $(TO)/share/bash-completion/completions
+	install $(O)/devicemodel/acrn-dm $(addprefix $(O)/misc/,acrnctl acrnd acrnlog acrntrace acrn-usernet) \
+		$(TO)/bin
+	install -m 644 devicemodel/acrn-dm.8 $(TO)/share/man/man8
+	install -m 644 devicemodel/completion.bash $(TO)/share/bash-completion/completions/acrn-dm
+
 menuconfig:
 	@misc/config/menuconfig.sh $(BOARD) $(SCENARIO)
 
@@ -114,4 +124,4 @@ help:
 	@cat misc/setup/help.txt
 
 .PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench bench-ivshmem bench-rt \
-	profile release-and-guests footprint menuconfig clean help
+	profile release-and-guests footprint install menuconfig clean help

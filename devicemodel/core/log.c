@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Lines for the user on stderr. Each line is one write(), so lines of several
- * threads never mix, and no lock is taken. Called from anywhere but signal
- * handlers.
+ * Lines for the user on stderr, and in the kernel's log where --logger_setting
+ * asks for it. Each line is one write(), so lines of several threads never mix,
+ * and no lock is taken. Called from anywhere but signal handlers.
  */
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define LINE_MAX_BYTES 512
+#define PRIORITY_BYTES 3U /* "<6>" in front of a line of the kernel's log */
 
 static _Atomic(int) max_level = LOG_LEVEL_NOTICE;
+static _Atomic(int) kmsg_level;
+static int kmsg_fd = -1; /* set before there are threads */
 static atomic_bool raw_terminal;
 
 void log_set_level(enum log_level level)
@@ -21,40 +26,66 @@ void log_set_level(enum log_level level)
 	atomic_store(&max_level, (int)level);
 }
 
+int log_set_kmsg(enum log_level level)
+{
+	if (kmsg_fd < 0)
+		kmsg_fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+	if (kmsg_fd < 0)
+		return -errno;
+	atomic_store(&kmsg_level, (int)level);
+	return 0;
+}
+
 void log_set_raw(bool raw)
 {
 	atomic_store(&raw_terminal, raw);
 }
 
+static bool wanted(const _Atomic(int) *limit, enum log_level level)
+{
+	return (int)level <= atomic_load_explicit(limit, memory_order_relaxed);
+}
+
 /* times: how often it was so, if that is worth a word. */
 static void print(enum log_level level, unsigned int times, const char *fmt, va_list args)
 {
-	static const char *const prefix[] = {
-		[LOG_LEVEL_ERROR] = "error: ",
-		[LOG_LEVEL_WARNING] = "warning: ",
-		[LOG_LEVEL_NOTICE] = "",
-		[LOG_LEVEL_INFO] = "",
+	static const struct {
+		const char *kernel, *word;
+	} prefix[] = {
+		[LOG_LEVEL_ERROR] = {"<3>", "error: "},
+		[LOG_LEVEL_WARNING] = {"<4>", "warning: "},
+		[LOG_LEVEL_NOTICE] = {"<5>", ""},
+		[LOG_LEVEL_INFO] = {"<6>", ""},
 	};
-	char line[LINE_MAX_BYTES];
+	char text[PRIORITY_BYTES + LINE_MAX_BYTES];
+	char *line = text + PRIORITY_BYTES;
+	bool kmsg = wanted(&kmsg_level, level);
 	size_t len;
 	int n;
 
-	if ((int)level > atomic_load_explicit(&max_level, memory_order_relaxed))
+	if (!wanted(&max_level, level) && !kmsg)
 		return;
-	n = snprintf(line, sizeof(line), "acrn-dm: %s", prefix[level]);
+	n = snprintf(line, LINE_MAX_BYTES, "acrn-dm: %s", prefix[level].word);
 	if (times != 0)
-		n += snprintf(line + n, sizeof(line) - (size_t)n, "%u times by now: ", times);
+		n += snprintf(line + n, LINE_MAX_BYTES - (size_t)n, "%u times by now: ", times);
 	len = (size_t)n;
-	n = vsnprintf(line + len, sizeof(line) - len - 2, fmt, args);
+	n = vsnprintf(line + len, LINE_MAX_BYTES - len - 2, fmt, args);
 	if (n > 0) {
-		size_t room = sizeof(line) - len - 3;
+		size_t room = LINE_MAX_BYTES - len - 3;
 
 		len += (size_t)n < room ? (size_t)n : room;
 	}
+	/* Nobody is left to be told that a log cannot be written. */
+	if (kmsg) {
+		memcpy(text, prefix[level].kernel, PRIORITY_BYTES);
+		if (write(kmsg_fd, text, PRIORITY_BYTES + len) < 0)
+			atomic_store(&kmsg_level, 0);
+	}
+	if (!wanted(&max_level, level))
+		return;
 	if (atomic_load(&raw_terminal))
 		line[len++] = '\r';
 	line[len++] = '\n';
-	/* Nobody is left to be told that the log itself cannot be written. */
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;
 }

@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "dry_run.h"
 #include "iothread.h"
 #include "log.h"
 #include "mevent.h"
@@ -99,7 +100,11 @@ static int run(struct vm *vm)
 		return 1;
 	/* What takes time and the guest's first instructions do not need begins after them. */
 	vm->loop = iothread_loop(events);
-	if (vm_create(vm) == 0) {
+	if (vm_create(vm) != 0) {
+		status = vm->misused ? 2 : 1;
+	} else if (vm->cfg.dry_run) {
+		status = dry_run(vm);
+	} else {
 		signals.limit = mevent_add_timer(vm->loop, on_limit, &signals);
 		ev = mevent_add(vm->loop, signals.fd, MEVENT_READ, on_signal, &signals);
 		if (signals.limit && ev && monitor_create(vm) == 0 && vm_boot(vm) == 0 &&
@@ -110,8 +115,6 @@ static int run(struct vm *vm)
 		mevent_delete(ev, true);
 		mevent_delete(signals.limit, true);
 		vm_destroy(vm);
-	} else if (vm->misused) {
-		status = 2;
 	}
 	iothread_destroy(events);
 	return status;
@@ -121,7 +124,8 @@ int main(int argc, char **argv)
 {
 	static struct vm vm = {.cfg.mem_size = DEFAULT_MEMORY};
 
-	/* Of big objects little is used: the kernel clears those pages that are, on their first use. */
+	/* Of big objects little is used: the kernel clears those pages that are, on their first
+	 * use. */
 	(void)mallopt(M_MMAP_THRESHOLD, BIG_OBJECT);
 	(void)mallopt(M_TOP_PAD, HEAP_STEP);
 	switch (options_parse(argc, argv, &vm.cfg)) {

@@ -49,7 +49,7 @@ static const struct option_def cmd_monitor_option = {
 	.level = 90,
 	.long_name = "cmd_monitor",
 	.arg = "path",
-	.help = "take commands on a socket at this path as well",
+	.help = "take commands on a socket there too",
 	.parse = parse_cmd_monitor,
 };
 OPTION(cmd_monitor_option);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "log.h"
+#include "pci.h"
 #include "version.h"
 #include "vm.h"
 
@@ -20,36 +21,37 @@ SECTION_DECLARE(dm_options, struct option_def);
 
 #define MAX_OPTIONS  64
 #define NAME_MAX_LEN 15U
+#define FORM_COLUMNS 32
 #define FIRST_LONG   256 /* getopt value of table[i] is FIRST_LONG + i */
 
 /*
- * Options of ACRN's acrn-dm that are not here. Those at level OBSOLETE have no
- * effect there either: scripts still carry them, so they are taken.
+ * Options of ACRN's acrn-dm that are not here; the help says what to do instead. Those at level
+ * NO_EFFECT change nothing that a guest sees: scripts still carry them, so they are taken.
  */
-#define OBSOLETE (-1)
+#define NO_EFFECT (-1)
 
 static const struct option_def absent[] = {
-	{.level = OBSOLETE, .short_name = 'A', .long_name = "acpi"},
-	{.level = OBSOLETE, .short_name = 'Y', .long_name = "mptgen"},
-	{.level = OBSOLETE, .short_name = 'i', .long_name = "ioc_node", .arg = "node"},
-	{.level = OBSOLETE, .short_name = 'G', .long_name = "gvtargs", .arg = "args"},
-	{.level = OBSOLETE, .long_name = "part_info", .arg = "file"},
-	{.level = OBSOLETE, .long_name = "pm_notify_channel", .arg = "channel"},
-	{.level = OBSOLETE, .long_name = "pm_by_vuart", .arg = "node"},
-	{.long_name = "ovmf", .arg = "file"},
-	{.long_name = "vsbl", .arg = "file"},
-	{.long_name = "virtio_poll", .arg = "ns"},
-	{.long_name = "virtio_msi"},
-	{.long_name = "acpidev_pt", .arg = "HID"},
-	{.long_name = "mmiodev_pt", .arg = "region"},
-	{.long_name = "vtpm2", .arg = "sock_path"},
-	{.long_name = "windows"},
-	{.long_name = "ssram", .arg = "regions"},
-	{.long_name = "intr_monitor", .arg = "settings"},
-	{.long_name = "logger_setting", .arg = "settings"},
-	{.long_name = "iasl", .arg = "path"},
-	{.long_name = "enable_trusty"},
-	{.long_name = "mac_seed", .arg = "seed"},
+	{NO_EFFECT, 'A', "acpi", NULL, "every VM has ACPI tables", NULL},
+	{NO_EFFECT, 'Y', "mptgen", NULL, "ACPI lists the processors", NULL},
+	{NO_EFFECT, 'i', "ioc_node", "node", "there is no such controller any more", NULL},
+	{NO_EFFECT, 'G', "gvtargs", "args", "GVT-g is gone from Linux", NULL},
+	{NO_EFFECT, 0, "part_info", "file", "it was a word to vSBL", NULL},
+	{NO_EFFECT, 0, "vsbl", "file", "-k boots the kernel", NULL},
+	{NO_EFFECT, 0, "pm_notify_channel", "channel", "signals and acrnctl stop the VM", NULL},
+	{NO_EFFECT, 0, "pm_by_vuart", "node", "signals and acrnctl stop the VM", NULL},
+	{NO_EFFECT, 0, "iasl", "path", "the tables are made without a compiler", NULL},
+	{NO_EFFECT, 0, "mac_seed", "seed", "give mac_seed= to virtio-net", NULL},
+	{NO_EFFECT, 0, "intr_monitor", "settings", "no device of the machine is passed through",
+	 NULL},
+	{0, 0, "ovmf", "file", "boot the kernel with -k or -E", NULL},
+	{0, 0, "virtio_poll", "ns", "the guest's doorbells wake the devices", NULL},
+	{0, 0, "virtio_msi", NULL, "virtio devices have MSI-X, and INTx where it is off", NULL},
+	{0, 0, "acpidev_pt", "HID", "use an emulated device", NULL},
+	{0, 0, "mmiodev_pt", "region", "use an emulated device", NULL},
+	{0, 0, "vtpm2", "sock_path", "there is no TPM", NULL},
+	{0, 0, "windows", NULL, "use the virtio drivers of virtio 1.x", NULL},
+	{0, 0, "ssram", "regions", "give the VM a share of the cache in the scenario", NULL},
+	{0, 0, "enable_trusty", NULL, "there is no secure world", NULL},
 };
 
 #define ABSENT_COUNT (sizeof(absent) / sizeof(absent[0]))
@@ -111,8 +113,12 @@ static void print_help(const struct option_def *const table[], size_t ours)
 						opt->long_name);
 		if (opt->arg)
 			snprintf(form + len, sizeof(form) - len, " %s", opt->arg);
-		printf("  %-52s %s\n", form, opt->help);
+		printf("  %-*s", FORM_COLUMNS, form);
+		if (strlen(form) > FORM_COLUMNS)
+			printf("\n  %-*s", FORM_COLUMNS, "");
+		printf(" %s\n", opt->help);
 	}
+	pci_bus_list_kinds();
 }
 
 /* Option tables in getopt's form. */
@@ -222,11 +228,11 @@ static enum options_result apply(const struct option_def *opt, struct vm_config 
 {
 	if (opt->parse)
 		return opt->parse(cfg, optarg) ? OPTIONS_ERROR : OPTIONS_RUN;
-	if (opt->level == OBSOLETE) {
-		log_warn("option --%s has no effect any more", opt->long_name);
+	if (opt->level == NO_EFFECT) {
+		log_warn("option --%s has no effect: %s", opt->long_name, opt->help);
 		return OPTIONS_RUN;
 	}
-	log_err("option --%s of ACRN is not supported here", opt->long_name);
+	log_err("option --%s of ACRN is not supported: %s", opt->long_name, opt->help);
 	return OPTIONS_ERROR;
 }
 

@@ -78,7 +78,7 @@ int vm_create(struct vm *vm)
 		log_err("no memory");
 		goto out;
 	}
-	err = hsm_open(&vm->hsm);
+	err = hsm_open(&vm->hsm, vm->cfg.dry_run);
 	if (!err)
 		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
 	if (!err)

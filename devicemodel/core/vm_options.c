@@ -104,7 +104,7 @@ static const struct option_def elf_option = {
 	.short_name = 'E',
 	.long_name = "elf_file",
 	.arg = "file",
-	.help = "ELF kernel of 32 bits, multiboot 1 or not",
+	.help = "ELF kernel of 32 bits, multiboot or not",
 	.parse = parse_elf,
 };
 OPTION(elf_option);
@@ -119,7 +119,7 @@ static const struct option_def ramdisk_option = {
 	.short_name = 'r',
 	.long_name = "ramdisk",
 	.arg = "file",
-	.help = "initial ramdisk; a multiboot kernel's module",
+	.help = "initial ramdisk, or multiboot module",
 	.parse = parse_ramdisk,
 };
 OPTION(ramdisk_option);
@@ -177,7 +177,7 @@ static const struct option_def affinity_option = {
 	.level = 50,
 	.long_name = "cpu_affinity",
 	.arg = "id,id,...",
-	.help = "CPUs of the VM, one vCPU each, by local APIC id",
+	.help = "its CPUs by local APIC id, a vCPU each",
 	.parse = parse_cpu_affinity,
 };
 OPTION(affinity_option);
@@ -192,7 +192,7 @@ static int parse_rtvm(struct vm_config *cfg, const char *arg)
 static const struct option_def rtvm_option = {
 	.level = 52,
 	.long_name = "rtvm",
-	.help = "real-time VM: owns its CPUs' local APICs, ends only by itself",
+	.help = "real-time VM: its CPUs are its own",
 	.parse = parse_rtvm,
 };
 OPTION(rtvm_option);

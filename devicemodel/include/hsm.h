@@ -21,8 +21,11 @@ enum hsm_irq_op {
 	HSM_IRQ_PULSE_LOW = 3,
 };
 
-/* Opens /dev/acrn_vhm, else /dev/acrn_hsm. One open file is one VM. */
-int hsm_open(struct hsm **out);
+/*
+ * Opens /dev/acrn_vhm, else /dev/acrn_hsm. One open file is one VM. pretend: opens nothing, and all
+ * requests of Linux 6.1's driver succeed without being made.
+ */
+int hsm_open(struct hsm **out, bool pretend);
 
 /* Closing destroys the VM if it still exists. */
 void hsm_close(struct hsm *hsm);
@@ -65,7 +68,8 @@ int hsm_ioeventfd(struct hsm *hsm, const struct acrn_ioeventfd *req);
 #define HSM_IOEVENTFD_ASYNCIO 0x08U
 int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req);
 
-/* Rings of this VM, a page each with a header (doc/abi/hypercalls.md), and who is told of events. */
+/* Rings of this VM, a page each with a header (doc/abi/hypercalls.md), and who is told of events.
+ */
 int hsm_set_asyncio(struct hsm *hsm, void *page);
 int hsm_set_event_ring(struct hsm *hsm, void *page);
 int hsm_set_event_fd(struct hsm *hsm, int fd);

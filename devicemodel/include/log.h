@@ -22,6 +22,9 @@ void log_line(enum log_level level, const char *fmt, ...) __attribute__((format(
 /* Lines above this level are dropped; default LOG_LEVEL_NOTICE. */
 void log_set_level(enum log_level level);
 
+/* Lines up to this level go to /dev/kmsg too, which says why not by its errno, negative. */
+int log_set_kmsg(enum log_level level);
+
 /* The terminal is in raw mode: end lines with CR LF. */
 void log_set_raw(bool raw);
 

@@ -169,6 +169,9 @@ int pci_bus_create(struct vm *vm); /* make and init the devices -s asked for */
 void pci_bus_destroy(struct vm *vm);
 void pci_bus_reset(struct vm *vm);
 void pci_bus_dsdt(struct vm *vm, struct aml *aml);
+/* The function in that place, or NULL. */
+const struct pci_device *pci_bus_device(const struct vm *vm, unsigned int slot, unsigned int func);
+void pci_bus_list_kinds(void); /* the names that -s knows, on standard output */
 
 /* One configuration access; nobody there reads all ones. reg < 4096. */
 uint32_t pci_bus_read(struct vm *vm, unsigned int bus, unsigned int slot, unsigned int func,

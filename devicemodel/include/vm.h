@@ -62,6 +62,7 @@ struct vm_config {
 	bool rtvm;
 	bool lapic_pt; /* no more than what rtvm does */
 	bool debugexit;
+	bool dry_run;
 	const char *cmd_monitor; /* path of a socket for commands, or NULL */
 	struct pci_slot slots[VM_MAX_SLOTS];
 	unsigned int slot_count;

@@ -18,6 +18,8 @@
 #include "pci_priv.h"
 #include "vm.h"
 
+#define LIST_COLUMNS 79
+
 SECTION_DECLARE(dm_pci_devices, struct pci_ops);
 
 static const struct pci_ops *find_ops(const char *name)
@@ -28,6 +30,19 @@ static const struct pci_ops *find_ops(const char *name)
 			return *it;
 	}
 	return NULL;
+}
+
+void pci_bus_list_kinds(void)
+{
+	int column = printf("Devices:");
+
+	SECTION_FOREACH(dm_pci_devices, struct pci_ops, it)
+	{
+		if (column + (int)strlen((*it)->name) + 1 > LIST_COLUMNS)
+			column = printf("\n        ") - 1;
+		column += printf(" %s", (*it)->name);
+	}
+	printf("\n");
 }
 
 /* "3" or "0:3" or "0:3:1" into numbers[3], right-aligned as slot[:func] unless bus is given. */
@@ -114,6 +129,11 @@ static struct pci_device *find_device(const struct vm *vm, unsigned int bus, uns
 	if (bus != 0 || slot >= PCI_SLOTS || func >= PCI_FUNCS)
 		return NULL;
 	return vm->pci->dev[slot][func];
+}
+
+const struct pci_device *pci_bus_device(const struct vm *vm, unsigned int slot, unsigned int func)
+{
+	return find_device(vm, 0, slot, func);
 }
 
 static bool aligned(unsigned int reg, unsigned int size)

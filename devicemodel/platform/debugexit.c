@@ -21,7 +21,7 @@ static int parse_debugexit(struct vm_config *cfg, const char *arg)
 static const struct option_def debugexit_option = {
 	.level = 80,
 	.long_name = "debugexit",
-	.help = "let the guest end the program through port 0xF4",
+	.help = "the guest may end acrn-dm by port 0xF4",
 	.parse = parse_debugexit,
 };
 OPTION(debugexit_option);

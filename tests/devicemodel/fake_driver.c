@@ -11,8 +11,8 @@
  *   FAKE_HASTE=1       timers of acrn-dm run 30 times as fast
  *   FAKE_TRIPLE_FAULT=file    the driver is newer than Linux 6.1's: it has a ring of events. When
  *                      the file appears the VM triple-faults
- *   FAKE_READ_ONLY=path, FAKE_MEMINFO=file    a file that is on a read-only file system, and
- *                      what is read in place of /proc/meminfo
+ *   FAKE_READ_ONLY=path    a file that is on a read-only file system
+ *   FAKE_MEMINFO=file, FAKE_KMSG=file    in place of /proc/meminfo, of /dev/kmsg
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -69,6 +69,8 @@ int open(const char *path, int flags, ...)
 	}
 	if (strcmp(path, "/proc/meminfo") == 0 && getenv("FAKE_MEMINFO"))
 		path = getenv("FAKE_MEMINFO");
+	if (strcmp(path, "/dev/kmsg") == 0 && getenv("FAKE_KMSG"))
+		path = getenv("FAKE_KMSG");
 	return real_open(path, flags);
 }
 

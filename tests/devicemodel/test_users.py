@@ -5,6 +5,7 @@ acrn-dm runs whole, over a driver of the test's own (fake_driver.c).
 """
 
 import os
+import re
 import socket
 import subprocess
 import tempfile
@@ -24,7 +25,12 @@ WRONG_WORDS: list[tuple[list[str], str]] = [
     (["--cpu_affinity"], "--cpu_affinity needs an argument: id,id,..."),
     (["--debugexit=1"], "--debugexit=1 takes no argument"),
     (["--frobnicate"], "unknown option --frobnicate; acrn-dm -h lists them"),
-    (["--windows"], "option --windows of ACRN is not supported"),
+    (["--windows"], "option --windows of ACRN is not supported: use the virtio drivers of"),
+    (["--ovmf", "f"], "option --ovmf of ACRN is not supported: boot the kernel with -k or -E"),
+    (["--logger_setting"], "--logger_setting needs an argument: log,level=N;..."),
+    (["--logger_setting", "screen,level=1"], "the form is console,level=4;kmsg,level=3"),
+    (["--logger_setting", "console"], "--logger_setting console: the form is"),
+    (["--logger_setting", "console,level=6"], "with levels of 1 (errors) to 5"),
     (["-m", "lots"], "-m lots: memory is a number with B, K, M or G behind it, as 512M"),
     (["-m", "0"], "-m 0: memory is a number"),
     (["-m", "-1G"], "-m -1G: memory is a number"),
@@ -143,9 +149,107 @@ class Users(unittest.TestCase):
     def test_wrong_words(self) -> None:
         """What if an option lacks its argument, or has garbage, too much, or the same again?"""
         for words, part in WRONG_WORDS:
-            ends = [] if words[-1] in ("-m", "-k", "--cpu_affinity") else ["vm1"]
+            ends = [] if words[-1] in ("-m", "-k", "--cpu_affinity", "--logger_setting") else ["vm1"]
             self.refused(2, part, "-k", self.kernel, "-s", "0,hostbridge", *words, *ends)
             self.assertEqual(self.log, "", words)
+
+    def test_no_effect(self) -> None:
+        """What if a script carries options of ACRN that change nothing here?"""
+        for words, part in ((["-A"], "--acpi has no effect: every VM has ACPI tables"),
+                            (["--vsbl", "f"], "--vsbl has no effect: -k boots the kernel"),
+                            (["--iasl", "f"], "--iasl has no effect"),
+                            (["--mac_seed", "s"], "give mac_seed= to virtio-net"),
+                            (["--logger_setting", "disk,level=5"], "disk has no effect")):
+            result = self.run_dm(*words, *self.with_device("virtio-rnd"))
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn(f"{part}", result.stderr)
+            self.assertEqual(len(result.stderr.splitlines()), 1, result.stderr)
+
+    def test_levels(self) -> None:
+        """Does --logger_setting choose what is said?"""
+        words = ["-A", *self.with_device("virtio-rnd")]
+        for setting, lines in (("console,level=1", 0), ("console,level=2", 1),
+                               ("console,level=2;console,level=1", 0)):
+            result = self.run_dm("--logger_setting", setting, *words)
+            self.assertEqual((result.returncode, len(result.stderr.splitlines())), (0, lines))
+        kmsg = self.path / "kmsg"
+        kmsg.touch()
+        result = self.run_dm("--logger_setting", "console,level=1;kmsg,level=2", *words,
+                             FAKE_KMSG=kmsg)
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertTrue(kmsg.read_text().startswith("<4>acrn-dm: warning: option --acpi has no"))
+        self.refused(2, "cannot open /dev/kmsg: No such file", "--logger_setting",
+                     "kmsg,level=2", *words[1:], FAKE_KMSG=self.path / "no" / "kmsg")
+
+    def test_dry_run(self) -> None:
+        """Is the machine shown, with no driver and no VM, and a wrong one refused as a launch is?"""
+        disk = self.path / "disk"
+        words = ["--dry-run", "-m", "3G", "-l", "com1,pty", "-B", "quiet", "-s", "1,lpc",
+                 *self.with_device(f"virtio-blk,{disk},ro")]
+        meminfo = self.path / "meminfo"
+        meminfo.write_text("MemTotal: 9000000 kB\n")
+        result = self.run_dm(*words, FAKE_MEMINFO=meminfo)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertEqual(self.log, "")
+        for line in ("VM vm1", "0x0000000000-0x007fffffff  2048 MB",
+                     "0x0100000000-0x013fffffff  1024 MB", f"kernel     {self.kernel}",
+                     "bootargs   quiet", "com1       pty", "00:00.0  hostbridge",
+                     f"00:03.0  virtio-blk,{disk},ro",
+                     "1af4:1042 class 018000, line 19, MSI-X",
+                     "BAR 4: memory 0x80004000-0x80007fff"):
+            self.assertIn(line, result.stdout)
+        for device, status in (("virtio-blk,/absent", 1), ("virtio-blk", 2)):
+            result = self.run_dm("--dry-run", *self.with_device(device))
+            self.assertEqual((result.returncode, result.stdout), (status, ""))
+        result = self.run_dm("--dry-run", "-k", "/absent", "vm1", preload=False)
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("cannot open the kernel", result.stderr)
+
+    def test_help_is_whole(self) -> None:
+        """Does the help fit a screen, and the man page name every option and device of it?"""
+        text = self.run_dm("-h").stdout
+        lines = text.splitlines()
+        self.assertLessEqual(len(lines), 24)
+        self.assertLess(max(map(len, lines)), 80)
+        page = (HERE.parents[1] / "devicemodel/acrn-dm.8").read_text().replace("\\-", "-")
+        options = re.findall(r"--[a-z_-]+", text)
+        self.assertGreater(len(options), 12)
+        devices = text.partition("Devices:")[2].split()
+        self.assertIn("virtio-blk", devices)
+        for word in options + devices:
+            self.assertRegex(page, rf"(?m)^\.BR? .*{word}\b")
+
+    def complete(self, *words: str) -> list[str]:
+        """What bash offers for the last of these words."""
+        script = ('source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _acrn_dm; '
+                  'printf "%s\\n" "${COMPREPLY[@]}"')
+        result = subprocess.run(
+            ["bash", "-c", script, "bash", HERE.parents[1] / "devicemodel/completion.bash",
+             ACRN_DM, *words], capture_output=True, text=True, check=True, timeout=20)
+        self.assertEqual(result.stderr, "")
+        return result.stdout.split()
+
+    def test_completion(self) -> None:
+        """Are options, devices behind their slot, ports and files offered, and nothing else?"""
+        self.assertEqual(self.complete("--d"), ["--dry-run", "--debugexit"])
+        self.assertIn("-k", self.complete("-"))
+        self.assertEqual(self.complete("-m", ""), [])
+        self.assertEqual(self.complete("-s", "3,virtio-b"), ["3,virtio-blk"])
+        self.assertEqual(self.complete("-s", "0:4:1,lp"), ["0:4:1,lpc"])
+        self.assertEqual(self.complete("-s", "3"), [])
+        self.assertEqual(self.complete("-s", "3,virtio-blk,/"), [])
+        self.assertEqual(self.complete("--lpc", "com4"), ["com4,"])
+        self.assertEqual(self.complete("-k", f"{self.path}/ker"), [f"{self.path}/kernel"])
+
+    def test_install(self) -> None:
+        """Does `make install` put program, man page and completion where they are looked for?"""
+        subprocess.run(["make", "-s", f"O={OUTPUT}", f"DESTDIR={self.path}/to", "install"],
+                       cwd=HERE.parents[1], check=True, capture_output=True, timeout=120)
+        usr = self.path / "to/usr"
+        for name in ("bin/acrn-dm", "bin/acrnctl", "bin/acrn-usernet",
+                     "share/man/man8/acrn-dm.8", "share/bash-completion/completions/acrn-dm"):
+            self.assertTrue((usr / name).is_file(), name)
+        self.assertTrue(os.access(usr / "bin/acrn-dm", os.X_OK))
 
     def test_no_lpc(self) -> None:
         """What if serial ports have no bridge to sit behind: is the user told, and the VM runs?"""
