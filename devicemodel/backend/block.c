@@ -46,6 +46,10 @@ struct block {
 	int cached_fd; /* with nocache: for buffers that O_DIRECT cannot take; else -1 */
 	struct block_info info;
 	atomic_uint failures; /* each disk tells of its own */
+	uint64_t base; /* where in the file the disk begins, and how long it is; 0: all of it */
+	uint64_t length;
+	uint32_t logical, physical; /* the user's; 0: the file's */
+	bool is_device;
 	bool nocache;
 	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
 
@@ -84,9 +88,9 @@ static void advance(struct block_req *req, uint64_t n)
 	}
 }
 
-static ssize_t transfer_fd(int fd, const struct block_req *req, int flags)
+static ssize_t transfer_fd(const struct block *b, int fd, const struct block_req *req, int flags)
 {
-	off_t offset = (off_t)req->offset;
+	off_t offset = (off_t)(b->base + req->offset);
 	ssize_t n;
 
 	do {
@@ -101,11 +105,11 @@ static ssize_t transfer_fd(int fd, const struct block_req *req, int flags)
 /* Bytes moved (at least one), or a negative errno. */
 static ssize_t transfer(const struct block *b, const struct block_req *req, int flags)
 {
-	ssize_t n = transfer_fd(b->fd, req, flags);
+	ssize_t n = transfer_fd(b, b->fd, req, flags);
 
 	/* A buffer that O_DIRECT cannot take; the kernel keeps both ways coherent. */
 	if (n == -EINVAL && b->cached_fd >= 0)
-		n = transfer_fd(b->cached_fd, req, flags);
+		n = transfer_fd(b, b->cached_fd, req, flags);
 	/* Inside the disk there is data: no byte means the file was cut behind our back. */
 	return n == 0 ? -EIO : n;
 }
@@ -120,9 +124,31 @@ static int sync_file(const struct block *b)
 	return ret < 0 ? -errno : 0;
 }
 
+/* Nobody reads what it gave up, whether it is still there or not. */
+static int discard(const struct block *b, const struct block_req *req)
+{
+	int err = b->fd < 0 ? -EIO : 0;
+
+	for (unsigned int i = 0; i < req->range_count && err == 0; i++) {
+		uint64_t range[2] = {b->base + req->ranges[i].offset, req->ranges[i].len};
+		int ret;
+
+		do {
+			ret = b->is_device
+				      ? ioctl(b->fd, BLKDISCARD, range)
+				      : fallocate(b->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+						  (off_t)range[0], (off_t)range[1]);
+		} while (ret < 0 && errno == EINTR);
+		err = ret < 0 ? -errno : 0;
+	}
+	return err;
+}
+
 static const char *op_name(enum block_op op)
 {
-	return op == BLOCK_READ ? "read" : op == BLOCK_WRITE ? "write" : "flush";
+	static const char *const names[] = {"read", "write", "flush", "discard"};
+
+	return names[op];
 }
 
 static int perform(struct block *b, struct block_req *req)
@@ -139,6 +165,8 @@ static int perform(struct block *b, struct block_req *req)
 	}
 	if (err == 0 && req->op == BLOCK_FLUSH && b->fd >= 0)
 		err = sync_file(b);
+	if (req->op == BLOCK_DISCARD)
+		err = discard(b, req);
 	if (err != 0)
 		log_guest_line(&b->failures, "%s: %s at byte %" PRIu64 " failed: %s", b->name,
 			       op_name(req->op), req->offset, strerror(-err));
@@ -150,7 +178,7 @@ static bool perform_now(struct block *b, struct block_req *req)
 {
 	ssize_t n;
 
-	if (req->op == BLOCK_FLUSH || req->durable || req->len > INLINE_MAX || !b->nowait[req->op])
+	if (req->op >= BLOCK_FLUSH || req->durable || req->len > INLINE_MAX || !b->nowait[req->op])
 		return false;
 	n = transfer(b, req, RWF_NOWAIT);
 	if (n > 0)
@@ -291,6 +319,8 @@ static int lock_image(const struct block *b, const char *path)
 	struct flock fl = {
 		.l_type = b->info.read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
+		.l_start = (off_t)b->base,
+		.l_len = (off_t)b->length, /* disks of one file that do not meet are no danger */
 	};
 
 	if (fcntl(b->fd, F_OFD_SETLK, &fl) == 0)
@@ -313,7 +343,8 @@ static int measure(struct block *b, const char *path)
 
 	if (fstat(b->fd, &st) < 0)
 		return -errno;
-	if (S_ISBLK(st.st_mode)) {
+	b->is_device = S_ISBLK(st.st_mode);
+	if (b->is_device) {
 		if (ioctl(b->fd, BLKGETSIZE64, &bytes) < 0 ||
 		    ioctl(b->fd, BLKSSZGET, &logical) < 0 ||
 		    ioctl(b->fd, BLKPBSZGET, &physical) < 0) {
@@ -330,19 +361,29 @@ static int measure(struct block *b, const char *path)
 		log_err("%s: %s is neither a file nor a block device", b->name, path);
 		return -ENOTBLK;
 	}
-	if (bytes < BLOCK_SECTOR) {
+	if (b->length != 0 && (bytes < b->base || bytes - b->base < b->length)) {
+		log_err("%s: %s has %" PRIu64 " sectors: the range is not all in it", b->name, path,
+			bytes / BLOCK_SECTOR);
+		return -ERANGE;
+	}
+	bytes = b->length != 0 ? b->length : bytes;
+	if (b->logical != 0) {
+		logical = (int)b->logical;
+		physical = b->physical;
+	}
+	if (!power_of_two((unsigned int)logical) || logical < (int)BLOCK_SECTOR)
+		logical = BLOCK_SECTOR;
+	if (bytes < (unsigned int)logical) {
 		log_err("%s: %s has %u bytes, less than a sector; make it the size of the disk "
 			"first",
 			b->name, path, (unsigned int)bytes);
 		return -ENODATA;
 	}
-	if (bytes % BLOCK_SECTOR != 0)
+	if (bytes % (unsigned int)logical != 0)
 		log_notice("%s: the last %u bytes of %s are no whole sector, they stay unused",
-			   b->name, (unsigned int)(bytes % BLOCK_SECTOR), path);
-	b->info.size = bytes - bytes % BLOCK_SECTOR;
-	b->info.logical = power_of_two((unsigned int)logical) && logical >= (int)BLOCK_SECTOR
-				  ? (uint32_t)logical
-				  : BLOCK_SECTOR;
+			   b->name, (unsigned int)(bytes % (unsigned int)logical), path);
+	b->info.size = bytes - bytes % (unsigned int)logical;
+	b->info.logical = (uint32_t)logical;
 	b->info.physical =
 		power_of_two(physical) && physical >= b->info.logical ? physical : b->info.logical;
 	return 0;
@@ -450,8 +491,15 @@ int block_open(struct block **out, const char *name, const char *config)
 	b->nocache = cfg.nocache;
 	b->info.read_only = cfg.read_only;
 	b->info.writeback = cfg.writeback;
-	b->info.logical = BLOCK_SECTOR;
-	b->info.physical = BLOCK_SECTOR;
+	b->base = cfg.range_first * BLOCK_SECTOR;
+	b->length = cfg.range_sectors * BLOCK_SECTOR;
+	b->logical = cfg.logical;
+	b->physical = cfg.physical;
+	b->info.logical = cfg.logical != 0 ? cfg.logical : BLOCK_SECTOR;
+	b->info.physical = cfg.physical != 0 ? cfg.physical : BLOCK_SECTOR;
+	b->info.discard_sectors = cfg.discard_sectors;
+	b->info.discard_segments = cfg.discard_segments;
+	b->info.discard_align = cfg.discard_align;
 	/* A transfer that O_DIRECT does would wait for the disk whatever the flag says. */
 	b->nowait[BLOCK_READ] = !cfg.nocache;
 	b->nowait[BLOCK_WRITE] = !cfg.nocache;

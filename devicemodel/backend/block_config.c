@@ -1,24 +1,42 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The option grammar of disks. Every option that ACRN knows is in the table: some act, some are
- * accepted because leaving them out changes nothing that a guest can see, and some are refused
- * by name, since starting without them would give the guest another disk than was asked for.
+ * accepted because leaving them out changes nothing that a guest can see.
  * Called at start-up by block_open(); keeps no state, takes no lock.
  */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "block_config.h"
 #include "log.h"
 
-enum action { NO_DISK, READ_ONLY, WRITEBACK, WRITETHRU, NOCACHE, NO_EFFECT, REFUSED };
+/* One discard, if the user does not say: 2 GB in one piece. */
+#define DISCARD_SECTORS	 (4U << 20)
+#define DISCARD_SEGMENTS 1U
+#define SEGMENTS_MAX	 16U
+#define SECTOR		 512U
+#define SECTOR_MAX	 65536U
+#define SECTORS_LIMIT	 (1ULL << 54) /* the offsets of files are signed */
+
+enum action {
+	NO_DISK,
+	READ_ONLY,
+	WRITEBACK,
+	WRITETHRU,
+	NOCACHE,
+	NO_EFFECT,
+	DISCARD,
+	SECTOR_SIZE,
+	RANGE, /* those with a value */
+};
 
 static const struct {
 	const char *name;
 	enum action action;
-	const char *why; /* for NO_EFFECT and REFUSED */
+	const char *why; /* for NO_EFFECT; else the form of the value, if there is one */
 } options[] = {
 	{"nodisk", NO_DISK, NULL},
 	{"ro", READ_ONLY, NULL},
@@ -29,10 +47,62 @@ static const struct {
 	{"mq", NO_EFFECT, "there is one queue"},
 	{"aio", NO_EFFECT, "I/O is done by threads"},
 	{"no_bst_block", NO_EFFECT, "overlapping requests are never held back"},
-	{"discard", REFUSED, "discarding blocks is not supported; leave it out"},
-	{"sectorsize", REFUSED, "the sector size is that of the backing store; leave it out"},
-	{"range", REFUSED, "a part of a disk cannot be given; use a partition or a loop device"},
+	{"discard", DISCARD, "discard[=sectors:segments:alignment], of at most 16 segments"},
+	{"sectorsize", SECTOR_SIZE,
+	 "sectorsize=logical[/physical], powers of two from 512 to 65536"},
+	{"range", RANGE, "range=first/count, in sectors of 512 bytes"},
 };
+
+/* Up to @max numbers with @mark between them; how many, 0 if it is anything else. */
+static unsigned int numbers(const char *text, char mark, uint64_t *out, unsigned int max)
+{
+	unsigned int count = 0;
+
+	for (;;) {
+		char *end;
+
+		if (count == max || *text < '0' || *text > '9')
+			return 0;
+		errno = 0;
+		out[count++] = strtoull(text, &end, 10);
+		if (errno != 0 || (*end != '\0' && *end != mark))
+			return 0;
+		if (*end == '\0')
+			return count;
+		text = end + 1;
+	}
+}
+
+static bool is_sector_size(uint64_t n)
+{
+	return n >= SECTOR && n <= SECTOR_MAX && (n & (n - 1)) == 0;
+}
+
+/* @value is what follows the "=", or NULL. False: it is not of the form. */
+static bool apply_value(struct block_config *cfg, enum action action, const char *value)
+{
+	uint64_t n[3] = {DISCARD_SECTORS, DISCARD_SEGMENTS, 0};
+	unsigned int count =
+		value != NULL ? numbers(value, action == DISCARD ? ':' : '/', n, 3) : 0;
+
+	if (action == SECTOR_SIZE) {
+		n[1] = count == 1 ? n[0] : n[1];
+		cfg->logical = (uint32_t)n[0];
+		cfg->physical = (uint32_t)n[1];
+		return (count == 1 || count == 2) && is_sector_size(n[0]) && is_sector_size(n[1]) &&
+		       n[0] <= n[1];
+	}
+	if (action == RANGE) {
+		cfg->range_first = n[0];
+		cfg->range_sectors = n[1];
+		return count == 2 && n[1] != 0 && n[0] < SECTORS_LIMIT && n[1] < SECTORS_LIMIT;
+	}
+	cfg->discard_sectors = (uint32_t)n[0];
+	cfg->discard_segments = (uint32_t)n[1];
+	cfg->discard_align = (uint32_t)n[2];
+	return (value == NULL || count != 0) && n[0] != 0 && n[0] <= UINT32_MAX && n[1] != 0 &&
+	       n[1] <= SEGMENTS_MAX && n[2] <= UINT32_MAX;
+}
 
 static int apply(struct block_config *cfg, const char *name, const char *word)
 {
@@ -62,8 +132,13 @@ static int apply(struct block_config *cfg, const char *name, const char *word)
 		case NO_EFFECT:
 			log_notice("%s: option %s has no effect: %s", name, word, options[i].why);
 			return 0;
-		case REFUSED:
-			log_err("%s: option %s: %s", name, word, options[i].why);
+		case DISCARD:
+		case SECTOR_SIZE:
+		case RANGE:
+			if (apply_value(cfg, options[i].action,
+					word[len] != '\0' ? word + len + 1 : NULL))
+				return 0;
+			log_err("%s: option %s: the form is %s", name, word, options[i].why);
 			return -EINVAL;
 		}
 	}
@@ -89,7 +164,7 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 			continue;
 		if (cfg->path[0] != '\0') {
 			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru, "
-				"nocache and nodisk",
+				"nocache, discard, sectorsize=, range= and nodisk",
 				name, word);
 			return -EINVAL;
 		}

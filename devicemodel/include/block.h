@@ -15,7 +15,11 @@
 
 struct block;
 
-enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH };
+enum block_op { BLOCK_READ, BLOCK_WRITE, BLOCK_FLUSH, BLOCK_DISCARD };
+
+struct block_range {
+	uint64_t offset, len;
+};
 
 /* Filled in by the caller, who leaves it alone until it is done. */
 struct block_req {
@@ -23,7 +27,9 @@ struct block_req {
 	bool durable;	   /* of a write: on stable storage before it is done */
 	struct iovec *iov; /* consumed */
 	unsigned int iovcnt;
-	uint64_t offset, len; /* inside the disk */
+	uint64_t offset, len;		  /* inside the disk */
+	const struct block_range *ranges; /* of a discard, in place of iov, offset and len */
+	unsigned int range_count;
 	/* On a worker's thread, only after block_submit() returned -EINPROGRESS. */
 	void (*done)(struct block_req *req, int err);
 	STAILQ_ENTRY(block_req) link; /* the backend's */
@@ -32,6 +38,8 @@ struct block_req {
 struct block_info {
 	uint64_t size;		    /* a multiple of BLOCK_SECTOR; 0: nothing is in it yet */
 	uint32_t logical, physical; /* sector sizes, powers of two */
+	/* What one discard may be; in BLOCK_SECTORs, and 0 of them: the user allows none. */
+	uint32_t discard_sectors, discard_segments, discard_align;
 	bool read_only;
 	bool writeback;	 /* the user allows a volatile write cache */
 	char serial[21]; /* made from the path, so that it stays the same */

@@ -5,6 +5,7 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct block_config {
 	char path[PATH_MAX];
@@ -12,6 +13,11 @@ struct block_config {
 	bool read_only; /* ro */
 	bool writeback; /* writeback; the default, writethru, makes each write durable */
 	bool nocache;	/* bypass the Service VM's page cache */
+	uint32_t logical, physical; /* sectorsize, in bytes; 0: as the file or device has it */
+	/* range, in sectors of 512 bytes; none: the whole */
+	uint64_t range_first, range_sectors;
+	/* discard, in sectors of 512 bytes; segments 0: not allowed, align 0: by the sector size */
+	uint32_t discard_sectors, discard_segments, discard_align;
 };
 
 /* -EINVAL, with a line in the log that names @name and the option at fault. */

@@ -18,11 +18,12 @@
 #include "log.h"
 #include "pci_modern.h"
 
-#define RING_SIZE  64U
-#define SEG_MAX	   126U
-#define CHAIN_MAX  (SEG_MAX + 2U) /* the header before, the status byte after */
-#define CLASS_CODE 0x018000U	  /* mass storage, other */
-#define WCE_OFFSET offsetof(struct virtio_blk_config, wce)
+#define RING_SIZE   64U
+#define SEG_MAX	    126U
+#define CHAIN_MAX   (SEG_MAX + 2U) /* the header before, the status byte after */
+#define CLASS_CODE  0x018000U	   /* mass storage, other */
+#define DISCARD_MAX 16U		   /* ranges of one request, as block_config.c has it */
+#define WCE_OFFSET  offsetof(struct virtio_blk_config, wce)
 
 /* A bit of busy for each entry of the ring. */
 _Static_assert(RING_SIZE == 64, "struct blk.busy has 64 bits");
@@ -36,6 +37,7 @@ struct blk_req {
 	uint32_t used_len; /* for the used ring: what is written if all goes well */
 	uint16_t head;
 	struct iovec iov[CHAIN_MAX];
+	struct block_range ranges[DISCARD_MAX];
 };
 
 struct blk {
@@ -64,6 +66,8 @@ static void blk_finish(struct blk_req *req, uint8_t status)
 
 static uint8_t status_of(int err)
 {
+	if (err == -EOPNOTSUPP)
+		return VIRTIO_BLK_S_UNSUPP;
 	return err == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR;
 }
 
@@ -79,7 +83,7 @@ static void blk_done(struct block_req *io, int err)
 /* --- requests, in the I/O request thread --- */
 
 /* Is [sector, sector + len) on the disk, in whole sectors? */
-static bool on_disk(const struct blk *blk, uint64_t sector, uint32_t len)
+static bool on_disk(const struct blk *blk, uint64_t sector, uint64_t len)
 {
 	uint64_t sectors = blk->info->size / BLOCK_SECTOR;
 
@@ -136,6 +140,50 @@ static void flush(struct blk *blk, struct blk_req *req)
 	submit(blk, req);
 }
 
+/* What the ranges in the request come to; they are copied once. VIRTIO_BLK_S_OK: ready to go. */
+static uint8_t take_ranges(const struct blk *blk, struct blk_req *req, struct chain *c)
+{
+	const struct block_info *info = blk->info;
+	struct virtio_blk_discard_write_zeroes in;
+	uint32_t count = c->read_len / sizeof(in);
+
+	if (!virtio_has(blk->dev, VIRTIO_BLK_F_DISCARD))
+		return VIRTIO_BLK_S_UNSUPP;
+	if (c->read_len % sizeof(in) != 0 || count == 0 || count > info->discard_segments)
+		return VIRTIO_BLK_S_IOERR;
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t len;
+
+		if (!chain_read(c, &in, sizeof(in)))
+			return VIRTIO_BLK_S_IOERR;
+		if (in.flags != 0) /* unmapping is of zeroes that are written */
+			return VIRTIO_BLK_S_UNSUPP;
+		len = (uint64_t)in.num_sectors * BLOCK_SECTOR;
+		if (in.num_sectors == 0 || in.num_sectors > info->discard_sectors ||
+		    !on_disk(blk, in.sector, len))
+			return VIRTIO_BLK_S_IOERR;
+		req->ranges[i] = (struct block_range) {in.sector * BLOCK_SECTOR, len};
+	}
+	req->io.ranges = req->ranges;
+	req->io.range_count = count;
+	return VIRTIO_BLK_S_OK;
+}
+
+static void discard(struct blk *blk, struct blk_req *req, struct chain *c)
+{
+	uint8_t status = take_ranges(blk, req, c);
+
+	req->io.op = BLOCK_DISCARD;
+	req->io.durable = false;
+	req->io.offset = 0;
+	req->io.len = 0;
+	req->used_len = 1;
+	if (status == VIRTIO_BLK_S_OK)
+		submit(blk, req);
+	else
+		blk_finish(req, status);
+}
+
 static void get_id(struct blk *blk, struct blk_req *req, const struct chain *c)
 {
 	req->used_len = chain_write(c, blk->info->serial, VIRTIO_BLK_ID_BYTES) + 1;
@@ -167,6 +215,9 @@ static void start(struct blk *blk, struct blk_req *req, struct queue *q, struct 
 		break;
 	case VIRTIO_BLK_T_FLUSH:
 		flush(blk, req);
+		break;
+	case VIRTIO_BLK_T_DISCARD:
+		discard(blk, req, c);
 		break;
 	case VIRTIO_BLK_T_GET_ID:
 		get_id(blk, req, c);
@@ -261,6 +312,15 @@ static int blk_create(struct virtio_dev *dev, const char *config)
 	dev->offered = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
 		       VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
 		       VIRTIO_FEATURE(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+	if (info->discard_segments != 0 && !info->read_only) {
+		blk->config.max_discard_sectors = info->discard_sectors;
+		blk->config.max_discard_seg = info->discard_segments;
+		blk->config.discard_sector_alignment = info->discard_align != 0
+							       ? info->discard_align
+							       : info->physical / BLOCK_SECTOR;
+		dev->config_len = offsetof(struct virtio_blk_config, max_write_zeroes_sectors);
+		dev->offered |= VIRTIO_FEATURE(VIRTIO_BLK_F_DISCARD);
+	}
 	dev->offered |= info->read_only ? VIRTIO_FEATURE(VIRTIO_BLK_F_RO)
 					: VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
 	return 0;

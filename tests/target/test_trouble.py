@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Trouble that needs a real Service VM: too little memory, and disks that fail under a guest."""
+"""Trouble that needs a real Service VM: too little memory, and disks that fail under a guest or
+are a part of a file."""
 
 from misc.guest.mkimage import make_ext4
 from misc.run.image import make_cdrom, make_disk
 from tests.run.target import BROKEN, MachineSpec, TargetTest
 
-# vda is on a full file system, vdb becomes shorter, vdc is taken out, vdd is well.
+# vda is on a full file system, vdb becomes shorter, vdc is taken out, vdd is well, vde is a part.
 LAUNCH = """\
 free_kb()
 {
@@ -24,11 +25,13 @@ mount -t tmpfs -o size=1m tmpfs /run/small
 for name in small/full short well; do
 	truncate -s 8M /run/$name
 done
+tr '\\0' x </dev/zero | head -c 1048576 >/run/part
 # No huge pages: the file that would allow them is not the kernel's.
 mount --bind /dev/null /sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages
 mkfifo /run/vm1
 acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/run/small/full \\
 	-s 4,virtio-blk,/run/short -s 5,virtio-blk,/dev/sdb -s 6,virtio-blk,/run/well \\
+	-s 7,virtio-blk,/run/part,range=8/1024,sectorsize=4096,discard=512 \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/disks" vm1 \\
 	<>/run/vm1 >/run/vm1.log 2>&1 &
 tries=200
@@ -43,6 +46,8 @@ echo go >/run/vm1
 wait $!
 echo "acrn-dm ended with status $?"
 cat /run/vm1.log
+echo "part: $(stat -c %s /run/part) bytes, $(tr -d x </run/part | wc -c) discarded," \\
+	"$(stat -c %b /run/part) blocks"
 """
 
 DISKS = """\
@@ -64,6 +69,9 @@ read_at vdc 4096
 head -c 1000000 /bin/busybox >/run/part
 dd if=/run/part of=/dev/vdd bs=64k conv=fsync 2>/dev/null
 echo 3 >/proc/sys/vm/drop_caches
+cd /sys/block/vde
+echo "vde: $(cat size queue/logical_block_size queue/discard_max_bytes | tr '\\n' ' ')"
+blkdiscard /dev/vde && echo "vde: discarded"
 head -c 1000000 /dev/vdd | cmp - /run/part && echo "vdd: same bytes"
 """
 
@@ -90,6 +98,8 @@ class Trouble(TargetTest):
                 "^vdb at 0: read$", "^vdc at 0: read$", "^waits$", "^vda: written$",
                 r"write at byte \d+ failed: No space left on device", "^vda: failed$",
                 "read at byte 4194304 failed", "^vdb at 4096: failed$",
-                "read at byte 4194304 failed", "^vdc at 4096: failed$", "^vdd: same bytes$"):
+                "read at byte 4194304 failed", "^vdc at 4096: failed$",
+                "^vde: 1024 4096 262144 ", "^vde: discarded$", "^vdd: same bytes$",
+                "^part: 1048576 bytes, 524288 discarded, 1024 blocks"):
             session.expect(line, 200, BROKEN + "|launch ended")
         session.wait_end(60)

@@ -7,7 +7,7 @@
 /*
  * Any driver for a disk: does virtio-blk keep to the guest's memory and to the disk, and is it
  * still alive after a reset? Input: the ring's options, then steps of ring_steps.h. The disk is
- * real, in memory; its first sector past the end must stay as it was.
+ * real, a part of a file in memory; the sectors beside it must stay as they were.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -17,29 +17,34 @@
 #include "log.h"
 #include "ring_steps.h"
 
-#define DISK 0x8000
+#define DISK   0x8000
+#define AROUND 512
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz in = {data, size};
-	uint8_t tail[512], same[512];
+	uint8_t tail[AROUND], same[AROUND], options;
+	unsigned int feature;
 	char path[64];
 	int fd = memfd_create("disk", MFD_CLOEXEC);
 
 	log_set_level(0);
 	memset(same, 0xA5, sizeof(same));
-	/* 511 bytes that are no whole sector: not part of the disk. */
-	assert(fd >= 0 && pwrite(fd, same, 511, DISK) == 511);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d,writeback", fd);
+	assert(fd >= 0 && pwrite(fd, same, AROUND, 0) == AROUND &&
+	       pwrite(fd, same, AROUND, AROUND + DISK) == AROUND);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d,writeback,discard=16:4:1,range=1/64", fd);
 	guest_create();
 	assert(fake_pci_create(&fake, "virtio-blk", path) == 0);
-	start(1, (uint8_t)fuzz_take(&in, 1), VIRTIO_BLK_F_FLUSH);
+	options = (uint8_t)fuzz_take(&in, 1);
+	feature = options & 8 ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_FLUSH;
+	start(1, options, feature);
 	while (in.left != 0)
-		step(&in, 1, VIRTIO_BLK_F_FLUSH);
+		step(&in, 1, feature);
 	start(1, 7, VIRTIO_BLK_F_FLUSH);
 	fake_pci_destroy(&fake);
 	guest_destroy();
-	assert(pread(fd, tail, 512, DISK) == 511 && memcmp(tail, same, 511) == 0);
+	assert(pread(fd, tail, AROUND, 0) == AROUND && memcmp(tail, same, AROUND) == 0);
+	assert(pread(fd, tail, AROUND, AROUND + DISK) == AROUND && memcmp(tail, same, AROUND) == 0);
 	close(fd);
 	return 0;
 }

@@ -8,6 +8,7 @@
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_io.c tests/unit/devicemodel/fake_guest.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/fake_pci.c
+// links: tests/unit/devicemodel/disk_driver.c
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,162 +23,18 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
+#include "disk_driver.h"
 #include "fake_guest.h"
 #include "fake_io.h"
 #include "fake_pci.h"
 #include "log.h"
-#include "pci_modern.h"
 
-#define N      VRING_DESC_F_NEXT
-#define W      VRING_DESC_F_WRITE
-#define BAR    4U
-#define CONFIG 0x2000U
+#define N VRING_DESC_F_NEXT
+#define W VRING_DESC_F_WRITE
 
 #define SECTORS 100U
-#define DRIVE	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER)
-#define RUN	(DRIVE | VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK)
-#define WANTED                                                                                     \
-	(VIRTIO_FEATURE(VIRTIO_F_VERSION_1) | VIRTIO_FEATURE(VIRTIO_RING_F_INDIRECT_DESC) |        \
-	 VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH))
 
-/* Each disk has 256 KB of guest memory: its ring, then 128 requests of 1 KB, then data. */
-struct disk {
-	struct fake_pci fake;
-	struct ring ring;
-	uint64_t base;
-	char path[64];
-};
-
-static char dir[] = "/tmp/test_blk.XXXXXX";
 static struct disk disks[2];
-
-static uint64_t get(struct disk *d, uint64_t offset, unsigned int size)
-{
-	return pci_modern_bar_read(&d->fake.pci, BAR, offset, size);
-}
-
-static void put(struct disk *d, uint64_t offset, unsigned int size, uint64_t value)
-{
-	pci_modern_bar_write(&d->fake.pci, BAR, offset, size, value);
-}
-
-static uint64_t offered(struct disk *d)
-{
-	uint64_t low;
-
-	put(d, VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
-	low = get(d, VIRTIO_PCI_COMMON_DF, 4);
-	put(d, VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
-	return low | get(d, VIRTIO_PCI_COMMON_DF, 4) << 32;
-}
-
-static void start(struct disk *d, uint64_t features)
-{
-	put(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
-	put(d, VIRTIO_PCI_COMMON_STATUS, 1, DRIVE);
-	for (unsigned int sel = 0; sel < 2; sel++) {
-		put(d, VIRTIO_PCI_COMMON_GFSELECT, 4, sel);
-		put(d, VIRTIO_PCI_COMMON_GF, 4, (uint32_t)(features >> (32 * sel)));
-	}
-	put(d, VIRTIO_PCI_COMMON_STATUS, 1, DRIVE | VIRTIO_CONFIG_S_FEATURES_OK);
-	ring_init(&d->ring, d->base, 64);
-	put(d, VIRTIO_PCI_COMMON_Q_DESCLO, 8, d->ring.desc);
-	put(d, VIRTIO_PCI_COMMON_Q_AVAILLO, 8, d->ring.avail);
-	put(d, VIRTIO_PCI_COMMON_Q_USEDLO, 8, d->ring.used);
-	put(d, VIRTIO_PCI_COMMON_Q_MSIX, 2, 1);
-	put(d, VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
-	put(d, VIRTIO_PCI_COMMON_STATUS, 1, RUN);
-	assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1), RUN);
-}
-
-static void create(struct disk *d, unsigned int i, off_t size, const char *options)
-{
-	char config[96];
-	int fd;
-
-	memset(d, 0, sizeof(*d));
-	d->base = 0x40000 * i + 0x40000;
-	snprintf(d->path, sizeof(d->path), "%s/disk%u", dir, i);
-	fd = open(d->path, O_RDWR | O_CREAT | O_TRUNC, 0644);
-	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, size), 0);
-	close(fd);
-	snprintf(config, sizeof(config), "%s%s", d->path, options);
-	assert_int_equal(fake_pci_create(&d->fake, "virtio-blk", config), 0);
-}
-
-static void destroy(struct disk *d)
-{
-	fake_pci_destroy(&d->fake);
-	unlink(d->path);
-}
-
-static void ring_bell(struct disk *d)
-{
-	pci_modern_bar_write(&d->fake.pci, 2, 0, 2, 0);
-}
-
-static uint64_t request_at(const struct disk *d, unsigned int slot)
-{
-	return d->base + 0x3000 + slot * 1024ULL;
-}
-
-static uint64_t data_at(const struct disk *d)
-{
-	return d->base + 0x24000;
-}
-
-static volatile uint8_t *status_at(const struct disk *d, unsigned int slot)
-{
-	return guest_at(request_at(d, slot) + 1000, 1);
-}
-
-/*
- * Put a request in slot 0..63 with an indirect table and offer it. A @len of 0 leaves the data
- * buffer out.
- */
-static void offer(struct disk *d, unsigned int slot, uint32_t type, uint64_t sector, uint64_t data,
-		  uint32_t len, uint16_t data_flags)
-{
-	struct virtio_blk_outhdr hdr = {.type = type, .sector = sector};
-	uint64_t at = request_at(d, slot), table = at + 64;
-
-	memcpy(guest_at(at, sizeof(hdr)), &hdr, sizeof(hdr));
-	*status_at(d, slot) = 0xEE;
-	ring_desc_at(table, 0, at, sizeof(hdr), N, len != 0 ? 1 : 2);
-	ring_desc_at(table, 1, data, len, N | data_flags, 2);
-	ring_desc_at(table, 2, at + 1000, 1, W, 0);
-	ring_desc(&d->ring, slot, table, 48, VRING_DESC_F_INDIRECT, 0);
-	ring_offer(&d->ring, (uint16_t)slot);
-}
-
-/* The next used entry, waited for. */
-static uint32_t take(struct disk *d, uint32_t *len)
-{
-	uint32_t id = 0;
-
-	while (!ring_take(&d->ring, &id, len))
-		usleep(100);
-	return id;
-}
-
-/* One request from bell to used entry; its status byte. */
-static uint8_t run(struct disk *d, uint32_t type, uint64_t sector, uint32_t len, uint16_t flags,
-		   uint32_t used_len)
-{
-	uint32_t used;
-
-	offer(d, 0, type, sector, data_at(d), len, flags);
-	ring_bell(d);
-	assert_int_equal(take(d, &used), 0);
-	assert_int_equal(used, used_len);
-	return *status_at(d, 0);
-}
-
-static uint8_t *data(struct disk *d)
-{
-	return guest_at(data_at(d), 0x10000);
-}
 
 static int set_up(void **state)
 {
@@ -185,8 +42,8 @@ static int set_up(void **state)
 	log_set_level(0);
 	fake_io_reset();
 	guest_create();
-	create(&disks[0], 0, SECTORS * 512, "");
-	start(&disks[0], WANTED);
+	disk_create(&disks[0], 0, SECTORS * 512, "");
+	disk_start(&disks[0], DISK_WANTED);
 	return 0;
 }
 
@@ -194,22 +51,10 @@ static int tear_down(void **state)
 {
 	(void)state;
 	fake_io_gate(false);
-	destroy(&disks[0]);
+	disk_destroy(&disks[0]);
 	fake_io_reset();
 	guest_destroy();
 	return 0;
-}
-
-static int make_dir(void **state)
-{
-	(void)state;
-	return mkdtemp(dir) == NULL ? -1 : 0;
-}
-
-static int remove_dir(void **state)
-{
-	(void)state;
-	return rmdir(dir);
 }
 
 /* What is written, is it read back, and does it stand in the file? */
@@ -221,17 +66,17 @@ static void test_read_write(void **state)
 
 	(void)state;
 	for (unsigned int i = 0; i < 1024; i++)
-		data(d)[i] = (uint8_t)(i * 5);
-	assert_int_equal(run(d, VIRTIO_BLK_T_OUT, SECTORS - 2, 1024, 0, 1), VIRTIO_BLK_S_OK);
+		disk_data(d)[i] = (uint8_t)(i * 5);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, SECTORS - 2, 1024, 0, 1), VIRTIO_BLK_S_OK);
 	fd = open(d->path, O_RDONLY);
 	assert_int_equal(pread(fd, file, 1024, (SECTORS - 2) * 512), 1024);
 	close(fd);
-	assert_memory_equal(file, data(d), 1024);
-	memset(data(d), 0, 1024);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, SECTORS - 2, 1024, W, 1025), VIRTIO_BLK_S_OK);
-	assert_memory_equal(file, data(d), 1024);
+	assert_memory_equal(file, disk_data(d), 1024);
+	memset(disk_data(d), 0, 1024);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, SECTORS - 2, 1024, W, 1025), VIRTIO_BLK_S_OK);
+	assert_memory_equal(file, disk_data(d), 1024);
 	assert_int_equal(d->fake.msix_count[1], 2);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, 0, 0, W, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 0, 0, W, 1), VIRTIO_BLK_S_OK);
 }
 
 /* What if the range is not on the disk, or not whole sectors? */
@@ -260,13 +105,13 @@ static void test_range(void **state)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		bool ok = cases[i].status == VIRTIO_BLK_S_OK;
 
-		assert_int_equal(run(d, VIRTIO_BLK_T_IN, cases[i].sector, cases[i].len, W,
-				     ok ? cases[i].len + 1 : 1),
+		assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, cases[i].sector, cases[i].len, W,
+					  ok ? cases[i].len + 1 : 1),
 				 cases[i].status);
-		assert_int_equal(run(d, VIRTIO_BLK_T_OUT, cases[i].sector, cases[i].len, 0, 1),
+		assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, cases[i].sector, cases[i].len, 0, 1),
 				 cases[i].status);
 	}
-	assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1), RUN);
+	assert_int_equal(disk_get(d, VIRTIO_PCI_COMMON_STATUS, 1), DISK_RUN);
 }
 
 /* What of the other request types, known and unknown? */
@@ -276,30 +121,31 @@ static void test_types(void **state)
 	struct disk *d = &disks[0];
 
 	(void)state;
-	assert_int_equal(run(d, VIRTIO_BLK_T_FLUSH, 0, 0, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_FLUSH, 0, 0, 0, 1), VIRTIO_BLK_S_OK);
 	assert_int_equal(fake_io.syncs, 1);
 	atomic_store(&fake_io.sync_errno, 5);
-	assert_int_equal(run(d, VIRTIO_BLK_T_FLUSH, UINT64_MAX, 0, 0, 1), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_FLUSH, UINT64_MAX, 0, 0, 1), VIRTIO_BLK_S_IOERR);
 
-	memset(data(d), 0xEE, 32);
-	assert_int_equal(run(d, VIRTIO_BLK_T_GET_ID, 0, 32, W, 21), VIRTIO_BLK_S_OK);
-	assert_memory_equal(data(d), "ACRN", 4);
-	assert_int_equal(data(d)[20], 0xEE);
-	assert_int_equal(run(d, VIRTIO_BLK_T_GET_ID, 0, 4, W, 5), VIRTIO_BLK_S_OK);
+	memset(disk_data(d), 0xEE, 32);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_GET_ID, 0, 32, W, 21), VIRTIO_BLK_S_OK);
+	assert_memory_equal(disk_data(d), "ACRN", 4);
+	assert_int_equal(disk_data(d)[20], 0xEE);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_GET_ID, 0, 4, W, 5), VIRTIO_BLK_S_OK);
 
 	for (unsigned int i = 0; i < 8; i++)
-		assert_int_equal(run(d, unknown[i], 0, 512, i % 2 ? W : 0, 1), VIRTIO_BLK_S_UNSUPP);
+		assert_int_equal(disk_run(d, unknown[i], 0, 512, i % 2 ? W : 0, 1),
+				 VIRTIO_BLK_S_UNSUPP);
 }
 
 /* What if the request itself is no request? The device asks for a reset and works after it. */
 static void test_malformed(void **state)
 {
 	struct disk *d = &disks[0];
-	uint64_t at = request_at(d, 0);
+	uint64_t at = disk_request_at(d, 0);
 
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++) {
-		start(d, WANTED);
+		disk_start(d, DISK_WANTED);
 		if (i == 0) { /* a header of 15 bytes */
 			ring_desc(&d->ring, 0, at, 15, N, 1);
 			ring_desc(&d->ring, 1, at + 1000, 1, W, 0);
@@ -309,12 +155,12 @@ static void test_malformed(void **state)
 			ring_desc(&d->ring, 0, at, 512, W, 0);
 		}
 		ring_offer(&d->ring, 0);
-		ring_bell(d);
-		assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1),
-				 RUN | VIRTIO_CONFIG_S_NEEDS_RESET);
+		disk_ring_bell(d);
+		assert_int_equal(disk_get(d, VIRTIO_PCI_COMMON_STATUS, 1),
+				 DISK_RUN | VIRTIO_CONFIG_S_NEEDS_RESET);
 	}
-	start(d, WANTED);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
+	disk_start(d, DISK_WANTED);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
 }
 
 /* What if the guest writes to a read-only disk? */
@@ -323,25 +169,25 @@ static void test_read_only(void **state)
 	struct disk *d = &disks[1];
 
 	(void)state;
-	create(d, 1, 4096, ",ro");
-	assert_true(offered(d) & VIRTIO_FEATURE(VIRTIO_BLK_F_RO));
-	assert_false(offered(d) & VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE));
+	disk_create(d, 1, 4096, ",ro");
+	assert_true(disk_offered(d) & VIRTIO_FEATURE(VIRTIO_BLK_F_RO));
+	assert_false(disk_offered(d) & VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE));
 	/* Whether it takes the feature or not. */
 	for (unsigned int i = 0; i < 2; i++) {
-		start(d, WANTED | (i != 0 ? VIRTIO_FEATURE(VIRTIO_BLK_F_RO) : 0));
-		assert_int_equal(run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_IOERR);
-		assert_int_equal(run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
-		assert_int_equal(run(d, VIRTIO_BLK_T_FLUSH, 0, 0, 0, 1), VIRTIO_BLK_S_OK);
+		disk_start(d, DISK_WANTED | (i != 0 ? VIRTIO_FEATURE(VIRTIO_BLK_F_RO) : 0));
+		assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_IOERR);
+		assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
+		assert_int_equal(disk_run(d, VIRTIO_BLK_T_FLUSH, 0, 0, 0, 1), VIRTIO_BLK_S_OK);
 	}
 	assert_int_equal(fake_io.writes, 0);
-	destroy(d);
+	disk_destroy(d);
 }
 
 /* Does the configuration space describe the disk? */
 static void test_config(void **state)
 {
 	struct disk *d = &disks[0];
-	uint64_t f = offered(d);
+	uint64_t f = disk_offered(d);
 
 	(void)state;
 	assert_int_equal(pci_cfg_get16(&d->fake.pci, PCI_DEVICE_ID), 0x1042);
@@ -353,51 +199,55 @@ static void test_config(void **state)
 
 		assert_int_equal((f >> i) & 1, want);
 	}
-	assert_int_equal(get(d, CONFIG, 8), SECTORS);
-	assert_int_equal(get(d, CONFIG + offsetof(struct virtio_blk_config, seg_max), 4), 126);
-	assert_int_equal(get(d, CONFIG + offsetof(struct virtio_blk_config, blk_size), 4), 512);
-	assert_true(get(d, CONFIG + offsetof(struct virtio_blk_config, physical_block_exp), 1) <=
-		    8);
-	assert_int_equal(get(d, CONFIG + sizeof(struct virtio_blk_config), 4), 0);
-	put(d, CONFIG, 8, 1);
-	assert_int_equal(get(d, CONFIG, 8), SECTORS);
+	assert_int_equal(disk_get(d, DISK_CONFIG, 8), SECTORS);
+	assert_int_equal(disk_get(d, DISK_CONFIG + offsetof(struct virtio_blk_config, seg_max), 4),
+			 126);
+	assert_int_equal(disk_get(d, DISK_CONFIG + offsetof(struct virtio_blk_config, blk_size), 4),
+			 512);
+	assert_true(disk_get(d,
+			     DISK_CONFIG + offsetof(struct virtio_blk_config, physical_block_exp),
+			     1) <= 8);
+	assert_int_equal(disk_get(d, DISK_CONFIG + sizeof(struct virtio_blk_config), 4), 0);
+	disk_put(d, DISK_CONFIG, 8, 1);
+	assert_int_equal(disk_get(d, DISK_CONFIG, 8), SECTORS);
 }
 
 static bool last_write_was_durable(struct disk *d)
 {
-	assert_int_equal(run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_OK);
 	return (atomic_load(&fake_io.last_flags) & RWF_DSYNC) != 0;
 }
 
 /* When is a write on the disk before it is done? Unless the guest knows of the cache. */
 static void test_write_cache(void **state)
 {
-	uint64_t wce = CONFIG + offsetof(struct virtio_blk_config, wce);
-	uint64_t can = WANTED | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
+	uint64_t wce = DISK_CONFIG + offsetof(struct virtio_blk_config, wce);
+	uint64_t can = DISK_WANTED | VIRTIO_FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
 	struct disk *d = &disks[1];
 
 	(void)state;
-	assert_int_equal(get(&disks[0], wce, 1), 0);
+	assert_int_equal(disk_get(&disks[0], wce, 1), 0);
 	assert_true(last_write_was_durable(&disks[0]));
-	create(d, 1, 4096, ",writeback");
+	disk_create(d, 1, 4096, ",writeback");
 	atomic_store(&fake_io.nowait_errno, EAGAIN);
-	start(d, WANTED);
-	assert_int_equal(get(d, wce, 1), 1);
+	disk_start(d, DISK_WANTED);
+	assert_int_equal(disk_get(d, wce, 1), 1);
 	assert_false(last_write_was_durable(d));
-	put(d, wce, 1, 0); /* not negotiated */
-	assert_int_equal(get(d, wce, 1), 1);
-	start(d, WANTED & ~VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH)); /* cannot ask for a flush */
+	disk_put(d, wce, 1, 0); /* not negotiated */
+	assert_int_equal(disk_get(d, wce, 1), 1);
+	disk_start(d,
+		   DISK_WANTED & ~VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH)); /* cannot ask for a flush */
 	assert_true(last_write_was_durable(d));
-	start(d, can);
-	put(d, wce, 1, 0xFE);
-	assert_int_equal(get(d, wce, 1), 0);
+	disk_start(d, can);
+	disk_put(d, wce, 1, 0xFE);
+	assert_int_equal(disk_get(d, wce, 1), 0);
 	assert_true(last_write_was_durable(d));
-	put(d, wce, 1, 1);
+	disk_put(d, wce, 1, 1);
 	assert_false(last_write_was_durable(d));
-	put(d, wce, 1, 0);
-	start(d, can); /* a reset brings the user's choice back */
-	assert_int_equal(get(d, wce, 1), 1);
-	destroy(d);
+	disk_put(d, wce, 1, 0);
+	disk_start(d, can); /* a reset brings the user's choice back */
+	assert_int_equal(disk_get(d, wce, 1), 1);
+	disk_destroy(d);
 }
 
 /* What if the storage fails or is full? The guest gets IOERR, the next request works. */
@@ -407,12 +257,12 @@ static void test_storage_errors(void **state)
 
 	(void)state;
 	atomic_store(&fake_io.write_errno, ENOSPC);
-	assert_int_equal(run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_IOERR);
 	atomic_store(&fake_io.nowait_errno, EIO);
 	atomic_store(&fake_io.read_errno, EIO);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_IOERR);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_IOERR);
 	fake_io_reset();
-	assert_int_equal(run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_OK);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_OUT, 0, 512, 0, 1), VIRTIO_BLK_S_OK);
 }
 
 /* What if two disks are busy at the same time? Each keeps its own data and interrupts. */
@@ -421,32 +271,34 @@ static void test_two_disks(void **state)
 	uint32_t len;
 
 	(void)state;
-	create(&disks[1], 1, SECTORS * 512, ",writeback");
-	start(&disks[1], WANTED | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
+	disk_create(&disks[1], 1, SECTORS * 512, ",writeback");
+	disk_start(&disks[1], DISK_WANTED | VIRTIO_FEATURE(VIRTIO_RING_F_EVENT_IDX));
 	for (unsigned int round = 0; round < 50; round++) {
 		for (unsigned int i = 0; i < 2; i++) {
 			for (unsigned int s = 0; s < 64; s++) {
-				uint64_t at = data_at(&disks[i]) + s * 512ULL;
+				uint64_t at = disk_data_at(&disks[i]) + s * 512ULL;
 
 				memset(guest_at(at, 512), (int)(round + s + 100 * i), 512);
-				offer(&disks[i], s, VIRTIO_BLK_T_OUT, s, at, 512, 0);
+				disk_offer(&disks[i], s, VIRTIO_BLK_T_OUT, s, at, 512, 0);
 			}
 			ring_set_used_event(&disks[i].ring, disks[i].ring.seen);
-			ring_bell(&disks[i]);
+			disk_ring_bell(&disks[i]);
 		}
 		for (unsigned int i = 0; i < 2; i++) {
 			for (unsigned int s = 0; s < 64; s++)
-				assert_int_equal(*status_at(&disks[i], take(&disks[i], &len)), 0);
+				assert_int_equal(
+					*disk_status_at(&disks[i], disk_take(&disks[i], &len)), 0);
 			assert_true(atomic_exchange(&disks[i].fake.msix_count[1], 0) > 0);
-			memset(data(&disks[i]), 0, 64 * 512);
+			memset(disk_data(&disks[i]), 0, 64 * 512);
 			assert_int_equal(
-				run(&disks[i], VIRTIO_BLK_T_IN, 0, 64 * 512, W, 64 * 512 + 1), 0);
+				disk_run(&disks[i], VIRTIO_BLK_T_IN, 0, 64 * 512, W, 64 * 512 + 1),
+				0);
 			for (unsigned int s = 0; s < 64; s++)
-				assert_int_equal(data(&disks[i])[s * 512 + 511],
+				assert_int_equal(disk_data(&disks[i])[s * 512 + 511],
 						 (round + s + 100 * i) & 0xFF);
 		}
 	}
-	destroy(&disks[1]);
+	disk_destroy(&disks[1]);
 }
 
 static void *open_gate(void *arg)
@@ -471,37 +323,37 @@ static void test_reset_in_flight(void **state)
 		unsigned int irqs = d->fake.msix_count[1];
 		pthread_t thread;
 
-		start(d, WANTED);
+		disk_start(d, DISK_WANTED);
 		atomic_store(&fake_io.nowait_errno, EAGAIN);
 		fake_io_gate(true);
 		for (unsigned int s = 0; s < 64; s++)
-			offer(d, s, VIRTIO_BLK_T_IN, s, data_at(d) + s * 512ULL, 512, W);
-		ring_bell(d);
+			disk_offer(d, s, VIRTIO_BLK_T_IN, s, disk_data_at(d) + s * 512ULL, 512, W);
+		disk_ring_bell(d);
 		while (fake_io_waiting() == 0)
 			usleep(1000);
 		pthread_create(&thread, NULL, open_gate, NULL);
-		put(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
-		assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1), 0);
+		disk_put(d, VIRTIO_PCI_COMMON_STATUS, 1, 0);
+		assert_int_equal(disk_get(d, VIRTIO_PCI_COMMON_STATUS, 1), 0);
 		pthread_join(thread, NULL);
-		memset(data(d), 0xEE, 64 * 512);
+		memset(disk_data(d), 0xEE, 64 * 512);
 		assert_false(ring_take(&d->ring, &id, &len));
 		ring_init(&d->ring, d->base, 64);
 		usleep(2000);
 		assert_false(ring_take(&d->ring, &id, &len));
-		assert_int_equal(data(d)[0], 0xEE);
+		assert_int_equal(disk_data(d)[0], 0xEE);
 		assert_int_equal(d->fake.msix_count[1], irqs);
 	}
 	atomic_store(&fake_io.nowait_errno, 0);
-	start(d, WANTED);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
+	disk_start(d, DISK_WANTED);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 0, 512, W, 513), VIRTIO_BLK_S_OK);
 
 	/* Taken away: the file and the memory go right after. */
-	create(&disks[1], 1, SECTORS * 512, "");
-	start(&disks[1], WANTED);
+	disk_create(&disks[1], 1, SECTORS * 512, "");
+	disk_start(&disks[1], DISK_WANTED);
 	for (unsigned int s = 0; s < 64; s++)
-		offer(&disks[1], s, VIRTIO_BLK_T_OUT, s, data_at(&disks[1]), 512, 0);
-	ring_bell(&disks[1]);
-	destroy(&disks[1]);
+		disk_offer(&disks[1], s, VIRTIO_BLK_T_OUT, s, disk_data_at(&disks[1]), 512, 0);
+	disk_ring_bell(&disks[1]);
+	disk_destroy(&disks[1]);
 }
 
 /* What if the ring is full, and then one more comes than it can hold? */
@@ -513,21 +365,22 @@ static void test_full_ring(void **state)
 	(void)state;
 	fake_io_gate(true);
 	for (unsigned int s = 0; s < 64; s++)
-		offer(d, s, VIRTIO_BLK_T_OUT, s, data_at(d), 512, 0);
-	ring_bell(d);
-	ring_bell(d);
-	assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1), RUN);
+		disk_offer(d, s, VIRTIO_BLK_T_OUT, s, disk_data_at(d), 512, 0);
+	disk_ring_bell(d);
+	disk_ring_bell(d);
+	assert_int_equal(disk_get(d, VIRTIO_PCI_COMMON_STATUS, 1), DISK_RUN);
 	fake_io_gate(false);
 	for (unsigned int s = 0; s < 64; s++)
-		(void)take(d, &len);
+		(void)disk_take(d, &len);
 
 	fake_io_gate(true);
 	for (unsigned int s = 0; s < 64; s++)
-		offer(d, s, VIRTIO_BLK_T_OUT, s, data_at(d), 512, 0);
-	ring_bell(d);
-	offer(d, 0, VIRTIO_BLK_T_OUT, 0, data_at(d), 512, 0);
-	ring_bell(d);
-	assert_int_equal(get(d, VIRTIO_PCI_COMMON_STATUS, 1), RUN | VIRTIO_CONFIG_S_NEEDS_RESET);
+		disk_offer(d, s, VIRTIO_BLK_T_OUT, s, disk_data_at(d), 512, 0);
+	disk_ring_bell(d);
+	disk_offer(d, 0, VIRTIO_BLK_T_OUT, 0, disk_data_at(d), 512, 0);
+	disk_ring_bell(d);
+	assert_int_equal(disk_get(d, VIRTIO_PCI_COMMON_STATUS, 1),
+			 DISK_RUN | VIRTIO_CONFIG_S_NEEDS_RESET);
 	fake_io_gate(false);
 }
 
@@ -536,35 +389,35 @@ static void test_many_pieces(void **state)
 {
 	struct virtio_blk_outhdr hdr = {.type = VIRTIO_BLK_T_OUT, .sector = 1};
 	struct disk *d = &disks[0];
-	uint64_t at = request_at(d, 0), table = request_at(d, 1);
+	uint64_t at = disk_request_at(d, 0), table = disk_request_at(d, 1);
 	uint32_t len;
 	uint16_t n = 0;
 
 	(void)state;
 	memcpy(guest_at(at, 16), &hdr, 16);
 	for (unsigned int i = 0; i < 12600; i++)
-		data(d)[i] = (uint8_t)(i * 11);
+		disk_data(d)[i] = (uint8_t)(i * 11);
 	/* The header comes with the first data, as a driver may do. */
-	memcpy(data(d) - 16, &hdr, 16);
-	ring_desc_at(table, n, data_at(d) - 16, 10, N, (uint16_t)(n + 1));
+	memcpy(disk_data(d) - 16, &hdr, 16);
+	ring_desc_at(table, n, disk_data_at(d) - 16, 10, N, (uint16_t)(n + 1));
 	n++;
-	ring_desc_at(table, n, data_at(d) - 6, 6 + 12, N, (uint16_t)(n + 1));
+	ring_desc_at(table, n, disk_data_at(d) - 6, 6 + 12, N, (uint16_t)(n + 1));
 	n++;
 	for (unsigned int i = 0; i < 125; i++, n++)
-		ring_desc_at(table, n, data_at(d) + 12 + i * 100, i == 124 ? 388 : 100, N,
+		ring_desc_at(table, n, disk_data_at(d) + 12 + i * 100, i == 124 ? 388 : 100, N,
 			     (uint16_t)(n + 1));
 	ring_desc_at(table, n, at + 1000, 1, W, 0);
 	n++;
 	assert_int_equal(n, 128);
 	ring_desc(&d->ring, 0, table, n * 16U, VRING_DESC_F_INDIRECT, 0);
 	ring_offer(&d->ring, 0);
-	ring_bell(d);
-	(void)take(d, &len);
+	disk_ring_bell(d);
+	(void)disk_take(d, &len);
 	/* 12 + 124 * 100 + 388 = 12,800 bytes = 25 sectors */
-	assert_int_equal(*status_at(d, 0), VIRTIO_BLK_S_OK);
-	memmove(data(d) + 0x8000, data(d), 12800);
-	assert_int_equal(run(d, VIRTIO_BLK_T_IN, 1, 12800, W, 12801), VIRTIO_BLK_S_OK);
-	assert_memory_equal(data(d), data(d) + 0x8000, 12800);
+	assert_int_equal(*disk_status_at(d, 0), VIRTIO_BLK_S_OK);
+	memmove(disk_data(d) + 0x8000, disk_data(d), 12800);
+	assert_int_equal(disk_run(d, VIRTIO_BLK_T_IN, 1, 12800, W, 12801), VIRTIO_BLK_S_OK);
+	assert_memory_equal(disk_data(d), disk_data(d) + 0x8000, 12800);
 }
 
 /* What if the disk cannot be made? -s fails with it. */
@@ -596,5 +449,5 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_bad_config, set_up, tear_down),
 	};
 
-	return cmocka_run_group_tests(tests, make_dir, remove_dir);
+	return cmocka_run_group_tests(tests, disk_make_dir, disk_remove_dir);
 }

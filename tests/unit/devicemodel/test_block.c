@@ -20,7 +20,6 @@
 #include <sys/wait.h>
 
 #include "block.h"
-#include "block_config.h"
 #include "fake_io.h"
 #include "log.h"
 
@@ -128,62 +127,17 @@ static int do_io(enum block_op op, uint64_t offset, void *buf, size_t len, bool 
 	return err == -EINPROGRESS ? wait_for(1) : err;
 }
 
-/* Which words does the grammar know, and which does it refuse? */
-static void test_options(void **state)
+/* Does the user's sector size hold, for the disk's size too? */
+static void test_sector_size(void **state)
 {
-	static const struct {
-		const char *config;
-		int ret;
-		const char *path;
-		bool ro, wb, nocache;
-	} cases[] = {
-		{"/a", 0, "/a", false, false, false},
-		{"/a,ro", 0, "/a", true, false, false},
-		{"/a,writeback,nocache", 0, "/a", false, true, true},
-		{"/a,writeback,writethru", 0, "/a", false, false, false},
-		{"iothread,mq=2,/a,writeback", 0, "/a", false, true, false},
-		{"iothread=2@0:1/2,/a,aio=io_uring,no_bst_block", 0, "/a", false, false, false},
-		{"./ro,ro", 0, "./ro", true, false, false},
-		{"/a,", 0, "/a", false, false, false},
-		{"", -EINVAL, "", false, false, false},
-		{NULL, -EINVAL, "", false, false, false},
-		{"ro", -EINVAL, "", false, false, false},
-		{",ro", -EINVAL, "", false, false, false},
-		{"/a,/b", -EINVAL, "", false, false, false},
-		{"/a,rw", -EINVAL, "", false, false, false},
-		{"/a,ro=1", -EINVAL, "", false, false, false},
-		{"nodisk", 0, "", false, false, false},
-		{"nodisk,writeback", 0, "", false, true, false},
-		{"nodisk,/a", -EINVAL, "", false, false, false},
-		{"nodisk=1", -EINVAL, "", false, false, false},
-		{"/a,discard", -EINVAL, "", false, false, false},
-		{"/a,discard=1:2:3", -EINVAL, "", false, false, false},
-		{"/a,sectorsize=4096", -EINVAL, "", false, false, false},
-		{"/a,range=0/8", -EINVAL, "", false, false, false},
-	};
-	struct block_config cfg;
-	char *longest = malloc(8192);
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (block_config_parse(&cfg, "test", cases[i].config) != cases[i].ret)
-			fail_msg("%s", cases[i].config);
-		if (cases[i].ret != 0)
-			continue;
-		assert_string_equal(cfg.path, cases[i].path);
-		assert_int_equal(cfg.read_only, cases[i].ro);
-		assert_int_equal(cfg.writeback, cases[i].wb);
-		assert_int_equal(cfg.nocache, cases[i].nocache);
-	}
-	assert_non_null(longest);
-	memset(longest, 'x', 8191);
-	longest[8191] = '\0';
-	assert_int_equal(block_config_parse(&cfg, "test", longest), -EINVAL);
-	longest[PATH_MAX] = '\0';
-	assert_int_equal(block_config_parse(&cfg, "test", longest), -EINVAL);
-	longest[PATH_MAX - 1] = '\0';
-	assert_int_equal(block_config_parse(&cfg, "test", longest), 0);
-	free(longest);
+	assert_int_equal(truncate(image, DISK + 3 * BLOCK_SECTOR), 0);
+	assert_int_equal(try_open("disk", ",sectorsize=1024/8192"), 0);
+	assert_int_equal(block_info(disk)->logical, 1024);
+	assert_int_equal(block_info(disk)->physical, 8192);
+	assert_int_equal(block_info(disk)->size, DISK + 2 * BLOCK_SECTOR);
+	block_close(disk);
+	assert_int_equal(try_open("disk", ",sectorsize=65536"), -ENODATA);
 }
 
 /* What if the path is no disk? */
@@ -552,8 +506,11 @@ static void test_no_worker(void **state)
 	child = fork();
 	if (child == 0) {
 		struct iovec iov = {buf, sizeof(buf)};
-		struct block_req req = {.op = BLOCK_WRITE, .iov = &iov, .iovcnt = 1,
-					.len = sizeof(buf), .done = done};
+		struct block_req req = {.op = BLOCK_WRITE,
+					.iov = &iov,
+					.iovcnt = 1,
+					.len = sizeof(buf),
+					.done = done};
 
 		atomic_store(&fake_io.nowait_errno, EAGAIN);
 		if (setrlimit(RLIMIT_NPROC, &none) < 0 || (getuid() == 0 && setuid(65534) < 0))
@@ -570,7 +527,7 @@ static void test_no_worker(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sector_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_disk, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_size, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_serial, set_up, tear_down),
