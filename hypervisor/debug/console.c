@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The serial console of a debug build: one line shared by the log and by the console of one VM, or
- * the shell. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
+ * The console of a debug build: one line, the serial port or without one the ring that the Service
+ * VM reads, shared by the log (which a ring of its own has) and by the console of one VM, or the
+ * shell. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
  * boot CPU (and whoever finds the transmitter empty) passes it on at the UART's pace; input comes
  * by the UART's interrupt, or by the same timer. Log lines go between the guest's lines, not into
  * them. Ctrl-Space, or BREAK and e, leaves a VM's console; other BREAKs are the guest's (SysRq).
@@ -54,6 +55,14 @@ static struct {
 	int rx_held; /* received, but there was no room for it yet */
 	uint64_t break_at; /* TSC of a BREAK that may be half of the way to the shell, 0: none */
 } con = {.rx_held = UART_RX_NONE, .home = HOME_FIRST};
+
+static const struct line {
+	uint32_t (*tx_room)(void);
+	void (*tx)(uint8_t c);
+	int (*rx)(void);
+} uart_line = {uart_tx_room, uart_tx, uart_rx},
+  ring_line = {console_ring_tx_room, console_ring_tx, console_ring_rx};
+static const struct line *wire = &uart_line;
 
 static struct vuart *vm_consoles[CONFIG_MAX_VM_NUM];
 
@@ -109,10 +118,10 @@ static int next_char(void)
 	return '\r';
 }
 
-/* con.lock is held. True: the UART is full and more waits. */
+/* con.lock is held. True: the line is full and more waits. */
 static bool transmit(void)
 {
-	uint32_t room = uart_tx_room();
+	uint32_t room = wire->tx_room();
 	int c = 0;
 
 	while (room != 0U) {
@@ -120,7 +129,7 @@ static bool transmit(void)
 		if (c < 0) {
 			return false;
 		}
-		uart_tx((uint8_t)c);
+		wire->tx((uint8_t)c);
 		room--;
 	}
 	return true;
@@ -170,7 +179,7 @@ static void receive(void)
 	}
 	for (uint32_t i = 0U; i < 64U; i++) {
 		if (con.rx_held == UART_RX_NONE) {
-			con.rx_held = uart_rx();
+			con.rx_held = wire->rx();
 		}
 		if (con.rx_held == UART_RX_NONE || !give(con.rx_held)) {
 			return;
@@ -372,19 +381,34 @@ static void route_interrupt(void)
 	uart_rx_irq_enable();
 }
 
-static int console_boot(void)
+static void start_on_uart(void)
 {
-	if (!uart_start()) {
-		return 0;
-	}
-	con.cpu = this_pcpu();
 	log_queue = boot_alloc(LOG_QUEUE, 64U);
 	report_before = flush;
 	log_sink_add(&log_sink);
-	vuart_console = &console;
 	if (uart_irq() != 0U) {
 		route_interrupt();
 	}
+}
+
+/* Nobody looks before the Service VM runs: what VMs say is kept until they are asked for. */
+static void start_on_ring(void)
+{
+	console_ring_start();
+	wire = &ring_line;
+	con.home = HOME_SHELL;
+	shell_enter();
+}
+
+static int console_boot(void)
+{
+	con.cpu = this_pcpu();
+	if (uart_start()) {
+		start_on_uart();
+	} else {
+		start_on_ring();
+	}
+	vuart_console = &console;
 	timer_init(&con.timer, timer_fired);
 	timer_fired(&con.timer);
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Reads the hypervisor's rings from a program: finds its PCI function by sysfs, maps the registers
- * and the rings, follows a ring. For acrnlog and acrntrace. One thread. What is read twice is
+ * and the rings, follows a ring. For acrnlog, acrntrace and acrnsh. One thread. What is read twice is
  * `written` of a ring, by which a reader sees that an entry was written over while it was copied.
  */
 #include "rings.h"
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #define DEVICES "/sys/bus/pci/devices"
-#define PATH	512
+#define PATH	RINGS_PATH
 
 static bool read_hex(const char *folder, const char *file, unsigned long *value)
 {
@@ -99,13 +99,14 @@ static void *map(const char *folder, uint32_t bar, int protection, size_t *size)
 
 bool rings_open(struct rings *r, const char *folder)
 {
-	char found[PATH];
 	size_t size = 0;
 
 	if (!folder) {
-		if (!search(found))
+		if (!search(r->folder))
 			return false;
-		folder = found;
+		folder = r->folder;
+	} else {
+		(void)snprintf(r->folder, sizeof(r->folder), "%s", folder);
 	}
 	enable(folder);
 	r->regs = map(folder, RINGS_BAR_REGS, PROT_READ | PROT_WRITE, &size);
@@ -138,31 +139,60 @@ static uint64_t written(const struct ring_reader *reader)
 	return __atomic_load_n(&reader->header->written, __ATOMIC_ACQUIRE);
 }
 
-bool ring_reader_init(struct ring_reader *reader, const struct rings *r, uint32_t cpu,
-		      uint32_t place, uint32_t ele_size)
+/* The ring at `at` of `size` bytes of memory. */
+static bool reader_open(struct ring_reader *reader, const uint8_t *memory, uint64_t size,
+			uint64_t at, uint32_t ele_size)
 {
-	uint64_t at = (uint64_t)cpu * r->stride + rings_reg(r, place);
 	const volatile struct sbuf_header *h;
 	uint64_t bytes;
 
-	if (at % sizeof(uint64_t) != 0 || at + sizeof(*h) > r->size)
-		goto broken;
-	h = (const volatile void *)&r->memory[at];
+	if (at % sizeof(uint64_t) != 0 || at + sizeof(*h) > size)
+		return false;
+	h = (const volatile void *)&memory[at];
 	reader->header = h;
 	reader->ele_num = h->ele_num;
 	reader->ele_size = h->ele_size;
 	bytes = (uint64_t)reader->ele_num * ele_size;
 	if (h->magic != SBUF_MAGIC || reader->ele_size != ele_size || reader->ele_num < 2 ||
-	    at + sizeof(*h) + bytes > r->size)
-		goto broken;
+	    at + sizeof(*h) + bytes > size)
+		return false;
 	reader->next = 0;
 	reader->lost = 0;
 	if (written(reader) >= reader->ele_num)
 		reader->next = written(reader) - reader->ele_num + 1;
 	return true;
-broken:
+}
+
+bool ring_reader_init(struct ring_reader *reader, const struct rings *r, uint32_t cpu,
+		      uint32_t place, uint32_t ele_size)
+{
+	if (reader_open(reader, r->memory, r->size,
+			(uint64_t)cpu * r->stride + rings_reg(r, place), ele_size))
+		return true;
 	fprintf(stderr, "CPU %u: there is no ring where the hypervisor says that one is\n", cpu);
 	return false;
+}
+
+bool rings_open_console(const struct rings *r, struct ring_reader *reader)
+{
+	char path[PATH + 16];
+	const uint8_t *memory;
+	size_t size = 0;
+
+	(void)snprintf(path, sizeof(path), "%s/resource%u", r->folder, RINGS_BAR_CONSOLE);
+	if (access(path, F_OK) != 0) {
+		fputs("the hypervisor's console is the serial port: its shell is there\n", stderr);
+		return false;
+	}
+	memory = map(r->folder, RINGS_BAR_CONSOLE, PROT_READ, &size);
+	if (!memory)
+		return false;
+	if (!reader_open(reader, memory, size, 0, 1)) {
+		fprintf(stderr, "%s: this is no ring of a console\n", path);
+		return false;
+	}
+	ring_reader_skip(reader);
+	return true;
 }
 
 void ring_reader_skip(struct ring_reader *reader)

@@ -9,12 +9,15 @@
 #include "acrn/ring_function.h"
 #include "acrn/sbuf.h"
 
+#define RINGS_PATH 512
+
 /* The hypervisor's rings as a program of the Service VM sees them. */
 struct rings {
 	volatile uint32_t *regs;
 	const uint8_t *memory;
 	size_t size; /* of the memory */
 	uint32_t cpus, stride;
+	char folder[RINGS_PATH]; /* the function's, in sysfs */
 };
 
 /* One ring, and how far it has been read. Any number of readers may read one ring. */
@@ -40,6 +43,8 @@ void rings_set_reg(const struct rings *r, uint32_t reg, uint32_t value);
  */
 bool ring_reader_init(struct ring_reader *reader, const struct rings *r, uint32_t cpu,
 		      uint32_t place, uint32_t ele_size);
+/* The console's ring, from what is written from now on: entries of one character. */
+bool rings_open_console(const struct rings *r, struct ring_reader *reader);
 void ring_reader_skip(struct ring_reader *reader); /* to what is written from now on */
 
 /* The next entry, ele_size bytes; false: there is none yet. */

@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""acrnlog, acrntrace and acrnalyze.py, over rings and files that the test makes up."""
+"""acrnlog, acrntrace, acrnsh and acrnalyze.py, over rings and files that the test makes up."""
 
+import fcntl
+import mmap
 import os
+import pty
 import struct
 import subprocess
 import tempfile
+import threading
+import time
 import unittest
 from pathlib import Path
 from xml.etree import ElementTree
@@ -200,6 +205,148 @@ class Capture(Tools):
         error = self.run_tool(PROGRAMS / "acrntrace", "-d", device, "-o", "/nowhere/t",
                               status=1).stderr
         self.assertIn("/nowhere/t: No such file", error)
+
+
+class Console:
+    """The hypervisor behind the function: takes keys, echoes, answers each line."""
+
+    SIZE = 4096
+
+    def __init__(self, device: Path, answers: dict[str, str]) -> None:
+        (device / "resource4").write_bytes(ring(self.SIZE, 1, []))
+        self.answers, self.keys, self.line = answers, b"", ""
+        self.regs = self.memory(device / "resource0")
+        self.ring = self.memory(device / "resource4")
+        self.written = 0
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    @staticmethod
+    def memory(path: Path) -> mmap.mmap:
+        """The file, shared with the program."""
+        with path.open("r+b") as file:
+            return mmap.mmap(file.fileno(), 0)
+
+    def say(self, text: str) -> None:
+        """Puts text into the ring."""
+        for c in text.encode():
+            self.ring[64 + self.written % (self.SIZE - 64)] = c
+            self.written += 1
+            self.ring[40:48] = struct.pack("<Q", self.written)
+
+    def key(self, key: int) -> None:
+        """As the hypervisor's shell, without an editor."""
+        self.keys += bytes([key])
+        if key == 3:
+            self.line = ""
+            self.say("^C\r\nACRN:\\>")
+        elif key == 13:
+            self.say("\r\n" + self.answers.get(self.line, "?\r\nACRN:\\>"))
+            self.line = ""
+        elif key != 0:
+            self.line += chr(key)
+            self.say(chr(key))
+
+    def run(self) -> None:
+        """The thread."""
+        while not self.ended.is_set():
+            (value,) = struct.unpack_from("<I", self.regs, 0x4C)
+            if value & 0x100:
+                self.key(value & 0xFF)
+                struct.pack_into("<I", self.regs, 0x4C, 0)
+            else:
+                time.sleep(0.0002)
+
+    def end(self) -> None:
+        """Ends the thread."""
+        self.ended.set()
+        self.thread.join()
+
+
+class Shell(Tools):
+    """acrnsh"""
+
+    def console(self, **answers: str) -> tuple[Path, Console]:
+        """The device, with a hypervisor that answers."""
+        device = self.device([(ring(LOG_BYTES, 80, []), ring(TRACE_BYTES, 32, []))])
+        console = Console(device, answers)
+        self.addCleanup(console.end)
+        return device, console
+
+    def test_command(self) -> None:
+        # Is the answer printed, all of it and nothing else, after whatever was there before?
+        answer = "".join(f"{n} of the answer\r\n" for n in range(100))
+        device, console = self.console(vm_list=answer + "\r\nACRN:\\>", none="ACRN:\\>")
+        console.say("ACRN:\\>half a li")
+        for command, out in (("vm_list", answer.replace("\r", "") + "\n"), ("none", "")):
+            result = self.run_tool(PROGRAMS / "acrnsh", "-c", command, "-d", device)
+            self.assertEqual((result.stdout, result.stderr), (out, ""))
+        self.assertEqual(console.keys, b"\0\x03vm_list\r\0\x03none\r")
+
+    def test_no_prompt(self) -> None:
+        # What if the answer has no end, or nobody takes the keys?
+        device, console = self.console(stuck="one line\r\n")
+        result = self.run_tool(PROGRAMS / "acrnsh", "-c", "stuck", "-d", device, status=1)
+        self.assertEqual(result.stdout, "one line\n")
+        self.assertIn("no prompt came back", result.stderr)
+        console.end()
+        struct.pack_into("<I", console.regs, 0x4C, 0x100)
+        error = self.run_tool(PROGRAMS / "acrnsh", "-c", "vm_list", "-d", device, status=1).stderr
+        self.assertIn("takes no keys", error)
+
+    def test_pipe(self) -> None:
+        # Do all bytes of a pipe become keys, and does what is said come out as it is?
+        device, console = self.console()
+        keys = bytes(n for n in range(256) if n not in (3, 13, 0x1D))
+        result = subprocess.run([PROGRAMS / "acrnsh", "-d", device], input=keys, timeout=60,
+                                capture_output=True, check=True)
+        self.assertEqual(console.keys, b"\0\x03" + keys)
+        self.assertEqual(result.stdout, b"^C\r\nACRN:\\>" + "".join(map(chr, keys[1:])).encode())
+
+    def test_terminal(self) -> None:
+        # Does each key go to the hypervisor at once, Ctrl-C too, and does Ctrl-] leave?
+        device, console = self.console(vm_list="vm0\r\nACRN:\\>")
+        master, slave = pty.openpty()
+        with subprocess.Popen([PROGRAMS / "acrnsh", "-d", device], stdin=slave, stdout=slave,
+                              stderr=slave) as program:
+            os.close(slave)
+            seen = b""
+            for typed, answer in ((b"vm_l\x03", b"vm_l^C\r\nACRN:\\>"),
+                                  (b"vm_list\r", b"vm_list\r\nvm0\r\nACRN:\\>"), (b"\x1d", b"")):
+                while not seen.endswith(b"ACRN:\\>"):
+                    seen += os.read(master, 1000)
+                os.write(master, typed)
+                while answer not in seen:
+                    seen += os.read(master, 1000)
+            self.assertEqual(program.wait(10), 0)
+        os.close(master)
+        self.assertTrue(seen.startswith(b"the hypervisor's shell; Ctrl-] leaves"), seen)
+        self.assertEqual(console.keys, b"\0\x03vm_l\x03vm_list\r")
+
+    def test_not_there(self) -> None:
+        # Is it said why there is no shell here?
+        error = self.run_tool(PROGRAMS / "acrnsh", status=1).stderr
+        self.assertIn("1af4:10f7 is missing", error)
+        device = self.device([(ring(LOG_BYTES, 80, []), ring(TRACE_BYTES, 32, []))])
+        error = self.run_tool(PROGRAMS / "acrnsh", "-d", device, status=1).stderr
+        self.assertIn("console is the serial port", error)
+        for broken in (b"", bytes(4096), ring(4096, 80, []), ring(4096, 1, [])[:100]):
+            (device / "resource4").write_bytes(broken)
+            self.run_tool(PROGRAMS / "acrnsh", "-d", device, status=1)
+        (device / "resource4").write_bytes(ring(4096, 1, []))
+        folder = os.open(device, os.O_RDONLY)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        error = self.run_tool(PROGRAMS / "acrnsh", "-d", device, status=1).stderr
+        os.close(folder)
+        self.assertIn("another acrnsh has the console", error)
+
+    def test_options(self) -> None:
+        # Is each mistake told?
+        for options in (["-c"], ["-c", ""], ["-c", "x" * 101], ["-c", "a\rb"], ["-c", "\x7f"],
+                        ["-c", "\u00e4"], ["-x"], ["stray"]):
+            error = self.run_tool(PROGRAMS / "acrnsh", *options, status=1).stderr
+            self.assertIn("usage: acrnsh", error)
 
 
 class Analyze(Tools):

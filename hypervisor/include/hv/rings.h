@@ -25,6 +25,14 @@ int rings_redirect(uint32_t kind, uint32_t cpu, const struct sbuf *b);
 /* All CPUs write to their own rings. The caller holds no lock. */
 void rings_redirect_none(void);
 
+/*
+ * The ring of the console where there is no serial port, in memory of its own, a power of two; size
+ * 0: there is one. A key for it, from any CPU, no lock held; one that finds its queue full is lost.
+ */
+hpa_t console_ring_memory(uint64_t *size);
+bool console_ring_full(void);
+void console_ring_key(uint8_t c);
+
 /* Trace because somebody asked by the control register; redirected trace rings count besides. */
 void trace_switch_on(bool on);
 bool trace_is_on(void);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The rings as a PCI function of the Service VM, so that a program there can map them by sysfs,
- * with any kernel (doc/abi/rings.md). BAR 0 is a page of registers; BAR 2 shows the rings, which
- * nobody but the hypervisor can write. Registers are read and written on the vCPU's CPU; there is
- * no lock, each is one word.
+ * with any kernel (doc/abi/rings.md). BAR 0 is a page of registers; BAR 2 shows the rings and BAR 4,
+ * without a serial port, that of the console; nobody but the hypervisor can write them. Registers
+ * are read and written on the vCPU's CPU; there is no lock, each is one word.
  */
 #include "acrn/version.h"
 #include "acrn/ring_function.h"
@@ -20,12 +20,15 @@
 
 static int ring_function_init(struct vfunc *f, const struct vfunc_args *args)
 {
-	uint64_t size;
-	hpa_t hpa = rings_memory(&size);
+	uint64_t size, console_size;
+	hpa_t hpa = rings_memory(&size), console = console_ring_memory(&console_size);
 
 	(void)args;
 	vfunc_bar_trap(f, RINGS_BAR_REGS, PAGE_SIZE);
 	vfunc_bar_show(f, RINGS_BAR_MEMORY, size, hpa);
+	if (console_size != 0U) {
+		vfunc_bar_show(f, RINGS_BAR_CONSOLE, console_size, console);
+	}
 	return 0;
 }
 
@@ -54,6 +57,8 @@ static uint32_t read_reg(uint64_t reg)
 		return log_levels[LOG_TO_CONSOLE];
 	case RINGS_REG_LOG_LEVEL:
 		return log_levels[LOG_TO_MEM];
+	case RINGS_REG_KEY:
+		return console_ring_full() ? RINGS_KEY : 0U;
 	default:
 		return 0U;
 	}
@@ -70,6 +75,11 @@ static void write_reg(uint64_t reg, uint32_t value)
 		break;
 	case RINGS_REG_LOG_LEVEL:
 		log_levels[LOG_TO_MEM] = MIN(value, LOG_DBG);
+		break;
+	case RINGS_REG_KEY:
+		if ((value & RINGS_KEY) != 0U) {
+			console_ring_key((uint8_t)value);
+		}
 		break;
 	default:
 		break; /* read-only, or nothing is there */

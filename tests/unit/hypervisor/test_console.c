@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // links: hypervisor/debug/console.c hypervisor/debug/log.c hypervisor/debug/uart.c
 // links: hypervisor/debug/shell.c hypervisor/debug/shell_line.c hypervisor/debug/mem_log.c
+// links: hypervisor/debug/console_ring.c hypervisor/lib/sbuf.c
 // links: hypervisor/guest/unit.c hypervisor/lib/printf.c tests/fake/fake_machine.c
 // links: tests/fake/fake_pool.c tests/fake/fake_string.c tests/fake/fake_time.c
 /*
  * The shared serial line: a UART that takes 16 characters at a time, guests that send, the log, and
- * the shell, which is the real one.
+ * the shell, which is the real one. Last, the same without a UART.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -24,12 +25,14 @@
 #include "hv/irq.h"
 #include "hv/log.h"
 #include "hv/pcpu.h"
+#include "hv/rings.h"
 #include "hv/shell.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
 #include "hv/vm.h"
 #include "hv/vm_config.h"
 #include "hv/vuart.h"
+#include "lib/sbuf.h"
 #include "lib/string.h"
 #include "config.h"
 
@@ -51,14 +54,12 @@ static struct timer *timer;
 static uint64_t due;
 static irq_handler_t irq;
 static uint64_t rte;
-static const char *guest_text;
+static const char *guest_text, *other_text;
 static char guest_got[64];
-static uint32_t guest_room, breaks;
+static uint32_t guest_room, breaks, asked_stopped;
 static bool guest_stopped; /* with its vUART's lock */
-static uint32_t asked_stopped;
 
 static struct vuart *const guest = (struct vuart *)0x1000, *const other = (struct vuart *)0x2000;
-static const char *other_text;
 static bool other_full;
 static struct vm slots[CONFIG_MAX_VM_NUM];
 static struct vm *const guest_vm = &slots[0], *const other_vm = &slots[3];
@@ -205,6 +206,12 @@ static void tick(void)
 	timer->fn(timer);
 }
 
+static void ticks(uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		tick();
+}
+
 static int boot(void)
 {
 	fake_machine_reset();
@@ -232,13 +239,8 @@ static int setup(void **state)
 	guest_room = 64;
 	breaks = 0;
 	other_full = false;
-	for (uint32_t i = 0; i < 10000; i++) { /* what a test before left in the queue */
-		uint32_t before = wired;
-
-		tick();
-		if (wired == before)
-			break;
-	}
+	for (uint32_t before = UINT32_MAX; before != wired; tick())
+		before = wired; /* what a test before left in the queue */
 	vuart_console->attach(guest_vm, guest);
 	(void)console_show(0);
 	guest_text = "\n"; /* behind the shell's prompt */
@@ -275,8 +277,7 @@ static void test_log_line(void **state)
 	assert_int_equal(wired, 16);
 	/* nothing waits: the next FIFO is due in its own time */
 	assert_in_range(due - fake_tsc, us_to_tsc(1300), us_to_tsc(1500));
-	for (uint32_t i = 0; i < 10; i++)
-		tick();
+	ticks(10);
 	assert_string_equal(wire, "[1234567us][cpu=0][sev=3]: number 42 of this\r\n");
 	assert_true(due - fake_tsc > us_to_tsc(5000));
 }
@@ -292,8 +293,7 @@ static void test_level_and_length(void **state)
 	memset(text, 'x', sizeof(text));
 	text[999] = '\0';
 	pr_err("%s", text);
-	for (uint32_t i = 0; i < 50; i++)
-		tick();
+	ticks(50);
 	assert_in_range(wired, 300, 330);
 	assert_memory_equal(&wire[wired - 3], "x\r\n", 3);
 }
@@ -305,14 +305,12 @@ static void test_shared(void **state)
 	guest_text = "0123456789abcdefghi\nprompt# ";
 	vuart_console->output(guest); /* 16 characters: amid the guest's line */
 	pr_err("L");
-	for (uint32_t i = 0; i < 20; i++)
-		tick();
+	ticks(20);
 	assert_non_null(strstr(wire, "abcdefghi\n["));
 	assert_non_null(strstr(wire, "L\r\nprompt# "));
 	/* the prompt stays there without an end: the next log line breaks it */
 	pr_err("M");
-	for (uint32_t i = 0; i < 20; i++)
-		tick();
+	ticks(20);
 	assert_non_null(strstr(wire, "prompt# \r\n["));
 }
 
@@ -346,12 +344,6 @@ static void test_input(void **state)
 	incoming = "e";
 	tick();
 	assert_string_equal(guest_got, "ls\nabcxe");
-}
-
-static void ticks(uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++)
-		tick();
 }
 
 /* Another VM with a console nobody looks at is not held up: it forgets its oldest text. */
@@ -457,8 +449,7 @@ static void test_other_cpu(void **state)
 	assert_int_equal(wired, 16);
 	assert_int_equal(due, before);
 	fake_cpu = 0;
-	for (uint32_t i = 0; i < 10; i++)
-		tick();
+	ticks(10);
 	assert_non_null(strstr(wire, "[cpu=1]"));
 }
 
@@ -470,11 +461,9 @@ static void test_overflow(void **state)
 	(void)state;
 	for (uint32_t i = 0; i < 1000; i++)
 		pr_err("line %u of very many that come much too fast", i);
-	for (uint32_t i = 0; i < 3000; i++)
-		tick();
+	ticks(3000);
 	pr_err("after");
-	for (uint32_t i = 0; i < 30; i++)
-		tick();
+	ticks(30);
 	for (const char *p = wire; (p = strstr(p, ": line ")) != NULL; p++)
 		lines++;
 	assert_in_range(lines, 300, 600);
@@ -531,6 +520,62 @@ static void test_fatal_dead_uart(void **state)
 	report_before();
 }
 
+/* What the ring, which does not go round here, got since the last call. */
+static const char *on_ring(void)
+{
+	static uint64_t seen;
+	uint64_t size, from = seen;
+	const struct sbuf_header *h = hpa_ptr(console_ring_memory(&size));
+
+	seen = h->written;
+	return (const char *)(h + 1) + from;
+}
+
+static void type(const char *keys, uint32_t number)
+{
+	for (uint32_t i = 0; i < number; i++)
+		console_ring_key((uint8_t)keys[i]);
+	ticks(10);
+}
+
+/* Is all of it there without a serial port: the shell, a VM's console, and the way between? */
+static void test_no_uart(void **state)
+{
+	extern const struct unit __start_hv_units[], __stop_hv_units[];
+	char text[3001] = "";
+
+	(void)state;
+	vuart_console->detach(guest);
+	serial.type = SERIAL_NONE;
+	for (const struct unit *u = __start_hv_units; u < __stop_hv_units; u++)
+		assert_int_equal(strcmp(u->name, "console") == 0 ? u->boot() : 0, 0);
+	ticks(5);
+	assert_non_null(strstr(on_ring(), "Entering ACRN Shell -----\r\nACRN:\\>"));
+	/* nobody looks at it: a VM's first words are kept until somebody does */
+	guest_text = "hello from the VM\n";
+	vuart_console->attach(guest_vm, guest);
+	ticks(5);
+	assert_string_equal(on_ring(), "");
+	assert_int_equal(console_show(0), 0);
+	ticks(5);
+	assert_string_equal(on_ring(), "hello from the VM\n");
+	type("to it", 5);
+	assert_string_equal(guest_got, "to it");
+	type("\0nonsens\x1b[D\x1b[Cee\x7f\r", 18);
+	assert_non_null(strstr(on_ring(), "nonsense: no such command"));
+	assert_string_equal(guest_got, "to it");
+	type("\x1b[A\r", 4);
+	assert_non_null(strstr(on_ring(), "nonsense\r\nnonsense: no"));
+	/* What if a VM says much? So much in a round, and the next one comes soon. */
+	memset(text, 'x', 3000);
+	guest_text = text;
+	(void)console_show(0);
+	tick();
+	assert_in_range(strlen(on_ring()), 500, 520);
+	assert_in_range(due - fake_tsc, us_to_tsc(1300), us_to_tsc(1500));
+	assert_int_equal(wired, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -548,6 +593,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_fatal, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal_stopped_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_fatal_dead_uart, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_no_uart, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

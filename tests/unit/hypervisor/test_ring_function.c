@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * The PCI function that shows the rings: do its registers say where they are, does it change what
- * may be changed and nothing else, and who has one?
+ * may be changed and nothing else, who has one, and is the console there without a serial port?
  */
 // links: @vfunc @machine hypervisor/vpci/func/ring_function_debug.c hypervisor/debug/rings.c
-// links: hypervisor/lib/sbuf.c
+// links: hypervisor/lib/sbuf.c hypervisor/debug/console_ring.c
 #include "acrn/ring_function.h"
 #include "acrn/trace.h"
+#include "hv/console.h"
 #include "hv/log.h"
 #include "hv/log_sink.h"
 #include "hv/pcpu.h"
@@ -15,6 +16,7 @@
 
 #define REGS   0xC0000000UL
 #define MEMORY 0xD0000000UL
+#define SCREEN 0xD8000000UL
 
 uint32_t log_levels[LOG_KINDS];
 
@@ -44,6 +46,7 @@ static int setup(void **state)
 	assert_int_not_equal(bdf, 0);
 	cfg_write(&service, bdf, 0x10, 4, REGS);
 	cfg_write(&service, bdf, 0x18, 4, MEMORY);
+	cfg_write(&service, bdf, 0x20, 4, SCREEN);
 	cfg_write(&service, bdf, 4, 2, 2);
 	return 0;
 }
@@ -104,7 +107,7 @@ static void test_hostile(void **state)
 	(void)state;
 	for (uint32_t at = 0; at < 0x1000; at++) {
 		for (uint8_t width = 1; width <= 8; width = (uint8_t)(width * 2U)) {
-			bool control = at >= RINGS_REG_TRACE_ON && at <= RINGS_REG_LOG_LEVEL;
+			bool control = at >= RINGS_REG_TRACE_ON && at <= RINGS_REG_KEY;
 
 			if (width != 4 || at % 4 != 0) {
 				mem_write(&service, REGS + at, width, 0);
@@ -134,6 +137,72 @@ static void test_owner(void **state)
 	assert_false(trace_is_on());
 }
 
+static void type(uint32_t value)
+{
+	mem_write(&service, REGS + RINGS_REG_KEY, 4, value);
+}
+
+/* Does a program see that the console is a serial port, and is what it types lost? */
+static void test_no_console(void **state)
+{
+	(void)state;
+	assert_int_equal(reg(RINGS_REG_KEY), RINGS_KEY);
+	assert_int_equal(cfg_read(&service, bdf_of(&service), 0x20, 4), 0);
+	type(RINGS_KEY | 'a');
+	assert_int_equal(console_ring_rx(), UART_RX_NONE);
+}
+
+static int console_setup(void **state)
+{
+	console_ring_start();
+	return setup(state);
+}
+
+/* Do keys come in their order, 0 and 255 as well, and only those that are said to be keys? */
+static void test_keys(void **state)
+{
+	(void)state;
+	assert_int_equal(reg(RINGS_REG_KEY), 0);
+	type('a');
+	type(RINGS_KEY);
+	type(RINGS_KEY | 0xFF);
+	type(0xFFFFF900 | 'b');
+	assert_int_equal(console_ring_rx(), 0);
+	assert_int_equal(console_ring_rx(), 0xFF);
+	assert_int_equal(console_ring_rx(), 'b');
+	assert_int_equal(console_ring_rx(), UART_RX_NONE);
+	/* What if nobody takes them? Those that find no room are lost, and the program can tell. */
+	for (uint32_t i = 0; i < 1000; i++) {
+		type(RINGS_KEY | (i & 0x7F));
+		assert_int_equal(reg(RINGS_REG_KEY), i < 255 ? 0 : RINGS_KEY);
+	}
+	for (uint32_t i = 0; i < 256; i++)
+		assert_int_equal(console_ring_rx(), i & 0x7F);
+	assert_int_equal(console_ring_rx(), UART_RX_NONE);
+	assert_int_equal(reg(RINGS_REG_KEY), 0);
+}
+
+/* Is the ring where the BAR is, only to be read, and are the latest characters in it? */
+static void test_screen(void **state)
+{
+	const struct sbuf_header *h;
+	uint64_t hpa = 0, size = 0;
+
+	(void)state;
+	assert_int_equal(mapped(&service, SCREEN, &hpa), EPT_READ | EPT_MT_WB | EPT_IPAT);
+	assert_int_equal(hpa, console_ring_memory(&size).v);
+	mem_write(&service, SCREEN, 4, 0);
+	h = hpa_ptr(HPA(hpa));
+	assert_int_equal(h->magic, SBUF_MAGIC);
+	assert_int_equal(h->ele_size, 1);
+	assert_int_equal(sizeof(*h) + h->ele_num, size);
+	for (uint64_t i = 0; i < 100000; i++)
+		console_ring_tx((uint8_t)(i % 251));
+	assert_int_equal(h->written, 100000);
+	for (uint64_t i = 100000 - h->ele_num + 1; i < 100000; i++)
+		assert_int_equal(((const uint8_t *)(h + 1))[i % h->ele_num], i % 251);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -141,6 +210,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_control, setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_hostile, setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_owner, setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_no_console, setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_keys, console_setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_screen, console_setup, vfunc_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
