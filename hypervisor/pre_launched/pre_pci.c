@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * PCI devices of pre-launched VMs: which the scenario names, seen by one VM and hidden from all
- * others. Nothing confines DMA, so such a device never masters the bus: it has registers, ports and
+ * PCI of pre-launched VMs: a host bridge, functions that vpci/func emulates, and devices which the
+ * scenario names, seen by one VM and hidden from all others. Nothing confines DMA, so such a device never masters the bus: it has registers, ports and
  * its interrupt pin (vapic/pt), and no messages, which are writes to memory too. Its BARs are placed
  * once, where the VM has no RAM; a guest cannot move them. The table is made at boot and constant
  * but for `probing`, which each write of a BAR sets or clears; configuration accesses come on the
@@ -53,8 +53,6 @@
 
 #define BARS	      6U
 #define FIRST_PORT    0x1000U /* below are the fixed ones, the hypervisor's too */
-#define WINDOW	      0x80000000UL /* as misc/config/acpi.py has it; RAM ends below */
-#define WINDOW_END    0xE0000000UL
 #define CHIPSET	      0xFEC00000UL /* up to 4 GB: interrupt controllers, firmware */
 
 struct pre_dev {
@@ -127,8 +125,8 @@ static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *next)
 	if (d->size[i] < PAGE_SIZE) {
 		return "has a memory BAR of less than a page";
 	}
-	if (d->size[i] > WINDOW_END - WINDOW ||
-	    ALIGN_UP(*next, d->size[i]) + d->size[i] > WINDOW_END) {
+	if (d->size[i] > VPCI_WINDOW_END - VPCI_WINDOW ||
+	    ALIGN_UP(*next, d->size[i]) + d->size[i] > VPCI_WINDOW_END) {
 		return "has more registers than there is room for";
 	}
 	d->at[i] = ALIGN_UP(*next, d->size[i]);
@@ -204,6 +202,19 @@ static bool is_given(bdf_t bdf)
 	return false;
 }
 
+static bool is_given_page(hpa_t page)
+{
+	for (uint32_t i = 0U; i < dev_count * BARS; i++) {
+		const struct pre_dev *d = &devs[i / BARS];
+
+		if (d->usable && (d->first[i % BARS] & BAR_IO) == 0U &&
+		    page.v - d->base[i % BARS] < d->size[i % BARS]) {
+			return true;
+		}
+	}
+	return false;
+}
+
 static int pre_pci_boot(void)
 {
 	struct pre_dev *d;
@@ -215,7 +226,7 @@ static int pre_pci_boot(void)
 	devs = boot_alloc(count * sizeof(*devs), 64U);
 	d = devs;
 	for (uint16_t i = 0U; i < vm_config_count; i++) {
-		uint64_t at = WINDOW;
+		uint64_t at = VPCI_WINDOW;
 
 		for (uint32_t n = 0U; n < vm_configs[i].pci_count; n++) {
 			d->owner = &vm_configs[i];
@@ -226,6 +237,7 @@ static int pre_pci_boot(void)
 	}
 	dev_count = count;
 	pci_given = is_given;
+	pci_given_page = is_given_page;
 	return 0;
 }
 
@@ -295,6 +307,10 @@ static void pre_access(struct vcpu *vcpu, struct io_access *io)
 	struct pre_dev *d = dev_at(vcpu->vm, bdf);
 	uint32_t old;
 
+	if (vcpu->vm->vpci->emulated != NULL &&
+	    vcpu->vm->vpci->emulated(vcpu->vm, bdf, reg, io)) {
+		return;
+	}
 	if (d == NULL && bdf != 0U) {
 		vio_all_ones(vcpu, io);
 		return;
@@ -342,9 +358,9 @@ static int pre_pci_vm_init(struct vm *vm)
 				     (give || vm->load_order == SERVICE_VM); i++) {
 			err = bar_for(vm, d, i, give);
 		}
-		if (give) {
-			vm->vpci->access = pre_access;
-		}
+	}
+	if (vm->config->has_pci) {
+		vm->vpci->access = pre_access;
 	}
 	return err;
 }

@@ -20,6 +20,7 @@ static spinlock_t lock;
 static bool ecam_mapped;
 
 bool (*pci_given)(bdf_t bdf);
+bool (*pci_given_page)(hpa_t page);
 
 bool pci_ecam(hpa_t *base, uint64_t *size)
 {

@@ -45,6 +45,10 @@ struct vpci_dev {
 
 #define VFUNC_PER_VM 8U
 
+/* GPAs of a pre-launched VM's BARs, as misc/config/acpi.py has them; RAM ends below. */
+#define VPCI_WINDOW	0x80000000UL
+#define VPCI_WINDOW_END 0xE0000000UL
+
 struct vpci {
 	volatile uint32_t latch; /* 0xCF8 as the guest wrote it */
 	/* Serves a configuration access (IO_PCICFG); what a read gives goes into io->value. */
@@ -58,6 +62,7 @@ struct vpci {
 	/* Emulated functions, under the lock too: by device number of bus 0, which have one. */
 	volatile uint32_t vfunc_slots;
 	uint32_t vfunc_count;
+	uint64_t bar_top; /* GPA: of a pre-launched VM, below it is room for BARs; while it is made */
 	struct vfunc *vfunc[VFUNC_PER_VM];
 };
 

@@ -19,7 +19,7 @@ RESET_VALUE = 0x0E
 S5_TYPE = 5
 IOAPIC_BASE = 0xFEC00000
 LAPIC_BASE = 0xFEE00000
-PCI_MEMORY = (0x80000000, 0xDFFFFFFF)  # hypervisor/pre_launched/pre_pci.c
+PCI_MEMORY = (0x80000000, 0xDFFFFFFF)  # hypervisor/vpci/vpci_dev.h
 PCI_PORTS = (0x1000, 0xFFFF)
 
 _FLAG_WBINVD = 1 << 0
@@ -90,10 +90,10 @@ def _pci(irqs: Sequence[Optional[int]]) -> bytes:
                     + _name("_PRT", _package(b"\x12", table)))
 
 
-def _dsdt(uarts: list[tuple[int, int]], pci_irqs: Sequence[Optional[int]]) -> bytes:
+def _dsdt(uarts: list[tuple[int, int]], pci_irqs: Optional[Sequence[Optional[int]]]) -> bytes:
     sleep = _package(b"\x12", bytes([4, 0x0A, S5_TYPE, 0x0A, S5_TYPE, 0, 0]))
     devices = b"".join(_uart(i, port, irq) for i, (port, irq) in enumerate(uarts))
-    devices += _pci(pci_irqs) if pci_irqs else b""
+    devices += b"" if pci_irqs is None else _pci(pci_irqs)
     return _name("_S5_", sleep) + _package(b"\x10", b"\\_SB_" + devices)
 
 
@@ -130,8 +130,11 @@ def _madt(vcpus: int) -> bytes:
 
 
 def tables(vcpus: int, uarts: list[tuple[int, int]],
-           pci_irqs: Sequence[Optional[int]] = ()) -> bytes:
-    """All tables for GPA BASE, the RSDP first; `uarts` are (port, irq), PCI devices their irqs."""
+           pci_irqs: Optional[Sequence[Optional[int]]] = None) -> bytes:
+    """All tables for GPA BASE, the RSDP first; `uarts` are (port, irq), PCI devices their irqs.
+
+    None: there is no PCI bus.
+    """
     image = bytearray(64)  # the RSDP goes here
 
     def add(signature: str, revision: int, body: bytes) -> int:

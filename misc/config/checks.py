@@ -151,10 +151,7 @@ def _check_endpoint(scenario: Scenario, end: Endpoint, used: dict[str, set[int]]
         yield scenario.problem(end.element.find("vm_name"), f"there is no VM {end.vm_name}",
                                "one of " + ", ".join(f"<vm_name>{n}</vm_name>" for n in used))
     elif end.port is None:
-        if end.vm_name in _without_pci(scenario):
-            yield scenario.problem(end.element.find("vm_name"),
-                                   f"pre-launched VM {end.vm_name} has no PCI functions yet",
-                                   "<type>legacy</type> for this connection")
+        return
     elif end.element.find("io_port") is None:
         yield scenario.problem(end.element, "an end of a legacy connection has no port",
                                "<io_port>0x2f8</io_port> in it, or <type>pci</type>")
@@ -190,14 +187,9 @@ def check_vuarts(scenario: Scenario, _board: Board) -> Found:
                                    "fewer connections")
 
 
-def _without_pci(scenario: Scenario) -> list[str]:
-    return [vm.name for vm in scenario.vms if vm.load_order == "PRE_LAUNCHED_VM"]
-
-
 def check_regions(scenario: Scenario, _board: Board) -> Found:
     """Shared memory has a name and a size of its own, and VMs that exist."""
     names = [vm.name for vm in scenario.vms]
-    without_pci = _without_pci(scenario)
     seen: set[str] = set()
     for region in scenario.regions:
         size = region.megabytes
@@ -216,9 +208,6 @@ def check_regions(scenario: Scenario, _board: Board) -> Found:
             if name not in names:
                 yield scenario.problem(where, f"there is no VM {name}",
                                        "one of " + ", ".join(f"<VM_NAME>{n}</VM_NAME>" for n in names))
-            elif name in without_pci:
-                yield scenario.problem(where, f"pre-launched VM {name} has no PCI functions yet",
-                                       "another <VM_NAME>")
             elif name in told:
                 yield scenario.problem(where, f"region {region.name} names {name} twice", "it once")
             told.add(name)

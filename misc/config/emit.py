@@ -77,10 +77,11 @@ def _vuart_lines(vm: Vm) -> list[str]:
     return ["\t\t.vuart = {", *lines, "\t\t},"] if lines else []
 
 
-def _acpi_lines(vm: Vm) -> list[str]:
+def _acpi_lines(scenario: Scenario, vm: Vm) -> list[str]:
     """The table's bytes, for a VM that has no firmware and no device model."""
-    data = acpi.tables(vm.affinity.bit_count(), [(vuart.port, vuart.irq) for vuart in vm.vuarts],
-                       pci.irqs(vm))
+    uarts = [(vuart.port, vuart.irq) for vuart in vm.vuarts if vuart.port is not None]
+    data = acpi.tables(vm.affinity.bit_count(), uarts,
+                       pci.irqs(vm) if scenario.has_pci(vm) else None)
     rows = [data[i:i + 16] for i in range(0, len(data), 16)]
     return [f"static const uint8_t acpi_vm{vm.vm_id}[] = {{",
             *("\t" + " ".join(f"0x{byte:02x}," for byte in row) for row in rows), "};", ""]
@@ -91,11 +92,11 @@ def _memory_lines(vm: Vm) -> list[str]:
     return ["\t\t.memory = {", *(f"\t\t\t{part}," for part in parts), "\t\t},"] if parts else []
 
 
-def _pci_lines(vm: Vm) -> list[str]:
+def _pci_lines(scenario: Scenario, vm: Vm) -> list[str]:
     functions = [f"{{ .bdf = {bdf:#x}U, .irq = {0xFF if irq is None else irq}U }}"
                  for bdf, irq in zip(pci.devices(vm), pci.irqs(vm))]
     intx = [f"{{ .gsi = {gsi}U, .vm_gsi = {pin}U }}" for gsi, pin in pci.lines(vm)]
-    lines = []
+    lines = ["\t\t.has_pci = true,"] if scenario.has_pci(vm) else []
     for field, kind, items in (("pci", "vm_pci_dev", functions), ("intx", "vm_intx", intx)):
         if items:
             lines += [f"\t\t.{field} = (const struct {kind}[]){{", *(f"\t\t\t{i}," for i in items),
@@ -103,7 +104,7 @@ def _pci_lines(vm: Vm) -> list[str]:
     return lines
 
 
-def _vm_lines(vm: Vm) -> list[str]:
+def _vm_lines(scenario: Scenario, vm: Vm) -> list[str]:
     has_acpi = vm.load_order == "PRE_LAUNCHED_VM"
     return [
         f"\t[{vm.vm_id}] = {{",
@@ -126,7 +127,7 @@ def _vm_lines(vm: Vm) -> list[str]:
         *([f"\t\t.acpi = acpi_vm{vm.vm_id},", f"\t\t.acpi_size = sizeof(acpi_vm{vm.vm_id}),"]
           if has_acpi else []),
         *_vuart_lines(vm),
-        *_pci_lines(vm),
+        *_pci_lines(scenario, vm),
         f"\t\t.bvt_weight = {vm.bvt_weight}U,",
         f"\t\t.priority = {vm.priority},",
         *([f"\t\t.clos = (const uint8_t[]){{ {_list(vm.clos)} }},",
@@ -152,13 +153,15 @@ def _rdt_lines(rdt: Rdt) -> list[str]:
 def _region_lines(scenario: Scenario) -> list[str]:
     """An array cannot be empty, so one that is not counted stands where there is no region."""
     ids = {vm.name: vm.vm_id for vm in scenario.vms}
-    service = [vm.name for vm in scenario.vms if vm.load_order == "SERVICE_VM"]
+    made = [vm.name for vm in scenario.vms if vm.load_order != "POST_LAUNCHED_VM"]
     lines = []
     for region in scenario.hv_regions:
         vms = sum(1 << ids[name] for name, _ in region.vms)
-        bdf = next((region.bdf_of[name] for name in service if name in region.bdf_of), 0)
+        places = [f"{region.bdf_of.get(vm.name, 0) if vm.name in made else 0:#x}U"
+                  for vm in scenario.vms]
         lines.append(f"\t{{ .name = {c_string(region.name)}, .size = {region.megabytes << 20:#x}UL, "
-                     f".vms = {vms:#x}UL, .service_bdf = {bdf:#x}U }},")
+                     f".vms = {vms:#x}UL, "
+                     f".bdf = (const uint16_t[]){{ {', '.join(places)} }} }},")
     return ["const struct ivshmem_config ivshmem_configs[] = {", *(lines or ["\t{ .size = 0 },"]),
             "};", "", f"const uint16_t ivshmem_config_count = {len(lines)}U;", ""]
 
@@ -183,12 +186,12 @@ def vm_config_c(board: Board, scenario: Scenario, values: dict[str, Value],
     ]
     for vm in scenario.vms:
         if vm.load_order == "PRE_LAUNCHED_VM":
-            lines += _acpi_lines(vm)
+            lines += _acpi_lines(scenario, vm)
     lines += [
         "const struct vm_config vm_configs[] = {",
     ]
     for vm in scenario.vms:
-        lines += _vm_lines(vm)
+        lines += _vm_lines(scenario, vm)
     lines += [
         "};",
         "",

@@ -76,7 +76,7 @@ def _apply_scenario(kconf: kconfiglib.Kconfig, scenario: Scenario) -> dict[str, 
     for name, value, source in (
         ("SERVICE_VM", scenario.has_service_vm, "scenario, whether it has a Service VM"),
         ("PRE_LAUNCHED", scenario.has_pre_launched, "scenario, whether it has a pre-launched VM"),
-        ("PRE_PCI", scenario.has_pre_pci, "scenario, vm/pci_devs"),
+        ("PRE_PCI", scenario.has_pre_pci, "scenario, whether a pre-launched VM has PCI functions"),
         ("VAPIC", scenario.needs_vapic, "scenario, whether a VM does without lapic_passthrough"),
         ("LAPIC_PT", scenario.needs_lapic_pt, "scenario, whether a VM may own its local APICs"),
         ("IVSHMEM", bool(scenario.hv_regions), "scenario, hv/FEATURES/IVSHMEM"),
@@ -149,7 +149,7 @@ def _check_needs(
     for name, is_needed, why in (
         ("SERVICE_VM", scenario.has_service_vm, "the scenario has a Service VM"),
         ("PRE_LAUNCHED", scenario.has_pre_launched, "the scenario has a pre-launched VM"),
-        ("PRE_PCI", scenario.has_pre_pci, "a pre-launched VM of the scenario has a <pci_dev>"),
+        ("PRE_PCI", scenario.has_pre_pci, "a pre-launched VM of the scenario has a PCI function"),
         ("VAPIC", scenario.needs_vapic, "a VM of the scenario has no <lapic_passthrough>"),
         ("LAPIC_PT", any(vm.owns_lapic for vm in scenario.vms),
          "a VM of the scenario has <lapic_passthrough>"),

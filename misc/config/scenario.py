@@ -183,7 +183,13 @@ class Scenario:
 
     @property
     def has_pre_pci(self) -> bool:
-        return any(vm.pci_devs for vm in self.vms)
+        return any(self.has_pci(vm) for vm in self.vms)
+
+    def has_pci(self, vm: Vm) -> bool:
+        """Whether a pre-launched VM has a PCI bus: for devices, shared memory or PCI vUARTs."""
+        return vm.load_order == "PRE_LAUNCHED_VM" and bool(
+            vm.pci_devs or any(vuart.port is None for vuart in vm.vuarts)
+            or any(name == vm.name for region in self.hv_regions for name, _ in region.vms))
 
     @property
     def needs_lapic_pt(self) -> bool:

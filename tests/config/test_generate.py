@@ -133,8 +133,10 @@ class Tables(unittest.TestCase):
         files = support.run_text(scenario=text)
         self.assertEqual(value(files["config.h"], "IVSHMEM"), "1")
         table = files["vm_config.c"]
-        users = table.index('{ .name = "users", .size = 0x400000UL, .vms = 0x6UL, .service_bdf = 0x0U }')
-        everyone = table.index('{ .name = "all", .size = 0x200000UL, .vms = 0x7UL, .service_bdf = 0x48U }')
+        users = table.index('{ .name = "users", .size = 0x400000UL, .vms = 0x6UL, '
+                            '.bdf = (const uint16_t[]){ 0x0U, 0x0U, 0x0U } }')
+        everyone = table.index('{ .name = "all", .size = 0x200000UL, .vms = 0x7UL, '
+                               '.bdf = (const uint16_t[]){ 0x48U, 0x0U, 0x0U } }')
         self.assertLess(users, everyone)  # the larger first
         self.assertIn("ivshmem_config_count = 2U", table)
         files = support.run_text(scenario=text.replace("Hypervisor<", "Device Model<"))

@@ -101,5 +101,34 @@ class Pci(unittest.TestCase):
             self.assertEqual(set(read_scenario(path).file.without_effect()), named)
 
 
+class Emulated(unittest.TestCase):
+    """Functions that the hypervisor emulates in a pre-launched VM."""
+
+    def test_bus_for_what_is_emulated(self) -> None:
+        # Does a VM with shared memory or a PCI line alone get a bus, and a VM with neither none?
+        given = (support.ROOT / "configs/scenarios/bochs/given.xml").read_text()
+        none = re.sub(r"<pt_intx>.*?</pci_devs>", "", given, flags=re.DOTALL)
+        memory = re.sub(r"<vuart_connections>.*</vuart_connections>", "", none, flags=re.DOTALL)
+        line = re.sub(r"<IVSHMEM>.*</IVSHMEM>", "", none, flags=re.DOTALL)
+        neither = re.sub(r"<IVSHMEM>.*</IVSHMEM>", "", memory, flags=re.DOTALL)
+        root = ", ".join(f"0x{byte:02x}" for byte in b"PCI0")
+        for text, has_bus in ((given, True), (none, True), (memory, True), (line, True),
+                              (neither, False)):
+            files = support.run_text(scenario=text)
+            owner, service = files["vm_config.c"].split("[1] =")
+            self.assertEqual(".has_pci = true" in owner, has_bus)
+            self.assertNotIn("has_pci", service)
+            self.assertEqual("#define CONFIG_PRE_PCI 1" in files["config.h"], has_bus)
+            table = owner.partition("acpi_vm0")[2].partition("};")[0]
+            self.assertEqual(root in " ".join(table.split()), has_bus)
+        table = support.run_text(scenario=memory)["vm_config.c"]
+        self.assertIn(".vms = 0x3UL, .bdf = (const uint16_t[]){ 0x40U, 0x0U }", table)
+        table = support.run_text(scenario=line)["vm_config.c"]
+        self.assertEqual(table.count(".type = VUART_PCI, .pci_index = 1U"), 2)
+        found = support.problems(scenario=memory, config="CONFIG_PRE_PCI=n\n")
+        self.assertEqual(found, [".config:1: CONFIG_PRE_PCI is off, but a pre-launched VM of the "
+                                 "scenario has a PCI function; write CONFIG_PRE_PCI=y"])
+
+
 if __name__ == "__main__":
     unittest.main()

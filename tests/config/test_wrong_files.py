@@ -240,21 +240,6 @@ class WrongFiles(unittest.TestCase):
                 self.expect(support.problems(scenario=right.replace(old, new)), "scenario.xml",
                             2, said)
 
-    def test_pre_launched_vm_has_no_pci(self) -> None:
-        features = "<FEATURES>" + region("a", "2", "p", "q")
-        line = ("<vuart_connections><vuart_connection><type>pci</type><endpoint><vm_name>q</vm_name>"
-                "</endpoint><endpoint><vm_name>p</vm_name></endpoint></vuart_connection>"
-                "</vuart_connections>")
-        text = f"<acrn-config><hv>{features}\n{line}</hv>\n" + vm(
-            0, "p", "PRE_LAUNCHED_VM", pcpu(1) + KERNEL + MEMORY.format("0x10000000")
-        ).replace(END, vm(1, "q", "SERVICE_VM", KERNEL))
-        found = support.problems(scenario=text)
-        self.expect(found, "scenario.xml", line_of(text, "<VM_NAME>"),
-                    "pre-launched VM p has no PCI functions yet; write another <VM_NAME>")
-        self.expect(found, "scenario.xml", line_of(text, line),
-                    "pre-launched VM p has no PCI functions yet; write <type>legacy</type>")
-        self.assertEqual(len(found), 2)
-
     def test_memory_of_two_vms_overlaps(self) -> None:
         text = "<acrn-config><hv/>\n" + vm(
             0, "p", "PRE_LAUNCHED_VM", pcpu(0) + KERNEL + MEMORY.format("0x10000000")

@@ -75,6 +75,14 @@ cmp /run/config $config && echo "BARs are back"
 PCI_TTY = "basename $(ls -d /sys/bus/pci/devices/*/tty/*)"
 
 
+def build_peer(folder: Path) -> Path:
+    """The program at an end of shared memory."""
+    program = folder / "peer"
+    subprocess.run(["gcc", "-static", "-O2", "-o", str(program),
+                    str(TOP / "tests/target/service/peer.c")], check=True)
+    return program
+
+
 class Connected(TargetTest):
     """The scenario connected: a Service VM, vm1 and vm2."""
 
@@ -87,9 +95,7 @@ class Connected(TargetTest):
 
     def connected_vm(self, launch: str, **user_scripts: str) -> ServiceVm:
         """A Service VM with the program `peer`, which its User VMs have too."""
-        program = self.folder / "peer"
-        subprocess.run(["gcc", "-static", "-O2", "-o", str(program),
-                        str(TOP / "tests/target/service/peer.c")], check=True)
+        program = build_peer(self.folder)
         vm = self.service_vm(launch, **user_scripts)
         vm.user_disk_mb = 0
         vm.disk_mb = 64

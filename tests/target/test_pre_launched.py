@@ -7,6 +7,7 @@ from misc.latency.latency import parse
 from misc.run.image import make_cdrom, make_disk
 from misc.guest.mkimage import Boot, Module, make_cd
 from tests.target.test_bare import ADAPTER
+from tests.target.test_connected import build_peer
 from tests.run.target import BROKEN, MachineSpec, Session, TargetTest
 
 FACTS = """\
@@ -133,6 +134,18 @@ for device in /sys/bus/pci/devices/*; do
 done
 echo "{vm}: no more"
 """
+# Shared memory with its doorbells, and a line of the line of PCI vUARTs, in each life of the owner.
+TALK = """\
+peer 2 {other} 20 irq
+tty=$(basename $(ls -d /sys/bus/pci/devices/*/tty/*))
+exec 3<>/dev/$tty
+stty raw -echo crtscts <&3
+sleep 2
+echo "greetings of {vm}" >&3
+read -r line <&3
+echo "{vm}: $tty says $line"
+sleep 2
+"""
 USE = """\
 echo "owner: command $(od -An -tx2 -j4 -N2 /sys/bus/pci/devices/0000:00:01.0/config)"
 echo "owner: eth0 is $(cat /sys/class/net/eth0/address)"
@@ -140,7 +153,10 @@ echo "owner: eth0 is $(cat /sys/class/net/eth0/address)"
 
 
 class Given(TargetTest):
-    """The scenario given: Linux owns the machine's network adapter, beside a Service VM."""
+    """
+    The scenario given: Linux owns the machine's network adapter, beside a Service VM, with which it
+    has memory in common and a serial line.
+    """
 
     LIMIT = 300
 
@@ -151,9 +167,13 @@ class Given(TargetTest):
     def test_linux(self) -> None:
         # Does Linux find its device by the tables that were made for it, and does its driver work
         # with the registers and without the bus? Again after a reset? Does the Service VM see none?
-        service = self.initramfs(DEVICES.format(vm="service") + "sleep 1000").rename(
-            self.folder / "service.cpio")
-        owner = self.initramfs(DEVICES.format(vm="owner") + USE + "reboot -f")
+        # And do the emulated functions, which nobody placed in the VM, reach the Service VM?
+        program = [(build_peer(self.folder), "/bin/peer")]
+        talk = TALK.format(vm="service", other=0)
+        service = self.initramfs(f"{DEVICES.format(vm='service')}{talk}{talk}sleep 1000",
+                                 program).rename(self.folder / "service.cpio")
+        owner = self.initramfs(DEVICES.format(vm="owner") + USE
+                               + TALK.format(vm="owner", other=1) + "reboot -f", program)
         session = self.boot_hypervisor([
             Module(self.kernel, "Owner_kernel console=ttyS0 quiet"), Module(owner, "Owner_ramdisk"),
             Module(self.kernel, "Linux_bzImage console=ttyS0 quiet"), Module(service, "Ramdisk_mod")],
@@ -161,12 +181,20 @@ class Given(TargetTest):
         for _ in range(2):
             session.expect("^owner: 0000:00:00.0 0x1275 0x1275", 100, BROKEN)
             session.expect("^owner: 0000:00:01.0 0x8086 0x100e 0x0*80000000 0x0*8001ffff", 10, BROKEN)
+            session.expect("^owner: 0000:00:08.0 0x1af4 0x1110 0x0*dffff000 0x0*dfffffff", 10, BROKEN)
+            session.expect("^owner: 0000:00:1f.0 0x9710 0x9900 0x0*dfbff000 0x0*dfbfffff", 10, BROKEN)
             session.expect("^owner: no more", 10, BROKEN)
             session.expect("^owner: command  0003", 10, BROKEN)
             session.expect("^owner: eth0 is 52:54:00:a1:b2:c3", 10, BROKEN)
+            session.expect(r"^peer 0: \d+ bytes from 1 are right", 100, BROKEN + "|WRONG")
+            session.expect("^peer 0: done", 60, BROKEN + "|WRONG")
+            session.expect(r"^owner: ttyS\d says greetings of service", 60, BROKEN)
             session.expect("owner: reset", 20, BROKEN)
         session.send("\x00")
         session.send("vm_console 1\r")
         session.expect("^service: 0000:00:00.0 0x8086 0x1237", 100, BROKEN)
         session.expect("^service: no more", 20, BROKEN)
+        for _ in range(2):
+            session.expect("^peer 1: done", 20, BROKEN + "|WRONG")
+            session.expect(r"^service: ttyS\d says greetings of owner", 20, BROKEN)
         self.assertNotIn("service: 0000:00:02.0", session.text)

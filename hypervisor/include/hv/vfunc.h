@@ -6,11 +6,12 @@
 #include "hv/vpci.h"
 
 /*
- * PCI functions that the hypervisor itself emulates, on bus 0 of the Service VM or of a User VM.
+ * PCI functions that the hypervisor itself emulates, on bus 0 of a VM.
  * A kind of function is one file that ends in VFUNC(); it gives its BARs in init and is told of
  * accesses to those that trap. Configuration space, BARs that move, and MSI-X are done here.
  *
- * A Service VM's function is made in the vm_init of a unit above UNIT_PCI + 2:
+ * A function of the Service VM or of a pre-launched VM is made in the vm_init of a unit above
+ * UNIT_PCI + 3:
  *	bdf = vfunc_free_slot(vm);
  *	ret = bdf < 0 ? bdf : vfunc_create(vm, &type, (bdf_t)bdf, NULL);
  * and one of a User VM by HC_CREATE_VDEV, found by vendor and device.
@@ -90,14 +91,13 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf);
 
 /*
- * A device number of bus 0 where the machine has no function and the VM no emulated one, as a BDF,
- * for the VM that owns the machine's devices. -ENOSPC.
+ * A device number of bus 0 where the VM has neither a function of the machine nor an emulated one, as
+ * a BDF; not of post-launched VMs. -ENOSPC.
  */
 int32_t vfunc_free_slot(const struct vm *vm);
 
 /*
- * Make a function of the VM that owns the machine's devices at `bdf`, or elsewhere on bus 0 if that
- * is 0 or taken. The VM can do without: a failure is a line in the log.
+ * Make a function of such a VM at `bdf`, or elsewhere on bus 0 if that is 0 or taken. The VM can do without: a failure is a line in the log.
  */
 void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		     const struct vfunc_args *args);

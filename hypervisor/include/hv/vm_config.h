@@ -136,6 +136,7 @@ struct vm_config {
 	const struct vm_pci_dev *pci; /* pre-launched VMs only, as the next */
 	const struct vm_intx *intx;
 	uint8_t pci_count, intx_count;
+	bool has_pci; /* a pre-launched VM with functions of the machine, or emulated ones */
 	uint8_t bvt_weight;			    /* 1..128: share of a CPU under SCHED_BVT */
 	uint8_t priority;			    /* enum vm_priority: goes first under SCHED_PRIO */
 	const uint8_t *clos; /* class of service of each vCPU; those beyond the count have class 0 */
@@ -172,7 +173,8 @@ struct ivshmem_config {
 	char name[32];	      /* without hv:/ */
 	uint64_t size;	      /* bytes */
 	uint64_t vms;	      /* bitmap of the VM ids that may see it */
-	uint16_t service_bdf; /* where the Service VM shall find it; 0: anywhere on bus 0 */
+	/* By VM id: where a VM that does not launch it itself shall find it; 0: anywhere on bus 0. */
+	const uint16_t *bdf;
 };
 
 extern const struct ivshmem_config ivshmem_configs[];

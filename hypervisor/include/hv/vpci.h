@@ -24,6 +24,8 @@ bool pci_ecam(hpa_t *base, uint64_t *size);
 
 /* The function is a pre-launched VM's and nobody else's; NULL: no VM has any. Set at boot. */
 extern bool (*pci_given)(bdf_t bdf);
+/* The page belongs to such a function's registers, and so is a hole of the Service VM. */
+extern bool (*pci_given_page)(hpa_t page);
 
 /* Ports 0xCF8-0xCFF of any VM are registered by vpci.c as a unit; nothing else to call. */
 

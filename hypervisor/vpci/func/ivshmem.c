@@ -172,16 +172,16 @@ VFUNC(ivshmem, .name = "ivshmem", .vendor = 0x1AF4, .device = 0x1110, .sub_vendo
       .sub_device = 0x1100, .class_rev = 0x05000001 /* RAM */, .init = ivshmem_init,
       .reset = ivshmem_reset, .deinit = ivshmem_deinit, .access = ivshmem_access);
 
-/* The Service VM's functions; those of other VMs are made by hypercall. */
+/* Those of post-launched VMs are made by hypercall. */
 static int ivshmem_vm_init(struct vm *vm)
 {
-	for (uint16_t i = 0U; i < ivshmem_config_count && vm->load_order == SERVICE_VM; i++) {
+	for (uint16_t i = 0U; i < ivshmem_config_count && vm->load_order != POST_LAUNCHED_VM; i++) {
 		const struct ivshmem_config *cfg = &ivshmem_configs[i];
 		struct vfunc_args args = {.text = PREFIX};
 
 		if ((cfg->vms & BIT(vm->id)) != 0U) {
 			(void)string_copy(&args.text[PREFIX_LEN], cfg->name, sizeof(cfg->name));
-			vfunc_create_at(vm, vfunc_type_find(0x1AF4, 0x1110), cfg->service_bdf,
+			vfunc_create_at(vm, vfunc_type_find(0x1AF4, 0x1110), cfg->bdf[vm->id],
 					&args);
 		}
 	}

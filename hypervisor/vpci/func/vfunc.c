@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * PCI functions that the hypervisor emulates (hv/vfunc.h): their making, their configuration space,
- * and BARs that follow the guest.  A BAR is decoded only where nothing of the VM is: a hole of a
- * User VM, addresses of the Service VM that are neither RAM nor emulated; elsewhere it is silent
- * and the rest goes on.  Accesses come on the vCPU's CPU.  The VM's vPCI lock covers registers and
- * decoding; the EPT is flushed after it is dropped.
+ * PCI functions that the hypervisor emulates (hv/vfunc.h): their making and their configuration
+ * space; their BARs are vfunc_bar.c's.  Accesses come on the vCPU's CPU.  The VM's vPCI lock covers
+ * registers and decoding; the EPT is flushed after it is dropped.
  */
 #include "lib/errno.h"
 #include "lib/kconfig.h"
-#include "asm/insn.h"
-#include "asm/vmx.h"
 #include "hv/ept.h"
-#include "hv/gmem.h"
 #include "hv/log.h"
 #include "hv/mm.h"
 #include "hv/unit.h"
@@ -21,20 +16,14 @@
 #include "vfunc_dev.h"
 
 #define REG_ID	      0x00U
-#define REG_COMMAND   0x04U /* status is its upper half */
 #define REG_CLASS     0x08U
-#define REG_BAR0      0x10U
 #define REG_BAR_END   0x28U
 #define REG_SUBSYSTEM 0x2CU
 #define REG_CAPS      0x34U
 #define REG_INTR      0x3CU
 
-#define COMMAND_MEMORY BIT32(1)
 #define COMMAND_BITS   0x0406U /* memory, bus master, INTx disable */
 #define STATUS_CAPS    BIT32(20)
-#define BAR_64	       BIT32(2)
-#define BAR_PREFETCH   BIT32(3)
-#define BAR_FLAGS      0xFU
 
 #define USER_ECAM_BASE 0xE0000000UL /* VM_ECAM_BASE of devicemodel/include/vm.h */
 
@@ -69,209 +58,25 @@ void vfunc_set_priv(struct vfunc *f, void *priv)
 	f->priv = priv;
 }
 
-static bool owns_machine(const struct vm *vm)
+/* Where acrn-dm has memory-mapped configuration space. */
+static bool has_ecam(const struct vm *vm)
 {
-	return vm->load_order == SERVICE_VM;
-}
-
-/* --- BARs --- */
-
-static void bar_add(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa, uint32_t flags)
-{
-	ASSERT(bar < VFUNC_BARS && size >= PAGE_SIZE && (size & (size - 1U)) == 0U);
-	f->bar[bar].size = size;
-	f->bar[bar].memory = hpa;
-	f->cfg[REG_BAR0 / 4U + bar] = flags;
-}
-
-void vfunc_bar_trap(struct vfunc *f, uint32_t bar, uint64_t size)
-{
-	bar_add(f, bar, size, HPA(0), 0U);
-}
-
-void vfunc_bar_memory(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa)
-{
-	ASSERT(bar + 1U < VFUNC_BARS && hpa.v != 0U && (hpa.v & ~PAGE_MASK) == 0U);
-	bar_add(f, bar, size, hpa, BAR_64 | BAR_PREFETCH);
-}
-
-void vfunc_bar_show(struct vfunc *f, uint32_t bar, uint64_t size, hpa_t hpa)
-{
-	vfunc_bar_memory(f, bar, size, hpa);
-	f->bar[bar].read_only = true;
-}
-
-static bool bar_is_wide(const struct vfunc *f, uint32_t bar)
-{
-	return f->bar[bar].memory.v != 0U;
-}
-
-/*
- * Memory that is seen here only by an access the processor gave up on: another CPU mapped it just
- * now, or it is a write to what may only be read.
- */
-static void memory_io(const struct vfunc_bar *bar, uint64_t offset, struct io_access *io)
-{
-	uint8_t *p = hpa_ptr(HPA(bar->memory.v + offset));
-
-	if (offset + io->width > bar->size || (io->write && bar->read_only)) {
-		return;
-	}
-	for (uint32_t i = 0U; i < io->width; i++) {
-		if (io->write) {
-			mmio_write8(&p[i], (uint8_t)(io->value >> (8U * i)));
-		} else {
-			io->value &= ~(0xFFUL << (8U * i));
-			io->value |= (uint64_t)mmio_read8(&p[i]) << (8U * i);
-		}
-	}
-}
-
-static void bar_io(struct vcpu *vcpu, void *arg, struct io_access *io)
-{
-	const struct vfunc_bar *bar = arg;
-	struct vfunc *f = bar->f;
-	uint64_t offset = io->addr & (bar->size - 1U);
-
-	vio_all_ones(vcpu, io);
-	if (bar->memory.v != 0U) {
-		memory_io(bar, offset, io);
-	} else if (f->msix.count != 0U && bar->index == f->msix.bar) {
-		vfunc_msix_access(f, offset, io);
-	} else {
-		f->type->access(f, bar->index, offset, io);
-	}
-}
-
-/* Nothing is mapped there. */
-static bool is_hole(struct vm *vm, gpa_t gpa, uint64_t size)
-{
-	uint64_t left;
-	hpa_t hpa;
-
-	for (uint64_t done = 0U; done < size; done += left) {
-		if (ept_lookup(&vm->ept, GPA(gpa.v + done), &hpa, &left, NULL) == 0) {
-			return false;
-		}
-	}
-	return true;
-}
-
-static bool has_room(struct vm *vm, uint64_t at, uint64_t size)
-{
-	return owns_machine(vm) ? gmem_is_device(vm, GPA(at), size)
-				: is_hole(vm, GPA(at), size);
-}
-
-/* The addresses are again what they were without the function. */
-static void give_back(struct vm *vm, const struct vfunc_bar *bar, uint64_t at)
-{
-	int ret = 0;
-
-	if (owns_machine(vm)) {
-		ret = ept_map(&vm->ept, GPA(at), HPA(at), bar->size, EPT_RWX | EPT_MT_UC);
-	} else if (bar->memory.v != 0U) {
-		ret = ept_unmap(&vm->ept, GPA(at), bar->size);
-	}
-	if (ret != 0) {
-		pr_err("%s: the addresses of a BAR at 0x%lx are lost", vm->name, at);
-	}
-}
-
-static void bar_off(struct vm *vm, struct vfunc_bar *bar)
-{
-	vio_remove_mmio(vm, GPA(bar->at));
-	give_back(vm, bar, bar->at);
-	bar->decoded = false;
-}
-
-static void bar_on(struct vm *vm, struct vfunc_bar *bar, uint64_t at)
-{
-	int ret = 0;
-
-	if (!has_room(vm, at, bar->size) ||
-	    vio_add_mmio(vm, GPA(at), bar->size, bar_io, bar) != 0) {
-		return;
-	}
-	if (bar->memory.v != 0U) {
-		ret = ept_map(&vm->ept, GPA(at), bar->memory, bar->size,
-			      EPT_READ | (bar->read_only ? 0U : EPT_WRITE) | EPT_MT_WB | EPT_IPAT);
-	} else if (owns_machine(vm)) {
-		ret = ept_unmap(&vm->ept, GPA(at), bar->size);
-	}
-	if (ret != 0) {
-		vio_remove_mmio(vm, GPA(at));
-		give_back(vm, bar, at);
-		pr_warn("%s: no memory to decode a BAR at 0x%lx", vm->name, at);
-		return;
-	}
-	bar->at = at;
-	bar->decoded = true;
-}
-
-/* Where the registers say the BAR is; 0: nowhere. */
-static uint64_t bar_address(const struct vfunc *f, uint32_t i)
-{
-	uint64_t at = f->cfg[REG_BAR0 / 4U + i] & ~BAR_FLAGS;
-
-	if ((f->cfg[REG_COMMAND / 4U] & COMMAND_MEMORY) == 0U) {
-		return 0U;
-	}
-	if (bar_is_wide(f, i)) {
-		at |= (uint64_t)f->cfg[REG_BAR0 / 4U + i + 1U] << 32;
-	}
-	return at;
-}
-
-/* With the lock held. Those that leave go first: two BARs may change places. True: flush. */
-static bool decode(struct vfunc *f)
-{
-	bool changed = false;
-
-	for (uint32_t i = 0U; i < VFUNC_BARS; i++) {
-		if (f->bar[i].decoded && f->bar[i].at != bar_address(f, i)) {
-			bar_off(f->vm, &f->bar[i]);
-			changed = true;
-		}
-	}
-	for (uint32_t i = 0U; i < VFUNC_BARS; i++) {
-		uint64_t at = bar_address(f, i);
-
-		if (f->bar[i].size != 0U && !f->bar[i].decoded && at != 0U) {
-			bar_on(f->vm, &f->bar[i], at);
-			changed = true;
-		}
-	}
-	return changed;
+	return vm->load_order == POST_LAUNCHED_VM;
 }
 
 /* --- configuration space --- */
-
-static void bar_write(struct vfunc *f, uint32_t reg, uint32_t val)
-{
-	uint32_t i = (reg - REG_BAR0) / 4U;
-
-	if (f->bar[i].size != 0U) {
-		f->cfg[reg / 4U] = (val & ~(uint32_t)(f->bar[i].size - 1U)) |
-				   (f->cfg[reg / 4U] & BAR_FLAGS);
-	} else if (i > 0U && f->bar[i - 1U].size != 0U && bar_is_wide(f, i - 1U)) {
-		f->cfg[reg / 4U] = val & (uint32_t)~((f->bar[i - 1U].size - 1U) >> 32);
-	} else {
-		/* there is no such BAR: 0 stays */
-	}
-}
 
 static bool cfg_write(struct vfunc *f, uint32_t reg, uint32_t val)
 {
 	uint32_t *cfg = &f->cfg[reg / 4U];
 
-	if (reg == REG_COMMAND) {
+	if (reg == VFUNC_COMMAND) {
 		*cfg = (*cfg & ~COMMAND_BITS) | (val & COMMAND_BITS);
-		return decode(f);
+		return vfunc_bar_decode(f);
 	}
-	if (reg >= REG_BAR0 && reg < REG_BAR_END) {
-		bar_write(f, reg, val);
-		return decode(f);
+	if (reg >= VFUNC_BAR0 && reg < REG_BAR_END) {
+		vfunc_bar_write(f, reg, val);
+		return vfunc_bar_decode(f);
 	}
 	if (reg == REG_INTR) {
 		*cfg = val & 0xFFU;
@@ -343,7 +148,7 @@ static gpa_t ecam_page(const struct vfunc *f)
 
 static void ecam_remove(const struct vfunc *f)
 {
-	if (!owns_machine(f->vm)) {
+	if (has_ecam(f->vm)) {
 		vio_remove_mmio(f->vm, ecam_page(f));
 	}
 }
@@ -355,10 +160,10 @@ static bool registers_reset(struct vfunc *f)
 {
 	bool flush;
 
-	f->cfg[REG_COMMAND / 4U] &= ~COMMAND_BITS;
-	flush = decode(f);
+	f->cfg[VFUNC_COMMAND / 4U] &= ~COMMAND_BITS;
+	flush = vfunc_bar_decode(f);
 	for (uint32_t i = 0U; i < VFUNC_BARS; i++) {
-		bar_write(f, REG_BAR0 + 4U * i, f->first_bar[i]);
+		vfunc_bar_write(f, VFUNC_BAR0 + 4U * i, f->first_bar[i]);
 	}
 	f->cfg[REG_INTR / 4U] = 0U;
 	f->cfg[VFUNC_CAP_MSIX / 4U] &= ~(VFUNC_MSIX_ENABLE | VFUNC_MSIX_MASK);
@@ -397,7 +202,7 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		f->bar[i].f = f;
 		f->first_bar[i] = args ? args->bar[i] : 0U;
 	}
-	ret = owns_machine(vm) ? 0 : vio_add_mmio(vm, ecam_page(f), PAGE_SIZE, ecam_io, f);
+	ret = has_ecam(vm) ? vio_add_mmio(vm, ecam_page(f), PAGE_SIZE, ecam_io, f) : 0;
 	if (ret != 0) {
 		goto out_put;
 	}
@@ -406,8 +211,11 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		goto out_ecam;
 	}
 	if (f->msix.count != 0U) {
-		f->cfg[REG_COMMAND / 4U] |= STATUS_CAPS;
+		f->cfg[VFUNC_COMMAND / 4U] |= STATUS_CAPS;
 		f->cfg[REG_CAPS / 4U] = VFUNC_CAP_MSIX;
+	}
+	if (vm->load_order == PRE_LAUNCHED_VM) {
+		vfunc_bar_place(f);
 	}
 	(void)registers_reset(f);
 	spin_lock(&vpci->lock);
@@ -503,7 +311,7 @@ static bool slot_is_free(const struct vm *vm, bdf_t bdf)
 	uint32_t device = bdf >> 3;
 
 	return device != 0U && device < 32U && (vm->vpci->vfunc_slots & BIT32(device)) == 0U &&
-	       !machine_has(device);
+	       (vfunc_owns_machine(vm) ? !machine_has(device) : device > vm->config->pci_count);
 }
 
 int32_t vfunc_free_slot(const struct vm *vm)
@@ -528,22 +336,6 @@ void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 	}
 }
 
-static bool shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size)
-{
-	for (uint32_t n = 0U; vm->vpci && n < vm->vpci->vfunc_count; n++) {
-		for (uint32_t i = 0U; i < VFUNC_BARS; i++) {
-			const struct vfunc_bar *b = &vm->vpci->vfunc[n]->bar[i];
-
-			if (b->decoded && b->memory.v != 0U && gpa.v - b->at < b->size &&
-			    size <= b->size - (gpa.v - b->at) &&
-			    hpa.v - b->memory.v == gpa.v - b->at) {
-				return true;
-			}
-		}
-	}
-	return false;
-}
-
 static uint32_t function_count(const struct vm *vm)
 {
 	return vm->vpci ? vm->vpci->vfunc_count : 0U;
@@ -559,9 +351,10 @@ static void access(struct vcpu *vcpu, struct io_access *io)
 
 static int vfunc_boot(void)
 {
-	pool_init(&vfunc_pool, "PCI functions", sizeof(struct vfunc), 8U, 2U * CONFIG_MAX_VM_NUM);
+	pool_init(&vfunc_pool, "PCI functions", sizeof(struct vfunc), 8U,
+		  2U * CONFIG_MAX_VM_NUM + VFUNC_PER_VM);
 	vfunc_pool.held = function_count;
-	vm_shows = shares;
+	vm_shows = vfunc_bar_shares;
 	return 0;
 }
 
@@ -569,6 +362,7 @@ static int vfunc_vm_init(struct vm *vm)
 {
 	vm->vpci->access = access;
 	vm->vpci->emulated = cfg_access;
+	vm->vpci->bar_top = VPCI_WINDOW_END;
 	return 0;
 }
 

@@ -2,7 +2,8 @@
 #ifndef VPCI_VFUNC_DEV_H
 #define VPCI_VFUNC_DEV_H
 
-/* What vfunc.c and vfunc_msix.c share. */
+/* What vfunc.c, vfunc_bar.c and vfunc_msix.c share. */
+#include "hv/vm.h"
 #include "hv/vfunc.h"
 #include "../vpci_dev.h"
 
@@ -39,6 +40,26 @@ struct vfunc {
 #define VFUNC_CAP_MSIX	  0x40U /* offset of the one capability */
 #define VFUNC_MSIX_ENABLE BIT32(31) /* in its first register */
 #define VFUNC_MSIX_MASK	  BIT32(30)
+
+#define VFUNC_COMMAND 0x04U /* status is its upper half */
+#define VFUNC_BAR0    0x10U
+
+/* Its functions are among the machine's. */
+static inline bool vfunc_owns_machine(const struct vm *vm)
+{
+	return vm->load_order == SERVICE_VM;
+}
+
+/*
+ * vfunc_bar.c, with the vPCI lock held: map and unmap BARs as the registers now say, true if the EPT
+ * is to be flushed; the guest writes the whole of a BAR's register; give the BARs of a function of a
+ * pre-launched VM their first addresses.
+ */
+bool vfunc_bar_decode(struct vfunc *f);
+void vfunc_bar_write(struct vfunc *f, uint32_t reg, uint32_t val);
+void vfunc_bar_place(struct vfunc *f);
+/* A BAR of the VM shows this memory here on purpose; as vm_shows of hv/vm.h. */
+bool vfunc_bar_shares(const struct vm *vm, gpa_t gpa, hpa_t hpa, uint64_t size);
 
 /* vfunc_msix.c: the page of its table, and what its control register was changed to. */
 void vfunc_msix_access(struct vfunc *f, uint64_t offset, struct io_access *io);

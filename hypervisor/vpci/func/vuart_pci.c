@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * A virtual UART as a PCI function, MCS9900 (9710:9900): registers at the start of BAR 0, a message
- * for its interrupt in BAR 1. The Service VM's are made with it, those of User VMs by hypercall. All
- * that a UART does is vuart.c's, which also has the locks.
+ * for its interrupt in BAR 1. Those of post-launched VMs are made by hypercall, others with their VM.
+ * All that a UART does is vuart.c's, which also has the locks.
  */
 #include "hv/log.h"
 #include "hv/unit.h"
@@ -72,7 +72,7 @@ VFUNC(vuart, .name = "vUART", .vendor = VENDOR, .device = DEVICE, .sub_vendor = 
 
 static int vuart_pci_vm_init(struct vm *vm)
 {
-	for (uint32_t n = 0U; n < VM_VUART_NUM && vm->load_order == SERVICE_VM; n++) {
+	for (uint32_t n = 0U; n < VM_VUART_NUM && vm->load_order != POST_LAUNCHED_VM; n++) {
 		const struct vm_vuart_config *cfg = &vm->config->vuart[n];
 		struct vfunc_args args = {.text = PREFIX "0"};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: hypervisor/vpci/func/vfunc.c hypervisor/vpci/func/vfunc_msix.c
+// fuzzes: hypervisor/vpci/func/vfunc.c hypervisor/vpci/func/vfunc_bar.c
+// fuzzes: hypervisor/vpci/func/vfunc_msix.c
 // links: @vfunc @machine hypervisor/arch/x86/mm/pgtable_debug.c
 /*
  * Two emulated functions in a Service VM and two in a User VM, and whatever their guests write to

@@ -28,6 +28,7 @@
 #define BUFFER	    (256U << 10)
 #define BUFFERS	    16U
 #define PATIENCE_MS 60000
+#define BOOTS	    5 /* as long is the other end waited for, whose VM may not have started */
 #define PCI	    "/sys/bus/pci/devices"
 
 /* At the start of the memory, by VM id. */
@@ -217,10 +218,10 @@ static uint64_t ticks(void)
 	return (uint64_t)hi << 32 | lo;
 }
 
-static void await(volatile uint32_t *flag)
+static void await(volatile uint32_t *flag, int patience)
 {
 	for (int i = 0; !*flag; i++) {
-		if (i == PATIENCE_MS)
+		if (i == patience)
 			fail("the other end does not come");
 		usleep(1000);
 	}
@@ -237,7 +238,7 @@ static void halves(uint64_t size)
 		mine[i] = (uint64_t)me << 56 | i * 0x9E3779B9U;
 	slot(me)->written = 1;
 	ring(0);
-	await(&slot(other)->written);
+	await(&slot(other)->written, PATIENCE_MS);
 	hear(0);
 	for (uint64_t i = 0; i < half; i++)
 		wrong += theirs[i] != ((uint64_t)other << 56 | i * 0x9E3779B9U);
@@ -316,10 +317,11 @@ int main(int argc, char **argv)
 	       other);
 	wrong_numbers();
 	slot(me)->ready = 1;
-	await(&slot(other)->ready);
+	await(&slot(other)->ready, BOOTS * PATIENCE_MS);
 	halves(size);
 	bells_both_ways((unsigned int)strtoul(argv[3], NULL, 10));
 	buffers();
+	memset(slot(me), 0, sizeof(struct slot)); /* for whoever comes next */
 	printf("peer %u: done\n", me);
 	return 0;
 }

@@ -18,11 +18,11 @@ SET_hypervisor_vapic := $(addprefix hypervisor/vapic/,apicv.c apicv_exits.c inje
 SET_hypervisor_guest := $(addprefix hypervisor/guest/,gmem.c gmem_seg.c gmem_walk.c inst.c inst_alu.c inst_cache.c inst_mem.c \
 	inst_decode.c inst_exits.c unit.c vcpu_fpu.c vcpuid.c vcpuid_table.c vcr.c vcr_exit.c vevent.c vio.c \
 	vio_string.c vmsr.c vmsr_misc.c vmsr_switch.c vmtrr.c) \
-	$(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_msix.c func/vmsi.c \
+	$(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_bar.c func/vfunc_msix.c func/vmsi.c \
 	func/vmsix.c func/vpci_pt.c) \
 	tests/unit/hypervisor/guest_machine.c
 # Emulated PCI functions over real EPTs.
-SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_msix.c func/vmsi.c \
+SET_hypervisor_vfunc := $(addprefix hypervisor/vpci/,pci.c vpci.c func/vfunc.c func/vfunc_bar.c func/vfunc_msix.c func/vmsi.c \
 	func/vmsix.c func/vpci_pt.c) \
 	$(addprefix hypervisor/guest/,gmem.c unit.c vio.c) hypervisor/arch/x86/vmx/ept.c \
 	hypervisor/arch/x86/mm/pgtable.c tests/unit/hypervisor/vfunc_machine.c

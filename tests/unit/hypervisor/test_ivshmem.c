@@ -26,7 +26,7 @@
 
 const struct ivshmem_config ivshmem_configs[] = {
 	{.name = "users", .size = MB(4), .vms = 0x6},
-	{.name = "all", .size = MB(2), .vms = 0x7, .service_bdf = 0x48},
+	{.name = "all", .size = MB(2), .vms = 0x7, .bdf = (const uint16_t[]){0x48, 0, 0}},
 };
 const uint16_t ivshmem_config_count = 2;
 static const struct vm_config configs[3];

@@ -36,8 +36,10 @@
 static const struct vm_pci_dev first_devs[] = {{.bdf = NIC, .irq = 10}, {.bdf = WIDE, .irq = 0xFF}};
 static struct vm_pci_dev second_devs[] = {{.bdf = NOBODY, .irq = 5}};
 static struct vm_config vm_configs_[] = {
-	{.load_order = PRE_LAUNCHED_VM, .name = "first", .pci = first_devs, .pci_count = 2},
-	{.load_order = PRE_LAUNCHED_VM, .name = "second", .pci = second_devs, .pci_count = 1},
+	{.load_order = PRE_LAUNCHED_VM, .name = "first", .pci = first_devs, .pci_count = 2,
+	 .has_pci = true},
+	{.load_order = PRE_LAUNCHED_VM, .name = "second", .pci = second_devs, .pci_count = 1,
+	 .has_pci = true},
 	{.load_order = PRE_LAUNCHED_VM, .name = "third"},
 	{.load_order = SERVICE_VM, .name = "Service"},
 };
@@ -265,6 +267,47 @@ static void test_owner(void **state)
 	assert_true(pci_given(NIC) && pci_given(WIDE) && !pci_given(BRIDGE));
 }
 
+static bool emulated(struct vm *vm, bdf_t bdf, uint32_t reg, struct io_access *io)
+{
+	assert_ptr_equal(vm, &guests[2]);
+	if (bdf == (8U << 3) && !io->write) {
+		io->value = 0x11101AF4U + reg;
+	}
+	return bdf == (8U << 3);
+}
+
+/* What if a VM has emulated functions only? They answer, behind a host bridge, and nothing else. */
+static void test_emulated(void **state)
+{
+	(void)state;
+	vm_configs_[2].has_pci = true;
+	vpcis[2].emulated = emulated;
+	assert_int_equal(unit_vm_init(&guests[2]), 0);
+	vm_configs_[2].has_pci = false;
+	assert_int_equal(get(2, 0, 0), 0x12751275);
+	assert_int_equal(get(2, 8, 0), 0x11101AF4);
+	assert_int_equal(get(2, 8, 4), 0x11101AF8);
+	set(2, 8, 4, 7);
+	assert_int_equal(bus[0].commands + bus[1].commands, 2); /* those of boot */
+	assert_int_equal(get(2, 1, 0), ONES);
+	assert_int_equal(get(2, 9, 0), ONES);
+}
+
+/* Whose pages are its registers? Those of ports are none, nor those of a device that was refused. */
+static void test_pages(void **state)
+{
+	(void)state;
+	assert_true(pci_given_page(HPA(0xC0000000)));
+	assert_true(pci_given_page(HPA(0xC001F000)));
+	assert_true(pci_given_page(HPA(0xC0020000))); /* the other one's */
+	assert_false(pci_given_page(HPA(0xC0021000)));
+	assert_false(pci_given_page(HPA(0xBFFFF000)));
+	assert_true(pci_given_page(HPA(GB(16))));
+	assert_false(pci_given_page(HPA(GB(16) + 0x10000)));
+	assert_false(pci_given_page(HPA(0xC000)));
+	assert_false(pci_given_page(HPA(0)));
+}
+
 /* Where are its registers? Behind all RAM of the VM, uncached; the ports where they are. */
 static void test_bars(void **state)
 {
@@ -445,6 +488,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup(test_emulated, setup),
+		cmocka_unit_test_setup(test_pages, setup),
 		cmocka_unit_test_setup(test_owner, setup),
 		cmocka_unit_test_setup(test_bars, setup),
 		cmocka_unit_test_setup(test_service_vm, setup),

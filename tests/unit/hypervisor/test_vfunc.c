@@ -359,6 +359,96 @@ static void test_free_slot(void **state)
 	assert_int_equal(fake_log_lines, 1);
 }
 
+/*
+ * What of a VM without firmware and device model? It finds BARs placed, below each other, and again
+ * after a reset; there is no memory-mapped configuration space; the machine's functions are not its.
+ */
+static void test_pre_launched(void **state)
+{
+	const struct vm_config config = {.load_order = PRE_LAUNCHED_VM, .pci_count = 2};
+	const struct vfunc_type *type = vfunc_type_find(0x1AF4, 0x10F0);
+
+	(void)state;
+	user.load_order = PRE_LAUNCHED_VM;
+	user.config = &config;
+	make(&user);
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(cfg_read(&user, BDF, BAR_TRAP, 4), 0xDFFFF000);
+		assert_int_equal(cfg_read(&user, BDF, BAR_MSIX, 4), 0xDFFFE000);
+		assert_int_equal(cfg_read(&user, BDF, BAR_MEM, 4), 0xDF80000C);
+		assert_int_equal(cfg_read(&user, BDF, BAR_MEM + 4U, 4), 0);
+		assert_false(sees_share(&user, 0xDF800000));
+		cfg_write(&user, BDF, 4, 2, 6);
+		assert_true(sees_share(&user, 0xDF800000));
+		assert_int_equal(mem_read(&user, 0xDFFFF000, 4), 0x1234);
+		place(&user, 0xA0000000);
+		assert_true(sees_share(&user, 0xA1000000));
+		unit_vm_reset(&user);
+		assert_false(sees_share(&user, 0xA1000000));
+	}
+	assert_int_equal(mem_read(&user, 0xE0000000 + (BDF << 12), 4), 0xDEADBEEF);
+	/* 1 and 2 have the VM's devices; 0x1E and 0x1F the machine's, which are nothing to it */
+	vfunc_create_at(&user, type, 2 << 3, NULL);
+	assert_int_equal(cfg_read(&user, 2 << 3, 0, 4), 0xDEADBEEF);
+	assert_int_equal(cfg_read(&user, 31 << 3, 0, 4), 0x10F01AF4);
+	assert_int_equal(cfg_read(&user, 31 << 3, BAR_TRAP, 4), 0xDF7FF000);
+	vfunc_create_at(&user, type, 3 << 3, NULL);
+	assert_int_equal(cfg_read(&user, 3 << 3, 0, 4), 0x10F01AF4);
+	assert_int_equal(vfunc_free_slot(&user), 30 << 3);
+	assert_int_equal(fake_log_lines, 0);
+}
+
+/* What if there is no room left to place a BAR? It is the guest's to place, and the rest is. */
+static void test_no_window(void **state)
+{
+	(void)state;
+	user.load_order = PRE_LAUNCHED_VM;
+	user.vpci->bar_top = 0x80000000UL + 0x1000U;
+	make(&user);
+	assert_int_equal(cfg_read(&user, BDF, BAR_TRAP, 4), 0x80000000);
+	assert_int_equal(cfg_read(&user, BDF, BAR_MSIX, 4), 0);
+	assert_int_equal(cfg_read(&user, BDF, BAR_MEM, 4), 0xC);
+}
+
+static uint64_t given_from, given_to;
+
+static bool given_page(hpa_t page)
+{
+	return page.v >= given_from && page.v < given_to;
+}
+
+/*
+ * What if the Service VM puts a BAR where a pre-launched VM's device is, which it takes for free? It
+ * works, all over the hole or in part, and the device stays hidden when the BAR leaves.
+ */
+static void test_given_hole(void **state)
+{
+	(void)state;
+	pci_given_page = given_page;
+	given_from = HOLE + 0x1000000UL + 0x3000U;
+	given_to = HOLE + 0x1000000UL + SHARE + 0x5000U;
+	assert_int_equal(ept_unmap(&service.ept, GPA(given_from), given_to - given_from), 0);
+	make(&service);
+	place(&service, HOLE);
+	assert_true(sees_share(&service, HOLE + 0x1000000UL));
+	place(&service, HOLE + 0x10000000UL);
+	assert_true(sees_share(&service, HOLE + 0x11000000UL));
+	assert_true(is_identity(&service, given_from - PAGE_SIZE));
+	assert_int_equal(mapped(&service, given_from, NULL), 0);
+	assert_int_equal(mapped(&service, given_to - 1U, NULL), 0);
+	assert_true(is_identity(&service, given_to));
+	/* a trapping BAR in the middle of it */
+	place(&service, given_from);
+	assert_int_equal(mem_read(&service, given_from, 4), 0x1234);
+	cfg_write(&service, BDF, 4, 2, 0);
+	assert_int_equal(mapped(&service, given_from, NULL), 0);
+	/* holes that are nobody's stay silent */
+	given_to = given_from;
+	place(&service, HOLE);
+	assert_false(sees_share(&service, HOLE + 0x1000000UL));
+	pci_given_page = NULL;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -372,6 +462,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_life, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_refuses, vfunc_setup, vfunc_teardown),
 		cmocka_unit_test_setup_teardown(test_free_slot, vfunc_setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_pre_launched, vfunc_setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_no_window, vfunc_setup, vfunc_teardown),
+		cmocka_unit_test_setup_teardown(test_given_hole, vfunc_setup, vfunc_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

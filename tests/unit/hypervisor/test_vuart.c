@@ -42,7 +42,7 @@ const struct vm_config vm_configs[] = {
 	{.load_order = SERVICE_VM, .name = "service", .vuart = {
 		{.type = VUART_PCI, .peer = VUART_PEER_VM, .peer_vm = 5, .peer_index = 0,
 		 .pci_index = 1, .pci_bdf = 0x48}}},
-	{.name = "pci", .vuart = {
+	{.load_order = POST_LAUNCHED_VM, .name = "pci", .vuart = {
 		{.type = VUART_PCI, .peer = VUART_PEER_VM, .peer_vm = 4, .peer_index = 0,
 		 .pci_index = 1}}},
 };
