@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The console of a debug build: one line, the serial port or without one the ring that the Service
- * VM reads, shared by the log (which a ring of its own has) and by the console of one VM, or the
- * shell. Nothing on the way of a VM exit waits for the UART: text is queued, and a timer on the
- * boot CPU (and whoever finds the transmitter empty) passes it on at the UART's pace; input comes
- * by the UART's interrupt, or by the same timer. Log lines go between the guest's lines, not into
- * them. Ctrl-Space, or BREAK and e, leaves a VM's console; other BREAKs are the guest's (SysRq).
+ * The console of a debug build: one line, shared by the log and by the console of one VM, or the
+ * shell. It is the serial port; without one it is the ring that the Service VM reads
+ * (console_ring.c), and the log, which has rings of its own, stays away. Nothing on the way of a
+ * VM exit waits for the UART: text is queued, and a timer on the boot CPU (and whoever finds the
+ * transmitter empty) passes it on at the UART's pace; input comes by the UART's interrupt, or by
+ * the same timer. Log lines go between the guest's lines, not into them. Ctrl-Space, or BREAK and
+ * e, leaves a VM's console; other BREAKs are the guest's (SysRq).
  *
  * Locks: con.lock for the UART, only ever tried where it might be held, so that nobody waits for
  * a whole service round; log_lock, a leaf, for the queue of log lines. con.lock before a vUART's.

@@ -207,7 +207,7 @@ static int run_terminal(void)
 {
 	struct termios before, raw;
 	bool terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	bool typing;
+	bool typing, started;
 	long last;
 
 	if (terminal) {
@@ -216,7 +216,8 @@ static int run_terminal(void)
 		cfmakeraw(&raw);
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &raw);
 	}
-	typing = type_to_shell();
+	started = type_to_shell();
+	typing = started;
 	while (typing && !stopped) {
 		typing = pass_keys();
 		(void)show();
@@ -228,7 +229,7 @@ static int run_terminal(void)
 	}
 	if (terminal)
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
-	return 0;
+	return started ? 0 : 1;
 }
 
 static bool is_command(const char *text)
