@@ -2,7 +2,8 @@
 /*
  * The checker of a debug build: what must hold whatever guests do. No EPT has a page of the
  * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and
- * nobody else's; host mappings are writable or executable, never both; pools have handed out what
+ * nobody else's, and what a pre-launched VM has is no other VM's (two User VMs may have a page of the
+ * Service VM, which is its to give); host mappings are writable or executable, never both; pools have handed out what
  * the VMs hold; no thread is in two run queues. Called when a VM has been destroyed and before a
  * reset or power-off. Never mends anything. Takes the lock of every VM, but only where it is free:
  * two checkers cannot wait for each other.
@@ -25,14 +26,44 @@
 #define HOST_NO_EXEC BIT(63)
 
 #define RETRIES 1000U
+#define PIECES	128U
 
 static uint32_t broken;
+
+/* What pre-launched VMs have been seen to map, as it lies on the machine; for one check. */
+static struct piece {
+	const struct vm *vm;
+	uint64_t base, end; /* HPAs */
+} pieces[PIECES];
+static uint32_t piece_count;
 
 #define BROKEN(...)                                                                                \
 	do {                                                                                       \
 		pr_fatal("invariant broken: " __VA_ARGS__);                                        \
 		broken++;                                                                          \
 	} while (0)
+
+/* Memory or registers of a pre-launched VM: is it another one's too? */
+static void check_piece(const struct vm *vm, uint64_t hpa, uint64_t size)
+{
+	struct piece *last = (piece_count != 0U) ? &pieces[piece_count - 1U] : NULL;
+
+	for (uint32_t i = 0U; i < piece_count; i++) {
+		const struct piece *p = &pieces[i];
+
+		if (p->vm != vm && hpa < p->end && p->base < hpa + size) {
+			BROKEN("VM %u and VM %u both have 0x%lx", p->vm->id, vm->id, hpa);
+			return;
+		}
+	}
+	if (last != NULL && last->vm == vm && last->end == hpa) {
+		last->end += size;
+	} else if (piece_count < PIECES) {
+		pieces[piece_count++] = (struct piece){.vm = vm, .base = hpa, .end = hpa + size};
+	} else {
+		pr_warn("VM %u: memory in more than %u pieces is not all compared", vm->id, PIECES);
+	}
+}
 
 static void check_ept_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *arg)
 {
@@ -50,7 +81,10 @@ static void check_ept_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *ar
 	if (hv_owns(HPA(hpa), size)) {
 		BROKEN("VM %u sees the hypervisor's memory at 0x%lx", vm->id, gpa);
 	}
-	if (vm == service || service == NULL || (entry & EPT_MT_MASK) != EPT_MT_WB) {
+	if (vm->load_order == PRE_LAUNCHED_VM) {
+		check_piece(vm, hpa, size);
+	}
+	if (vm == service || service == NULL || (owned && (entry & EPT_MT_MASK) != EPT_MT_WB)) {
 		return;
 	}
 	for (uint64_t done = 0U, left; done < size; done += left) {
@@ -194,6 +228,7 @@ static void check_runqueue(struct pcpu *p)
 
 static void check_all(void)
 {
+	piece_count = 0U;
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
 		if (vm_is_live(&vms[i])) {
 			pgtable_walk(&vms[i].ept.pt, check_ept_leaf, &vms[i]);

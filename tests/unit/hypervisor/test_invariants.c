@@ -46,7 +46,7 @@ static uint64_t host_levels[4][512] __attribute__((aligned(PAGE_SIZE)));
 static const struct pgtable_format host_format = {.present = BIT(0), .large = BIT(7)};
 struct pgtable hostmm_tables = {.root = host_levels[0], .fmt = &host_format};
 static uint64_t hv_page;
-static bool no_exec;
+static bool no_exec, no_service;
 static void *blocks[8];
 static uint32_t block_count;
 
@@ -70,7 +70,7 @@ void *boot_alloc_raw(size_t size, size_t align)
 
 struct vm *vm_service(void)
 {
-	return vm_is_live(&slots[SERVICE]) ? &slots[SERVICE] : NULL;
+	return vm_is_live(&slots[SERVICE]) && !no_service ? &slots[SERVICE] : NULL;
 }
 
 /* One page of the hypervisor's is shown to the User VM at 0x300000. */
@@ -255,6 +255,53 @@ static void test_foreign_memory(void **state)
 	assert_broken("memory at 0x200000 of VM 2 is the Service VM's");
 }
 
+/* A pre-launched VM in place of a User VM, with memory that the Service VM has not. */
+static struct vm *pre_launched(uint16_t id, uint64_t hpa)
+{
+	struct vm *vm = &slots[id];
+
+	vm->owner = NULL;
+	vm->load_order = PRE_LAUNCHED_VM;
+	assert_int_equal(ept_map(&vm->ept, GPA(0), HPA(hpa), MB(4), WB), 0);
+	return vm;
+}
+
+/*
+ * What if two pre-launched VMs have a page in common, large or small, RAM or registers, beside a
+ * Service VM or without one? Each direction is found; what lies next to each other is in order.
+ */
+static void test_two_pre_launched(void **state)
+{
+	struct vm *one = pre_launched(USER, GB(1)), *two = pre_launched(OTHER, GB(1) + MB(4));
+
+	(void)state;
+	assert_true(invariants_run(NULL));
+	for (uint32_t i = 0; i < 2; i++) {
+		assert_int_equal(ept_map(&one->ept, GPA(GB(2)), HPA(GB(1) + MB(8) - PAGE_SIZE),
+					 PAGE_SIZE, WB), 0);
+		assert_broken("VM 1 and VM 2 both have 0x40600000"); /* its large page */
+		assert_int_equal(ept_unmap(&one->ept, GPA(GB(2)), PAGE_SIZE), 0);
+		assert_int_equal(ept_map(&two->ept, GPA(MB(4)), HPA(GB(1)), PAGE_SIZE, WB), 0);
+		assert_broken("VM 1 and VM 2 both have 0x40000000");
+		assert_int_equal(ept_unmap(&two->ept, GPA(MB(4)), PAGE_SIZE), 0);
+		assert_int_equal(ept_map(&one->ept, GPA(GB(3)), HPA(GB(3)), PAGE_SIZE,
+					 EPT_READ | EPT_WRITE | EPT_MT_UC), 0);
+		assert_true(invariants_run(NULL));
+		assert_int_equal(ept_map(&two->ept, GPA(GB(2)), HPA(GB(3)), PAGE_SIZE,
+					 EPT_READ | EPT_WRITE | EPT_MT_UC), 0);
+		assert_broken("VM 1 and VM 2 both have 0xc0000000");
+		assert_int_equal(ept_unmap(&two->ept, GPA(GB(2)), PAGE_SIZE), 0);
+		assert_true(invariants_run(NULL));
+		slots[SERVICE].load_order = PRE_LAUNCHED_VM; /* a third one, and no Service VM */
+		no_service = true;
+	}
+	no_service = false;
+	slots[SERVICE].load_order = SERVICE_VM;
+	assert_int_equal(ept_map(&slots[SERVICE].ept, GPA(GB(3)), HPA(GB(3)), PAGE_SIZE,
+				 EPT_RWX | EPT_MT_UC), 0);
+	assert_broken("memory at 0xc0000000 of VM 1 is the Service VM's");
+}
+
 /* What if the hypervisor could write its own code? A CPU without NX cannot keep that apart. */
 static void test_writable_code(void **state)
 {
@@ -332,6 +379,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_access_page, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_foreign_memory, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_pre_launched, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_writable_code, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_pools, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leak, setup, teardown),
