@@ -50,7 +50,8 @@ static bool wanted(const _Atomic(int) *limit, enum log_level level)
 static void print(enum log_level level, unsigned int times, const char *fmt, va_list args)
 {
 	static const struct {
-		const char *kernel, *word;
+		char kernel[PRIORITY_BYTES + 1];
+		const char *word;
 	} prefix[] = {
 		[LOG_LEVEL_ERROR] = {"<3>", "error: "},
 		[LOG_LEVEL_WARNING] = {"<4>", "warning: "},

@@ -236,11 +236,14 @@ class UserVms:
     to_init: Phase
 
 
-def service_vm(build: Build, cpus: int = 1, ops: int = len(SERVICE_OPS)) -> tuple[
-        Figures, dict[str, Traced], Phase]:
-    """The bench guest as the Service VM: figures, traces, and the hypervisor's boot."""
+def service_vm(build: Build, cpus: int = 1, ops: int = len(SERVICE_OPS),
+               words: str = "quirks=off") -> tuple[Figures, dict[str, Traced], Phase]:
+    """The bench guest as the Service VM: figures, traces, and the hypervisor's boot.
+
+    `words` are the hypervisor's; with none it delivers virtual interrupts itself in Bochs.
+    """
     modules = [Module(build.guest("bench"), KERNEL_TAG)]
-    boot = Boot(build.image, "quirks=off", modules, protocol="multiboot")
+    boot = Boot(build.image, words, modules, protocol="multiboot")
     spec = MachineSpec(cdrom=make_cd(build.folder / "service.iso", boot), model=build.model,
                        cpus=cpus, ips=IPS)
     layers = build.layers()

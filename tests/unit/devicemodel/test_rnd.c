@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include <cmocka.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
@@ -32,12 +33,9 @@ static void put(uint64_t offset, unsigned int size, uint64_t value)
 	pci_modern_bar_write(&fake.pci, 4, offset, size, value);
 }
 
-static int set_up(void **state)
+static void start(void)
 {
-	(void)state;
-	log_set_level(0);
-	guest_create();
-	assert_int_equal(fake_pci_create(&fake, "virtio-rnd", NULL), 0);
+	put(VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 3);
 	put(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	put(VIRTIO_PCI_COMMON_GF, 4, 1);
@@ -48,6 +46,15 @@ static int set_up(void **state)
 	put(VIRTIO_PCI_COMMON_Q_USEDLO, 8, ring.used);
 	put(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 15);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	log_set_level(0);
+	guest_create();
+	assert_int_equal(fake_pci_create(&fake, "virtio-rnd", NULL), 0);
+	start();
 	return 0;
 }
 
@@ -105,6 +112,42 @@ static void test_not_writable(void **state)
 	assert_int_equal(*(uint8_t *)guest_at(BUF, 1), 0);
 }
 
+static uint8_t status(void)
+{
+	return (uint8_t)pci_modern_bar_read(&fake.pci, 4, VIRTIO_PCI_COMMON_STATUS, 1);
+}
+
+/*
+ * What if the ring is garbage: a buffer beyond memory, a chain without an end, a head that is no
+ * descriptor? The device asks for a reset, does nothing more, and works after one.
+ */
+static void test_broken_ring(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		uint32_t id, len;
+
+		if (i == 0)
+			ring_desc(&ring, 0, ~0ULL - 63, 64, W, 0);
+		else if (i == 1)
+			ring_desc(&ring, 0, BUF, 64, N | W, 0);
+		else
+			ring_desc(&ring, 0, BUF, 64, W, 0);
+		ring_offer(&ring, i == 2 ? 64 : 0);
+		pci_modern_bar_write(&fake.pci, 2, 0, 2, 0);
+		assert_int_equal(status(), 15 | VIRTIO_CONFIG_S_NEEDS_RESET);
+		assert_false(ring_take(&ring, &id, &len));
+		ring_desc(&ring, 0, BUF, 64, W, 0);
+		ring_offer(&ring, 0);
+		pci_modern_bar_write(&fake.pci, 2, 0, 2, 0);
+		assert_false(ring_take(&ring, &id, &len));
+		start();
+		assert_int_equal(status(), 15);
+		ring_desc(&ring, 0, BUF, 64, W, 0);
+		assert_int_equal(request(), 64);
+	}
+}
+
 /* Which options are there? One, of old, without effect. */
 static void test_options(void **state)
 {
@@ -122,6 +165,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_fill, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_not_writable, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_broken_ring, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_options, set_up, tear_down),
 	};
 
