@@ -26,7 +26,7 @@ hypervisor-%:
 hypervisor-ext:
 	+@$(MAKE) $(QUIET) -C hypervisor O=$(O)/scenario/ext BOARD=$(BOARD) SCENARIO=shared \
 		KCONFIG=$(CURDIR)/tests/target/ext.config all
-OTHERS	:= $(addprefix hypervisor-,bare connected ext given partitioned hybrid hybrid_rt)
+OTHERS	:= $(addprefix hypervisor-,bare connected ext given pair partitioned hybrid hybrid_rt)
 
 devicemodel:
 	+@$(MAKE) $(QUIET) -C devicemodel O=$(O) all

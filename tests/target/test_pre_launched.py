@@ -152,6 +152,33 @@ echo "owner: eth0 is $(cat /sys/class/net/eth0/address)"
 """
 
 
+class Pair(TargetTest):
+    """The scenario pair: two Linux with memory in common and a serial line, and no Service VM."""
+
+    LIMIT = 200
+
+    @property
+    def hypervisor(self) -> Path:
+        return self.output / "scenario" / "pair" / "hypervisor" / "acrn.bin"
+
+    def test_talk(self) -> None:
+        # Do two VMs that nobody serves reach each other, by memory, bells and a line, and does the
+        # checker find that they share nothing else?
+        program = [(build_peer(self.folder), "/bin/peer")]
+        first, second = (
+            self.initramfs(TALK.format(vm=vm, other=other) + f"sleep {more}", program).rename(
+                self.folder / f"{vm}.cpio")
+            for vm, other, more in (("first", 1, 5), ("second", 0, 0)))
+        session = self.boot_hypervisor([
+            Module(self.kernel, "First_kernel console=ttyS0 quiet"), Module(first, "First_ramdisk"),
+            Module(self.kernel, "Second_kernel console=ttyS0 quiet"),
+            Module(second, "Second_ramdisk")], "loglevel=5", cpus=2)
+        session.expect(r"^peer 0: \d+ bytes from 1 are right", 100, BROKEN + "|WRONG")
+        session.expect("^peer 0: done", 60, BROKEN + "|WRONG")
+        session.expect(r"^first: ttyS\d says greetings of second", 60, BROKEN)
+        session.expect("invariants hold: 1 VMs", 60, BROKEN)
+
+
 class Given(TargetTest):
     """
     The scenario given: Linux owns the machine's network adapter, beside a Service VM, with which it
