@@ -63,7 +63,7 @@ struct fadt {
 
 struct acpi_facts acpi_facts;
 static uint32_t cpus_left_out, ioapics_left_out;
-static bool madt_read, mcfg_read, fadt_read;
+static bool madt_read, mcfg_read, fadt_read, dmar_read;
 
 static bool sum_is_zero(const void *p, size_t len)
 {
@@ -321,6 +321,12 @@ static void parse_fadt(const struct sdt *t)
 	}
 }
 
+/* service_vm/vtd.c reads on. */
+static void parse_dmar(const struct sdt *t)
+{
+	acpi_facts.dmar_hpa = ptr_hpa(t).v;
+}
+
 /* The first good one of each counts: there is none twice. */
 static void parse_table(uint64_t addr)
 {
@@ -330,7 +336,8 @@ static void parse_table(uint64_t addr)
 		void (*parse)(const struct sdt *t);
 	} known[] = {{"APIC", &madt_read, parse_madt},
 		     {"MCFG", &mcfg_read, parse_mcfg},
-		     {"FACP", &fadt_read, parse_fadt}};
+		     {"FACP", &fadt_read, parse_fadt},
+		     {"DMAR", &dmar_read, parse_dmar}};
 	const struct sdt *head;
 
 	if (!table_address(addr)) {
@@ -382,6 +389,7 @@ void acpi_init(uint64_t rsdp_hint)
 	madt_read = false;
 	mcfg_read = false;
 	fadt_read = false;
+	dmar_read = false;
 	if (r == NULL) {
 		report("acpi: no RSDP: one processor, no power-off, no PCI memory configuration");
 		return;

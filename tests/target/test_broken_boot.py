@@ -155,6 +155,22 @@ class Firmware(BrokenBoot):
                 self.goes_on(*lines, cpus=2, tables=[self.file("madt", madt)])
 
 
+    def test_dmar(self) -> None:
+        # What if the table of remapping units names one that is not there, or has no sense?
+        unit = struct.pack("<HHBBHQ", 0, 16, 1, 0, 0, 0xFED90000)
+        head = struct.pack("<BB10x", 38, 1)
+        for name, dmar, lines in (
+                ("absent", table(head + unit, b"DMAR"), ["^vtd: nobody answers at 0xfed90000"]),
+                ("in RAM", table(head + unit[:8] + struct.pack("<Q", 0x1000000), b"DMAR"),
+                 ["^vtd: the unit at 0x1000000 is left alone"]),
+                ("zero length", table(head + unit + bytes(4) + unit, b"DMAR"),
+                 ["^vtd: DMAR entry at 64 has length 0", "^vtd: nobody answers"]),
+                ("checksum", table(head + unit, b"DMAR", broken=1),
+                 ["^acpi: table DMAR at 0x[0-9a-f]+ has a wrong length or checksum"])):
+            with self.subTest(name):
+                self.goes_on(*lines, tables=[self.file("dmar", dmar)])
+
+
 class PciUart(BrokenBoot):
     """A serial port that is a PCI function."""
 

@@ -18,11 +18,12 @@ struct acpi_facts {
 	uint8_t reset_value;
 	uint8_t s5_typ; /* SLP_TYPa of \_S5, 0xFF unknown */
 	uint64_t madt_hpa; /* its length and checksum are right */
+	uint64_t dmar_hpa; /* the same; 0: there is none */
 };
 
 extern struct acpi_facts acpi_facts;
 
-/* Finds and reads RSDP, RSDT/XSDT, MADT, MCFG, FADT. Broken tables cost what they held, a line each. */
+/* Finds and reads RSDP, RSDT/XSDT, MADT, MCFG, FADT; finds DMAR. Broken tables cost what they held, a line each. */
 void acpi_init(uint64_t rsdp_hint);
 
 /* GSI of an ISA interrupt, by the MADT's overrides; debug builds. */
