@@ -2,11 +2,11 @@
 /*
  * The checker of a debug build: what must hold whatever guests do. No EPT has a page of the
  * hypervisor but in the BARs of functions that share memory; a VM's memory is its owner's, and
- * nobody else's, and what a pre-launched VM has is no other VM's (two User VMs may have a page of the
- * Service VM, which is its to give); host mappings are writable or executable, never both; pools have handed out what
- * the VMs hold; no thread is in two run queues. Called when a VM has been destroyed and before a
- * reset or power-off. Never mends anything. Takes the lock of every VM, but only where it is free:
- * two checkers cannot wait for each other.
+ * nobody else's, and what a pre-launched VM has is no other VM's (two User VMs may have a page of
+ * the Service VM, which is its to give); host mappings are writable or executable, never both;
+ * pools have handed out what the VMs hold; no thread is in two run queues. Called when a VM has
+ * been destroyed and before a reset or power-off. Never mends anything. Takes the lock of every VM,
+ * but only where it is free: two checkers cannot wait for each other.
  */
 #include "hv/invariants.h"
 #include "asm/vmx.h"
@@ -43,23 +43,32 @@ static uint32_t piece_count;
 		broken++;                                                                          \
 	} while (0)
 
-/* Memory or registers of a pre-launched VM: is it another one's too? */
-static void check_piece(const struct vm *vm, uint64_t hpa, uint64_t size)
+/* Is it a pre-launched VM's, and this VM another? */
+static bool is_foreign(const struct vm *vm, uint64_t hpa, uint64_t size)
 {
-	struct piece *last = (piece_count != 0U) ? &pieces[piece_count - 1U] : NULL;
-
 	for (uint32_t i = 0U; i < piece_count; i++) {
 		const struct piece *p = &pieces[i];
 
 		if (p->vm != vm && hpa < p->end && p->base < hpa + size) {
 			BROKEN("VM %u and VM %u both have 0x%lx", p->vm->id, vm->id, hpa);
-			return;
+			return true;
 		}
+	}
+	return false;
+}
+
+/* Memory or registers of a pre-launched VM. */
+static void add_piece(const struct vm *vm, uint64_t hpa, uint64_t size)
+{
+	struct piece *last = (piece_count != 0U) ? &pieces[piece_count - 1U] : NULL;
+
+	if (is_foreign(vm, hpa, size)) {
+		return;
 	}
 	if (last != NULL && last->vm == vm && last->end == hpa) {
 		last->end += size;
 	} else if (piece_count < PIECES) {
-		pieces[piece_count++] = (struct piece){.vm = vm, .base = hpa, .end = hpa + size};
+		pieces[piece_count++] = (struct piece) {.vm = vm, .base = hpa, .end = hpa + size};
 	} else {
 		pr_warn("VM %u: memory in more than %u pieces is not all compared", vm->id, PIECES);
 	}
@@ -82,9 +91,13 @@ static void check_ept_leaf(uint64_t gpa, uint64_t entry, uint64_t size, void *ar
 		BROKEN("VM %u sees the hypervisor's memory at 0x%lx", vm->id, gpa);
 	}
 	if (vm->load_order == PRE_LAUNCHED_VM) {
-		check_piece(vm, hpa, size);
+		add_piece(vm, hpa, size);
 	}
-	if (vm == service || service == NULL || (owned && (entry & EPT_MT_MASK) != EPT_MT_WB)) {
+	if (vm == service || service == NULL) {
+		return;
+	}
+	if (owned && (entry & EPT_MT_MASK) != EPT_MT_WB) {
+		(void)is_foreign(vm, hpa, size);
 		return;
 	}
 	for (uint64_t done = 0U, left; done < size; done += left) {
@@ -129,9 +142,12 @@ static uint32_t share_of(const struct vm *vm, const char *pool)
 		const char *pool;
 		const void *object;
 	} per_vm[] = {
-		{"CPUID tables", vm->vcpuid}, {"MTRRs", vm->vmtrr},
-		{"I/O regions", vm->vio},     {"vIOAPICs", vm->vioapic},
-		{"vPICs", vm->vpic},	      {"PCI configuration", vm->vpci},
+		{"CPUID tables", vm->vcpuid},
+		{"MTRRs", vm->vmtrr},
+		{"I/O regions", vm->vio},
+		{"vIOAPICs", vm->vioapic},
+		{"vPICs", vm->vpic},
+		{"PCI configuration", vm->vpci},
 		{"I/O request pages", vm->ioreq},
 	};
 
@@ -208,7 +224,8 @@ static void check_runqueue(struct pcpu *p)
 	struct list *it;
 
 	spin_lock(&p->rq.lock);
-	list_for_each(it, &p->rq.runnable) {
+	list_for_each(it, &p->rq.runnable)
+	{
 		const struct thread *t = container_of(it, struct thread, node);
 
 		if (t->pcpu != p || t->state != THREAD_RUNNABLE || t == p->rq.current ||
@@ -226,14 +243,20 @@ static void check_runqueue(struct pcpu *p)
 	}
 }
 
-static void check_all(void)
+static void check_epts(bool pre_launched)
 {
-	piece_count = 0U;
 	for (uint16_t i = 0U; i < CONFIG_MAX_VM_NUM; i++) {
-		if (vm_is_live(&vms[i])) {
+		if (vm_is_live(&vms[i]) && (vms[i].load_order == PRE_LAUNCHED_VM) == pre_launched) {
 			pgtable_walk(&vms[i].ept.pt, check_ept_leaf, &vms[i]);
 		}
 	}
+}
+
+static void check_all(void)
+{
+	piece_count = 0U;
+	check_epts(true); /* the others are compared with what they have */
+	check_epts(false);
 	if (cap_has(CAP_NX)) {
 		pgtable_walk(&hostmm_tables, check_host_leaf, NULL);
 	}

@@ -300,6 +300,16 @@ static void test_two_pre_launched(void **state)
 	assert_int_equal(ept_map(&slots[SERVICE].ept, GPA(GB(3)), HPA(GB(3)), PAGE_SIZE,
 				 EPT_RWX | EPT_MT_UC), 0);
 	assert_broken("memory at 0xc0000000 of VM 1 is the Service VM's");
+	assert_int_equal(ept_unmap(&slots[SERVICE].ept, GPA(GB(3)), PAGE_SIZE), 0);
+	assert_true(invariants_run(NULL));
+	/* a User VM with registers of the first one */
+	two->owner = &slots[SERVICE];
+	two->load_order = POST_LAUNCHED_VM;
+	assert_int_equal(ept_map(&two->ept, GPA(0), HPA(MB(16)), MB(4), WB), 0);
+	assert_true(invariants_run(NULL));
+	assert_int_equal(ept_map(&two->ept, GPA(GB(2)), HPA(GB(3)), PAGE_SIZE,
+				 EPT_READ | EPT_WRITE | EPT_MT_UC), 0);
+	assert_broken("VM 1 and VM 2 both have 0xc0000000");
 }
 
 /* What if the hypervisor could write its own code? A CPU without NX cannot keep that apart. */
