@@ -88,12 +88,13 @@ static const char *variable(char *copy, const char *word)
 const char *script_vm_name(char *text, const char **why)
 {
 	const char *name = NULL;
-	char *copy;
+	char *copy, *rest = NULL;
 
 	*why = "no line of it runs acrn-dm";
 	join_lines(text);
 	copy = strdup(text);
-	for (char *line = strtok(text, "\n"); line && !name; line = strtok(NULL, "\n")) {
+	for (char *line = strtok_r(text, "\n", &rest); line && !name;
+	     line = strtok_r(NULL, "\n", &rest)) {
 		char *at = line + strspn(line, " \t");
 		char *word;
 

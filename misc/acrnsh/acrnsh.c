@@ -41,6 +41,7 @@ static struct {
 
 static struct rings rings;
 static struct ring_reader reader;
+static int lock_fd; /* held until the end */
 static volatile sig_atomic_t stopped;
 
 static void stop(int sig)
@@ -278,9 +279,8 @@ static int parse(int argc, char **argv)
 /* Held until the program ends. */
 static bool lock_console(void)
 {
-	int fd = open(rings.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0) {
+	lock_fd = open(rings.folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (lock_fd < 0 || flock(lock_fd, LOCK_EX | LOCK_NB) != 0) {
 		fprintf(stderr, "acrnsh: %s: %s\n", rings.folder,
 			errno == EWOULDBLOCK ? "another acrnsh has the console" : strerror(errno));
 		return false;

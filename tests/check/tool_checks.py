@@ -18,6 +18,10 @@ WARNINGS = ("-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wmissing-prototype
 MAX_HEADERS = 25
 
 
+# They know what the hypervisor writes, and nothing of the device model.
+RINGS_READERS = [("misc", name) for name in ("acrnlog", "acrnsh", "acrntrace")]
+
+
 @functools.lru_cache
 def generated() -> tempfile.TemporaryDirectory[str]:
     """The configuration of the default build, made for these checks; gone with the process."""
@@ -27,6 +31,7 @@ def generated() -> tempfile.TemporaryDirectory[str]:
          "--out", folder.name, "--board", HERE.parents[1] / "configs/boards/bochs.xml",
          "--scenario", HERE.parents[1] / "configs/scenarios/bochs/shared.xml"], check=True)
     Path(folder.name, "version.h").write_text('#define DM_VERSION "check"\n')
+    Path(folder.name, "tool_version.h").write_text('#define TOOL_VERSION "check"\n')
     return folder
 
 
@@ -36,7 +41,17 @@ def flags_for(path: Path) -> list[str]:
     if path.parts[0] == "hypervisor":
         return ["-std=gnu11", "-ffreestanding", "-mgeneral-regs-only", "-mno-red-zone",
                 f"-I{ROOT}/hypervisor/include", config]
-    return ["-std=c11", "-pthread", "-D_GNU_SOURCE", f"-I{ROOT}/devicemodel/include", config]
+    if path.parts[:2] in RINGS_READERS:
+        return ["-std=c11", "-D_GNU_SOURCE", f"-I{ROOT}/misc/acrntrace",
+                f"-I{ROOT}/hypervisor/include"]
+    return ["-std=c11", "-pthread", "-D_GNU_SOURCE", f"-I{ROOT}/devicemodel/include",
+            f"-I{ROOT}/misc/mngr", *_slirp_flags(), config]
+
+
+@functools.lru_cache
+def _slirp_flags() -> tuple[str, ...]:
+    """Of the one library with headers in folders of their own."""
+    return tuple(run_nice(["pkg-config", "--cflags", "slirp"]).stdout.split())
 
 
 def run_nice(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:
@@ -93,9 +108,11 @@ def layout() -> Iterator[str]:
 
 def cppcheck() -> Iterator[str]:
     """cppcheck finds nothing; tests/check/cppcheck.txt says what it is told to leave alone."""
-    for part in ("hypervisor", "devicemodel"):
+    parts = ["hypervisor", "devicemodel", *sorted({"/".join(path.parts[:2])
+                                                   for path in sources("misc/**/*.c")})]
+    for part in parts:
         flags = [f for f in flags_for(Path(part)) if f.startswith(("-I", "-D"))]
-        if part == "devicemodel":  # it is given no system header but this one, all macros
+        if part != "hypervisor":  # it is given no system header but this one, all macros
             flags += ["--library=posix,gnu", f"--include={_header_path('sys/queue.h')}"]
         files = [str(p) for p in sources(f"{part}/**/*.c")]
         if not files:
