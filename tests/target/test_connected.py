@@ -132,18 +132,22 @@ class Connected(TargetTest):
     def test_shared_memory(self) -> None:
         # Do three VMs share what the scenario lets them share, each two of them, all at once? Is a
         # VM refused that has no part in it, and a size that is not the region's?
-        # Does memory of acrn-dm's do, and does the Service VM survive its own BARs gone wild?
+        # Does memory of acrn-dm's do, between User VMs and with a program of the Service VM, and does
+        # the Service VM survive its own BARs gone wild?
         users = "-s 5,ivshmem,hv:/all,2 -s 6,ivshmem,hv:/users,4 -s 7,ivshmem,dm:/pair,8"
+        service = " -s 8,ivshmem,dm:/service,16"
         launch = "\n".join((
             WILD_BARS, "mkdir /dev/shm", "mount -t tmpfs tmpfs /dev/shm",
             "acrn-dm -m 64M -s 0,hostbridge -s 5,ivshmem,hv:/all,2 -k /data/bzImage other",
             "acrn-dm -m 64M -s 0,hostbridge -s 5,ivshmem,hv:/all,4 -k /data/bzImage vm1",
             "acrn-dm -m 64M -s 0,hostbridge -s 5,ivshmem,hv:/none,4 -k /data/bzImage vm1",
-            DM.format(name="vm1", options=users + " -l com1,stdio") + " </dev/null >/run/vm1 &",
+            DM.format(name="vm1", options=users + service + " -l com1,stdio")
+            + " </dev/null >/run/vm1 &",
             DM.format(name="vm2", options=users + " -l com1,stdio") + " </dev/null >/run/vm2 &",
-            "peer 2 1 20 irq", "wait", "cat /run/vm1 /run/vm2", "echo all ended"))
+            "peer 2 1 20 irq", "peer 16 1 5 /dev/shm/service", "wait", "cat /run/vm1 /run/vm2",
+            "echo all ended"))
         vm = self.connected_vm(launch, **{
-            "talk-vm1": "peer 2 0 20 irq\npeer 4 2 20 irq\npeer 8 2 5 poll",
+            "talk-vm1": "peer 2 0 20 irq\npeer 16 0 5 poll\npeer 4 2 20 irq\npeer 8 2 5 poll",
             "talk-vm2": "peer 4 1 20 irq\npeer 8 1 5 poll"})
         session = self.boot_service_vm(vm, cpus=2)
         session.expect("^BARs are back", 60, BROKEN)
@@ -154,4 +158,4 @@ class Connected(TargetTest):
         self.assertNotIn("WRONG", session.text)
         for ends in ("0: .* from 1", "1: .* from 0", "1: .* from 2", "2: .* from 1"):
             self.assertRegex(session.text, f"peer {ends} are right")
-        self.assertEqual(session.text.count(": done"), 6)
+        self.assertEqual(session.text.count(": done"), 8)

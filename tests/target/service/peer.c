@@ -7,7 +7,9 @@
  * a message. Prints "peer: ..." lines, "WRONG" in one that should not be. Linked statically; runs as
  * root in the Service VM and in User VMs.
  *
- *   peer MB OTHER ROUNDS irq|poll
+ *   peer MB OTHER ROUNDS irq|poll|/dev/shm/NAME
+ *
+ * The last is a program of the Service VM at memory that acrn-dm provides: it is VM 0, and no function.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -297,6 +299,21 @@ static void wrong_numbers(void)
 		regs[REG_BELL] = other << 16 | vector;
 }
 
+static void open_file(const char *path, uint64_t size)
+{
+	static uint32_t nobody[1024]; /* id 0, and a bell that nobody hears */
+	int fd = -1;
+
+	for (int i = 0; fd < 0 && i < PATIENCE_MS; i++) {
+		usleep(1000);
+		fd = open(path, O_RDWR);
+	}
+	memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED)
+		fail(path);
+	regs = nobody;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t size;
@@ -307,9 +324,12 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	size = strtoull(argv[1], NULL, 10) << 20;
 	other = (uint32_t)strtoul(argv[2], NULL, 10);
-	find(size, name, sizeof(name));
+	if (argv[4][0] != '/')
+		find(size, name, sizeof(name));
 	if (strcmp(argv[4], "irq") == 0)
 		open_vfio(name, size);
+	else if (argv[4][0] == '/')
+		open_file(strcpy(name, argv[4]), size);
 	else
 		open_sysfs(name, size);
 	me = regs[REG_ID];
