@@ -15,7 +15,10 @@ until grep -q '^pass 1' /data/good.log || [ $tries = 0 ]; do
 	sleep 0.5
 	tries=$((tries - 1))
 done
+mkdir /dev/shm
+mount -t tmpfs tmpfs /dev/shm
 acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -l com2,pty \\
+	-s 6,virtio-console,file:out=/dev/null -s 7,ivshmem,dm:/pour,2 \\
 	-s 3,virtio-blk,/data/hostile.img,writeback -s 4,virtio-net,tap=hostile -s 5,virtio-rnd \\
 	-k /data/hostile.bzimage hostile 2>/data/hostile.log
 echo "hostile: acrn-dm ended with status $?"

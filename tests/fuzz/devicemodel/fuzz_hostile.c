@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/virtio/net.c
-// fuzzes: devicemodel/virtio/rnd.c devicemodel/pci/pci_bar.c devicemodel/pci/pci_cfg.c
+// fuzzes: devicemodel/virtio/rnd.c devicemodel/virtio/console.c
+// fuzzes: devicemodel/pci/pci_bar.c devicemodel/pci/pci_cfg.c devicemodel/pci/ivshmem.c
 // fuzzes: devicemodel/pci/pci_intx.c devicemodel/pci/pci_msix.c
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/backend/block.c

@@ -40,21 +40,32 @@
 #define BLK 0U
 #define NET 1U
 #define RND 2U
+#define CON 3U
 
 static const struct device {
 	const char *name;
 	uint32_t slot, queues;
-} devices[] = {{"virtio-blk", 3U, 1U}, {"virtio-net", 4U, 2U}, {"virtio-rnd", 5U, 1U}};
+} devices[] = {{"virtio-blk", 3U, 1U},
+	       {"virtio-net", 4U, 2U},
+	       {"virtio-rnd", 5U, 1U},
+	       {"virtio-console", 6U, 4U}};
 
-/* A device's part of the arena: two rings, indirect tables, buffers. */
+/* Memory that acrn-dm shares: registers in BAR 0, 2 MB in BAR 2. */
+#define SHM_SLOT   7U
+#define SHM_ID	   0x11101af4U
+#define SHM_REGS   0xc0080000UL
+#define SHM_MEMORY 0xd0000000UL
+
+/* A device's part of the arena: rings, indirect tables, buffers. */
 #define PART	    0x40000UL
-#define RING(q)	    ((q)*0x4000UL)
-#define TABLES	    0x8000UL
+#define RING(q)	    ((q)*0x3000UL)
+#define RINGS	    4U
+#define TABLES	    0xc000UL
 #define BUFFERS	    0x10000UL
 #define BUFFER_SIZE 0x20000UL
 #define SIZE	    8U /* of an honest ring */
 
-static uint16_t made[COUNT(devices)][2];
+static uint16_t made[COUNT(devices)][RINGS];
 
 static uint32_t below(uint32_t limit)
 {
@@ -110,6 +121,11 @@ void pour_restore(void)
 	/* All off before any moves: one may sit where another belongs. */
 	for (uint32_t d = 0U; d < COUNT(devices); d++)
 		pour_cfg_write(devices[d].slot, PCI_COMMAND, 2U, 0U);
+	pour_cfg_write(SHM_SLOT, PCI_COMMAND, 2U, 0U);
+	pour_cfg_write(SHM_SLOT, PCI_BAR(0U), 4U, (uint32_t)SHM_REGS);
+	pour_cfg_write(SHM_SLOT, PCI_BAR(2U), 4U, (uint32_t)SHM_MEMORY);
+	pour_cfg_write(SHM_SLOT, PCI_BAR(3U), 4U, 0U);
+	pour_cfg_write(SHM_SLOT, PCI_COMMAND, 2U, COMMAND_ON);
 	for (uint32_t d = 0U; d < COUNT(devices); d++) {
 		for (uint32_t b = 0U; b < COUNT(bars); b++)
 			pour_cfg_write(devices[d].slot, PCI_BAR(bars[b]), 4U,
@@ -236,6 +252,19 @@ static bool rnd_works(void)
 	return serve(RND, 0U) && (data[0] | data[1]) != 0U;
 }
 
+/* What a console sends comes back, whether somebody reads it or not. */
+static bool console_works(void)
+{
+	put_desc(part(CON) + RING(1U), part(CON) + BUFFERS, 16U, 0U, 0U);
+	return serve(CON, 1U);
+}
+
+static bool memory_works(void)
+{
+	return pour_cfg_read(SHM_SLOT, 0U, 4U) == SHM_ID &&
+	       pour_load(SHM_REGS + 8U, 4U) != UINT32_MAX;
+}
+
 static uint32_t pit_count(void)
 {
 	uint32_t low = pour_in(0x40U, 1U);
@@ -284,6 +313,10 @@ const char *pour_broken(void)
 		return devices[NET].name;
 	if (!rnd_works())
 		return devices[RND].name;
+	if (!console_works())
+		return devices[CON].name;
+	if (!memory_works())
+		return "ivshmem";
 	if (!clocks_work())
 		return "clocks";
 	return uart_works() ? NULL : "com2";
@@ -323,10 +356,12 @@ static void harm_port(void)
 
 static void harm_config(void)
 {
-	uint32_t slot = below(4U) == 0U ? below(32U) : devices[below(COUNT(devices))].slot;
+	uint32_t d = below(COUNT(devices) + 1U);
+	uint32_t slot = d < COUNT(devices) ? devices[d].slot : SHM_SLOT;
 	uint32_t size = 1U << below(3U);
 	uint32_t reg = (below(8U) == 0U ? below(0x1000U) : below(0xc0U)) & ~(size - 1U);
 
+	slot = below(4U) == 0U ? below(32U) : slot;
 	if (below(3U) != 0U)
 		pour_cfg_write(slot, reg, size, (uint32_t)number());
 	else
@@ -334,11 +369,24 @@ static void harm_config(void)
 }
 
 /* Where a memory BAR is now; false if RAM or an APIC would take the access. */
-static bool aim_bar(uint32_t d, uint32_t bar, uint64_t *gpa)
+static bool aim_bar(uint32_t slot, uint32_t bar, uint64_t *gpa)
 {
-	*gpa = pour_cfg_read(devices[d].slot, PCI_BAR(bar), 4U) & ~0xfU;
+	*gpa = pour_cfg_read(slot, PCI_BAR(bar), 4U) & ~0xfU;
 	return *gpa >= POUR_RAM_END && (*gpa < 0xfec00000UL || *gpa >= 0xfef00000UL) &&
 	       *gpa < 0xffff0000UL;
+}
+
+static void harm_memory(void)
+{
+	uint32_t size = 1U << below(4U), offset = below(0x20U);
+	uint64_t gpa;
+
+	if (!aim_bar(SHM_SLOT, 0U, &gpa))
+		return;
+	if (below(4U) != 0U)
+		pour_store(gpa + offset, size, number());
+	else
+		(void)pour_load(gpa + offset, size);
 }
 
 static void harm_bar(void)
@@ -348,7 +396,7 @@ static void harm_bar(void)
 	uint64_t offset = bar == BAR_MSIX ? below(0x60U) : below(4U) * 0x1000U + below(0x40U);
 	uint64_t value = number(), gpa;
 
-	if (!aim_bar(d, bar, &gpa))
+	if (!aim_bar(devices[d].slot, bar, &gpa))
 		return;
 	if (below(4U) != 0U)
 		offset &= ~(uint64_t)(size - 1U);
@@ -384,7 +432,8 @@ static void harm_desc(uint32_t d)
 	uint32_t i = below(4U) == 0U ? below(64U) : below(SIZE);
 	uint32_t len = below(2U) != 0U ? below(0x3000U) : lengths[below(COUNT(lengths))];
 	uint16_t flags = (uint16_t)(below(8U) == 0U ? pour_random() : below(4U));
-	uint64_t at = part(d) + (below(4U) == 0U ? TABLES : RING(below(2U))) + i * 16U;
+	uint64_t at =
+		part(d) + (below(4U) == 0U ? TABLES : RING(below(devices[d].queues))) + i * 16U;
 
 	if (below(8U) == 0U)
 		put_desc(at, part(d) + TABLES, len & ~15U, DESC_INDIRECT, 0U);
@@ -441,7 +490,7 @@ static void harm_layout(void)
 	uint32_t d = below(COUNT(devices));
 
 	if (below(2U) != 0U)
-		aim_queue(d, below(2U), sizes[below(COUNT(sizes))]);
+		aim_queue(d, below(devices[d].queues), sizes[below(COUNT(sizes))]);
 	else
 		set(d, places[below(COUNT(places))], 8U, address(d));
 	if (below(2U) != 0U)
@@ -463,6 +512,8 @@ void pour_act(void)
 		harm_port();
 	else if (what < 28U)
 		harm_config();
+	else if (what < 29U)
+		harm_memory();
 	else if (what < 40U)
 		harm_bar();
 	else

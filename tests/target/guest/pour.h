@@ -2,7 +2,8 @@
 /*
  * A guest that means harm, without a machine below: what it does to the devices of acrn-dm, how it
  * puts them back, and how it finds out whether they still work. The VM has a hostbridge in slot 0,
- * lpc with com2 in slot 1, virtio-blk, -net and -rnd in slots 3, 4 and 5, and 64 MB of memory.
+ * lpc with com2 in slot 1, virtio-blk, -net, -rnd and -console in slots 3 to 6, memory of acrn-dm
+ * in slot 7, and 64 MB of memory.
  * Linked by hostile.c, which is a guest, and by tests of acrn-dm, which play one.
  */
 #ifndef POUR_H

@@ -6,7 +6,7 @@
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
-// links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c
+// links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c devicemodel/virtio/console.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/target/guest/hostile_pour.c tests/unit/devicemodel/pour_dm.c
 // links: tests/unit/devicemodel/fake_tap.c
@@ -69,6 +69,7 @@ static int tear_down(void **state)
 	(void)state;
 	machine_destroy();
 	fake_tap_reset();
+	shm_unlink("/pour");
 	close(disk);
 	return 0;
 }
@@ -79,7 +80,7 @@ static void *scribble(void *arg)
 	uint64_t x = 88172645463325252ULL;
 
 	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-		uint64_t at = POUR_ARENA + (x >> 20) % 3 * 0x40000 + (x >> 32) % 0x9000 / 8 * 8;
+		uint64_t at = POUR_ARENA + (x >> 20) % 4 * 0x40000 + (x >> 32) % 0x9000 / 8 * 8;
 
 		x ^= x << 13;
 		x ^= x >> 7;
