@@ -28,6 +28,8 @@ from misc.run.session import Session
 
 __all__ = ["Boot", "MachineSpec", "Module", "ServiceVm", "Session", "TargetTest"]
 
+# Bochs's, beside corei7_skylake_x, which most tests have.
+OTHER_MODELS = ("broadwell_ult", "corei7_icelake_u", "tigerlake")
 BROKEN = r"Kernel panic|\bBUG: |\bWARNING: |^error: |^ACRN: .*halted|ACRN: panic|invariant broken.*[\r\n]"
 IPS = MachineSpec.ips
 

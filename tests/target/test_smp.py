@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """VMs with many processors: who gets which interrupt, and who starts when."""
 
-from tests.run.target import BROKEN, Session, TargetTest
+from tests.run.target import BROKEN, OTHER_MODELS, Session, TargetTest
 
 WRONG = BROKEN + r"|^smp: wrong.*\n|exception \d+ error"
 PARTS = ["physical", "shorthands", "storms", "starts", "rewritten", "flat", "cluster", "physical",
@@ -30,6 +30,12 @@ class Matrix(TargetTest):
         session = self.boot_guest("smp", "loglevel=5", cpus=8)
         self.judge(session, 8)
         self.assertIn("invariants hold", session.text)
+
+    def test_models(self) -> None:
+        # And on other processors?
+        for model in OTHER_MODELS:
+            with self.subTest(model):
+                self.judge(self.boot_guest("smp", cpus=4, model=model), 4)
 
     def test_interrupt_delivery(self) -> None:
         # And with virtual-interrupt delivery by the processor?

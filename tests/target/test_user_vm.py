@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """acrn-dm launches a Linux User VM: end to end, on an ext4 disk under an ext4 disk."""
 
-from tests.run.target import BROKEN, Session, TargetTest
+from tests.run.target import BROKEN, OTHER_MODELS, Session, TargetTest
 
 DM = ("acrn-dm -m 96M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/user.img "
       "-k /data/bzImage -r /data/user.cpio")
@@ -67,11 +67,12 @@ class UserVm(TargetTest):
 
     LIMIT = 1500
 
-    def boot(self, launch: str, kernel_args: str = "quiet", cpus: int = 1,
+    def boot(self, launch: str, kernel_args: str = "quiet", cpus: int = 1, model: str = "",
              **user_scripts: str) -> Session:
         """Boots a Service VM that runs `launch`, with scripts in the User VM's /bin."""
+        options = {"model": model} if model else {}
         return self.boot_service_vm(self.service_vm(launch, kernel_args, **user_scripts),
-                                    cpus=cpus)
+                                    cpus=cpus, **options)  # type: ignore[arg-type]
 
     def test_disk_survives_reboot(self) -> None:
         # Is what the User VM wrote still there after both VMs and the machine have restarted?
@@ -82,6 +83,16 @@ class UserVm(TargetTest):
         session.expect(r"service-vm: up", 120, BROKEN)
         session.expect(r"^same checksum", 600, BROKEN)
         session.expect(r"read: acrn-dm ended with status 0", 60, BROKEN)
+
+    def test_models(self) -> None:
+        # Do a Service VM and its User VM run on other processors?
+        for model in OTHER_MODELS:
+            with self.subTest(model):
+                session = self.boot(f'{DM} -B "console=ttyS0 quiet acrn.test=/bin/hello" vm1',
+                                    cpus=2, model=model, hello="echo hello from the User VM\n")
+                session.expect("^hello from the User VM", 200, BROKEN)
+                session.expect("launch ended with status 0", 60, BROKEN)
+                session.close()
 
     def test_reboot(self) -> None:
         # Does reboot in the User VM restart it, with its disk, in the same acrn-dm?

@@ -4,7 +4,7 @@
 import re
 from pathlib import Path
 
-from tests.run.target import BROKEN, Session, TargetTest
+from tests.run.target import BROKEN, OTHER_MODELS, Session, TargetTest
 
 # Bochs's bare processor must fault where a real one does.
 FAULTS = ["cpu: ignore_bad_msrs=0"]
@@ -57,9 +57,9 @@ class WildGuest(TargetTest):
 
     LIMIT = 400
 
-    def bare(self) -> dict[str, str]:
+    def bare(self, **machine_options: object) -> dict[str, str]:
         """What the bare machine answers, by the name of the operation."""
-        session = self.boot_bare_guest("wild", extra=FAULTS)
+        session = self.boot_bare_guest("wild", extra=FAULTS, **machine_options)  # type: ignore
         session.expect("^ops done", 60, r"exception \d+ error")
         session.close()
         return self.answers(session.text)
@@ -70,9 +70,9 @@ class WildGuest(TargetTest):
         self.assertGreater(len(lines), 150)
         return {name: line for line, name in lines}
 
-    def judge(self, text: str, differences: dict[str, str]) -> None:
+    def judge(self, text: str, differences: dict[str, str], **machine_options: object) -> None:
         """Fails over any answer that is neither the processor's nor listed."""
-        expected = self.bare() | differences
+        expected = self.bare(**machine_options) | differences
         found = self.answers(text)
         self.assertEqual(expected.keys(), found.keys())
         wrong = [f"{found[name]}\n  not: {line}" for name, line in expected.items()
@@ -91,12 +91,12 @@ class WildGuest(TargetTest):
         session.expect("launch ended with status 0", 60, BROKEN)
         return session
 
-    def service_vm_alone(self) -> None:
+    def service_vm_alone(self, **machine_options: object) -> None:
         """The guest as the Service VM."""
-        session = self.boot_guest("wild", extra=FAULTS)
+        session = self.boot_guest("wild", extra=FAULTS, **machine_options)  # type: ignore
         session.expect("^wild done", 200, r"halted|exception \d+ error")
         session.wait_end(60)
-        self.judge(session.text, SERVICE_VM)
+        self.judge(session.text, SERVICE_VM, **machine_options)
 
 
 class Wild(WildGuest):
@@ -106,6 +106,12 @@ class Wild(WildGuest):
         # Does the Service VM's guest get the processor's answers, and the hypervisor live?
         self.service_vm_alone()
 
+    def test_models(self) -> None:
+        # And on other processors?
+        for model in OTHER_MODELS:
+            with self.subTest(model):
+                self.service_vm_alone(model=model)
+
     def test_user_vm(self) -> None:
         # Does a User VM get them, while the Service VM goes on on the same processor?
         self.judge(self.beside(1, 300).text, USER_VM)
@@ -113,7 +119,9 @@ class Wild(WildGuest):
     def test_two_cpus(self) -> None:
         # Does the Service VM go on with two processors? Bochs loses faults of such guests, so
         # that this one may not get far: only who lives beside it is judged.
-        self.assertRegex(self.beside(2, 30).text, "(?m)^op nop: 6")
+        session = self.beside(2, 30)
+        self.assertRegex(session.text, "(?m)^op nop: 6")
+        self.assertIn("dot 10", session.text)
 
 
 class Extended(WildGuest):

@@ -54,7 +54,22 @@ static void alive(const char *after)
 	print("alive after %s\n", after);
 }
 
-/* Every MSR read; every one that is no own mode's written with rubbish. */
+static uint32_t readable, writable;
+
+/* An MSR read, and written with rubbish if it is not our own mode's. */
+static void attack_msr(uint32_t msr)
+{
+	uint64_t value;
+
+	readable += rdmsr_safe(msr, &value) ? 1U : 0U;
+	/* EFER is this mode's; the APIC has its own attack. */
+	if (msr != 0xc0000080U && msr != MSR_APIC_BASE && (msr >> 8) != 8U) {
+		writable += wrmsr_safe(msr, rnd()) ? 1U : 0U;
+		writable += wrmsr_safe(msr, rnd() >> below(64U)) ? 1U : 0U;
+	}
+}
+
+/* Every MSR of the ranges that processors and hypervisors have some in, and some of all others. */
 static void attack_msrs(void)
 {
 	static const struct {
@@ -65,20 +80,14 @@ static void attack_msrs(void)
 		      {0x4b564d00U, 0x4b564d07U},
 		      {0xc0010000U, 0xc00100ffU},
 		      {0xfffffff0U, 0xfffffffeU}};
-	uint32_t readable = 0U, writable = 0U;
 
 	for (size_t i = 0U; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
 		for (uint32_t msr = ranges[i].first; msr <= ranges[i].last; msr++) {
-			uint64_t value;
-
-			readable += rdmsr_safe(msr, &value) ? 1U : 0U;
-			/* EFER is this mode's; the APIC has its own attack. */
-			if (msr == 0xc0000080U || msr == MSR_APIC_BASE || (msr >> 8) == 8U) {
-				continue;
-			}
-			writable += wrmsr_safe(msr, rnd()) ? 1U : 0U;
-			writable += wrmsr_safe(msr, rnd() >> below(64U)) ? 1U : 0U;
+			attack_msr(msr);
 		}
+	}
+	for (uint32_t i = 0U; i < 20000U; i++) {
+		attack_msr((uint32_t)rnd());
 	}
 	wrmsr(0x277U, 0x0007040600070406UL);
 	wrmsr(0x1d9U, 0U);
@@ -87,8 +96,18 @@ static void attack_msrs(void)
 
 static void attack_cpuid(void)
 {
+	static const struct {
+		uint32_t first, last;
+	} ranges[] = {{0U, 0x3fU}, {0x40000000U, 0x400000ffU}, {0x80000000U, 0x8000003fU}};
 	uint32_t r[4];
 
+	for (size_t i = 0U; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		for (uint32_t leaf = ranges[i].first; leaf <= ranges[i].last; leaf++) {
+			for (uint32_t sub = 0U; sub < 64U; sub++) {
+				cpuid(leaf, sub, r);
+			}
+		}
+	}
 	for (uint32_t i = 0U; i < 20000U; i++) {
 		uint32_t leaf = (uint32_t)rnd() & (i % 2U == 0U ? 0xc000003fU : 0xffffffffU);
 
@@ -153,6 +172,10 @@ static void attack_memory(const uint8_t *boot_params)
 	}
 	for (uint32_t i = 0U; i < rounds; i++) {
 		touch(0xfd000000UL + below(0x2f00000U));
+	}
+	/* All that a User VM could see of others, if it could; beyond its 64 MB. */
+	for (uint64_t at = 0x4000000UL; at < 0xfe000000UL && !service; at += 0x200000UL) {
+		touch(at + below(0x1ffffdU));
 	}
 }
 
@@ -298,11 +321,25 @@ static void attack_decoder(void)
 	wrmsr(MSR_TSC_DEADLINE, 0U);
 }
 
-/* The hypervisor's own ports get rubbish, all others are read. */
+/* In one of three sizes, so that each port is in some access of each. */
+static void read_port(uint16_t port, uint32_t size)
+{
+	if (size == 0U) {
+		(void)in8(port);
+	} else if (size == 1U) {
+		(void)in16(port);
+	} else {
+		(void)in32(port);
+	}
+}
+
+/*
+ * The hypervisor's own ports get rubbish, all others are read: in every size by the Service VM; once
+ * by a User VM, where each costs a trip to acrn-dm, and one of five is written there as well.
+ */
 static void attack_ports(void)
 {
 	static const uint16_t own[] = {0x20U, 0x21U, 0xa0U, 0xa1U, 0x4d0U, 0x4d1U, 0xcf8U, 0xcfaU};
-	uint32_t step = service ? 1U : 97U;
 
 	for (uint32_t i = 0U; i < 20000U; i++) {
 		uint16_t port = own[below(sizeof(own) / sizeof(own[0]))];
@@ -314,10 +351,14 @@ static void attack_ports(void)
 			out32(0xcf8U, 0x80000000U | ((uint32_t)rnd() & 0xffffU));
 		}
 	}
-	for (uint32_t port = 0U; port < 0x10000U; port += step) {
-		(void)in8((uint16_t)port);
-		(void)in16((uint16_t)port);
-		(void)in32((uint16_t)port);
+	for (uint32_t port = 0U; port < 0x10000U; port++) {
+		for (uint32_t n = 0U; n < (service ? 3U : 1U); n++) {
+			read_port((uint16_t)port, (port + n) % 3U);
+		}
+		/* Our words go out by COM1. */
+		if (!service && port % 5U == 0U && (port < 0x3f0U || port > 0x3ffU)) {
+			out8((uint16_t)port, 0U);
+		}
 	}
 	out8(0x21U, 0xffU);
 	out8(0xa1U, 0xffU);
