@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * PCI of pre-launched VMs: a host bridge, functions that vpci/func emulates, and devices which the
- * scenario names, seen by one VM and hidden from all others. Nothing confines DMA, so such a device never masters the bus: it has registers, ports and
- * its interrupt pin (vapic/pt), and no messages, which are writes to memory too. Its BARs are placed
- * once, where the VM has no RAM; a guest cannot move them. The table is made at boot and constant
- * but for `probing`, which each write of a BAR sets or clears; configuration accesses come on the
- * vCPU's CPU. Takes no lock.
+ * scenario names, seen by one VM and hidden from all others. Nothing confines DMA, so such a device
+ * never masters the bus: it has registers, ports and its interrupt pin (vapic/pt), and no messages,
+ * which are writes to memory too. Its BARs are placed once, where the VM has no RAM; a guest cannot
+ * move them. The table is made at boot and constant but for `probing`, which each write of a BAR
+ * sets or clears; configuration accesses come on the vCPU's CPU. Takes no lock.
  */
 #include "asm/vmx.h"
 #include "config.h"

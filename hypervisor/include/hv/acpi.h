@@ -23,7 +23,10 @@ struct acpi_facts {
 
 extern struct acpi_facts acpi_facts;
 
-/* Finds and reads RSDP, RSDT/XSDT, MADT, MCFG, FADT; finds DMAR. Broken tables cost what they held, a line each. */
+/*
+ * Finds and reads RSDP, RSDT/XSDT, MADT, MCFG, FADT; finds DMAR. Broken tables cost what they held,
+ * a line each.
+ */
 void acpi_init(uint64_t rsdp_hint);
 
 /* GSI of an ISA interrupt, by the MADT's overrides; debug builds. */

@@ -91,13 +91,14 @@ int vfunc_create(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 int vfunc_destroy(struct vm *vm, const struct vfunc_type *type, bdf_t bdf);
 
 /*
- * A device number of bus 0 where the VM has neither a function of the machine nor an emulated one, as
- * a BDF; not of post-launched VMs. -ENOSPC.
+ * A device number of bus 0 where the VM has neither a function of the machine nor an emulated one,
+ * as a BDF; not of post-launched VMs. -ENOSPC.
  */
 int32_t vfunc_free_slot(const struct vm *vm);
 
 /*
- * Make a function of such a VM at `bdf`, or elsewhere on bus 0 if that is 0 or taken. The VM can do without: a failure is a line in the log.
+ * Make a function of such a VM at `bdf`, or elsewhere on bus 0 if that is 0 or taken. The VM can do
+ * without: a failure is a line in the log.
  */
 void vfunc_create_at(struct vm *vm, const struct vfunc_type *type, bdf_t bdf,
 		     const struct vfunc_args *args);

@@ -310,7 +310,8 @@ static bool slot_is_free(const struct vm *vm, bdf_t bdf)
 {
 	uint32_t device = bdf >> 3;
 
-	return device != 0U && device < 32U && (vm->vpci->vfunc_slots & BIT32(device)) == 0U &&
+	return device != 0U && device < 32U && (bdf & 7U) == 0U &&
+	       (vm->vpci->vfunc_slots & BIT32(device)) == 0U &&
 	       (vfunc_owns_machine(vm) ? !machine_has(device) : device > vm->config->pci_count);
 }
 

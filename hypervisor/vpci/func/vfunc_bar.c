@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * BARs of the emulated functions, which follow the guest.  A BAR is decoded only where nothing of the
- * VM is: addresses of the Service VM that are neither RAM nor emulated, a hole of any other; elsewhere
- * it is silent and the rest goes on.  A pre-launched VM has no firmware: it finds its BARs placed.
+ * BARs of the emulated functions, which follow the guest.  A BAR is decoded only where nothing of
+ * the VM is: addresses of the Service VM that are neither RAM nor emulated, a hole of any other;
+ * elsewhere it is silent and the rest goes on.  A pre-launched VM has no firmware: it finds its BARs placed.
  * Called by vfunc.c with the VM's vPCI lock held; accesses come on the vCPU's CPU, without it.
  */
 #include "asm/insn.h"

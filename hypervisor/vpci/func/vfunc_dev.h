@@ -51,8 +51,8 @@ static inline bool vfunc_owns_machine(const struct vm *vm)
 }
 
 /*
- * vfunc_bar.c, with the vPCI lock held: map and unmap BARs as the registers now say, true if the EPT
- * is to be flushed; the guest writes the whole of a BAR's register; give the BARs of a function of a
+ * vfunc_bar.c, with the vPCI lock held: map and unmap BARs as the registers now say, true if the
+ * EPT is to be flushed; the guest writes the whole of a BAR's register; give the BARs of a function of a
  * pre-launched VM their first addresses.
  */
 bool vfunc_bar_decode(struct vfunc *f);

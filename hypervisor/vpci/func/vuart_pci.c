@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * A virtual UART as a PCI function, MCS9900 (9710:9900): registers at the start of BAR 0, a message
- * for its interrupt in BAR 1. Those of post-launched VMs are made by hypercall, others with their VM.
- * All that a UART does is vuart.c's, which also has the locks.
+ * for its interrupt in BAR 1. Those of post-launched VMs are made by hypercall, others with their
+ * VM. All that a UART does is vuart.c's, which also has the locks.
  */
 #include "hv/log.h"
 #include "hv/unit.h"

@@ -394,7 +394,11 @@ static void test_pre_launched(void **state)
 	assert_int_equal(cfg_read(&user, 31 << 3, BAR_TRAP, 4), 0xDF7FF000);
 	vfunc_create_at(&user, type, 3 << 3, NULL);
 	assert_int_equal(cfg_read(&user, 3 << 3, 0, 4), 0x10F01AF4);
-	assert_int_equal(vfunc_free_slot(&user), 30 << 3);
+	/* nobody would look for function 1 alone */
+	vfunc_create_at(&user, type, 4 << 3 | 1, NULL);
+	assert_int_equal(cfg_read(&user, 4 << 3 | 1, 0, 4), 0xDEADBEEF);
+	assert_int_equal(cfg_read(&user, 30 << 3, 0, 4), 0x10F01AF4);
+	assert_int_equal(vfunc_free_slot(&user), 29 << 3);
 	assert_int_equal(fake_log_lines, 0);
 }
 
