@@ -119,7 +119,9 @@ static const char *learn_bar(struct pre_dev *d, uint32_t i, uint64_t *next)
 		return (base < FIRST_PORT || base + d->size[i] > 0x10000U)
 			       ? "has ports where the firmware should not place any" : NULL;
 	}
-	if (base == 0U || over_ram(base, d->size[i])) {
+	if (base == 0U || (base & (d->size[i] - 1U)) != 0U ||
+	    d->size[i] > hostmm_limit() || base > hostmm_limit() - d->size[i] ||
+	    over_ram(base, d->size[i])) {
 		return "has registers where the firmware should not place any";
 	}
 	if (d->size[i] < PAGE_SIZE) {

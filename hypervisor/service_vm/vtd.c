@@ -23,7 +23,6 @@
 #define TYPE_DRHD	0U
 #define DRHD_SIZE	16U
 #define DRHD_BASE	8U
-#define ADDRESS_LIMIT	BIT(46) /* what the hypervisor maps of the machine at most */
 
 /* VT-d 11.4.4 */
 #define REG_GCMD    0x18U
@@ -49,7 +48,7 @@ static bool is_known(const hpa_t *found, uint16_t count, uint64_t base)
 /* Its registers will be written: they are no memory. */
 static bool can_be_unit(uint64_t base)
 {
-	return base != 0U && (base & (PAGE_SIZE - 1U)) == 0U && base < ADDRESS_LIMIT &&
+	return base != 0U && (base & (PAGE_SIZE - 1U)) == 0U && base < hostmm_limit() &&
 	       !e820_is_ram(&host_e820, base, PAGE_SIZE) && !hv_owns(HPA(base), PAGE_SIZE);
 }
 

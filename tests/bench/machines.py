@@ -26,7 +26,14 @@ from misc.run.session import Ended, Session
 IPS = 20_000_000
 # What a guest of the device model has said comes by the kernel's log: it is printed without
 # interrupts of the serial port, which Bochs can deliver where Linux cannot have them (CAVEATS.md).
-SAY = "tr -d '\\r' </run/said | while read -r line; do echo \"<1>$line\" >/dev/kmsg; done\n"
+SAY = """\
+until grep -q 'bench done' /run/said; do
+	sleep 2
+done
+while read -r line; do
+	echo "<1>${line%?}" >/dev/kmsg # without the CR
+done </run/said
+"""
 BROKEN = r"halted|exception \d+ error|bench needs|Kernel panic"
 KERNEL_START = 0x1000000  # where loaders put the kernel, and jump to
 SAMPLE = 61  # ticks between samples of the hypervisor's boot
@@ -54,7 +61,7 @@ def launch_bench(vms: int) -> str:
     lines += [f"until grep -q 'bench idle' /run/idle{n}; do sleep 0.1; done"
               for n in range(1, vms)]
     lines.append(f"{DM} -m 32M -s 2,virtio-rnd --debugexit -k /data/dmbench bench </dev/null "
-                 ">/run/said")
+                 ">/run/said &")
     lines.append(SAY)
     return "\n".join(lines)
 

@@ -77,6 +77,7 @@ void hostmm_enable(void); /* this CPU */
 uint64_t hostmm_root(void); /* CR3 */
 extern struct pgtable hostmm_tables; /* for the checker of a debug build */
 void hostmm_map_uc(hpa_t base, size_t size);
+uint64_t hostmm_limit(void); /* the first HPA that the processor cannot address */
 
 /* Memory map after the hypervisor took its share. */
 enum mem_type { MEM_RAM = 1, MEM_RESERVED = 2, MEM_ACPI = 3, MEM_NVS = 4, MEM_BAD = 5 };

@@ -37,6 +37,11 @@ bool hv_owns(hpa_t base, uint64_t size)
 	return base.v == GB(2) && size != 0;
 }
 
+uint64_t hostmm_limit(void)
+{
+	return 1UL << 39;
+}
+
 void hostmm_map_uc(hpa_t base, size_t size)
 {
 	assert(base.v != 0 && size != 0);

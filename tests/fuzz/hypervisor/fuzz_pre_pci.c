@@ -61,6 +61,11 @@ void report(const char *fmt, ...)
 	assert(fmt != NULL);
 }
 
+uint64_t hostmm_limit(void)
+{
+	return 1UL << 39;
+}
+
 void hostmm_map_uc(hpa_t base, size_t size)
 {
 	assert(base.v != 0 && size != 0);
@@ -76,7 +81,8 @@ int ept_map(struct ept *ept, gpa_t gpa, hpa_t hpa, uint64_t size, uint64_t attr)
 {
 	assert(ept == &vm.ept && attr == (EPT_READ | EPT_WRITE | EPT_MT_UC) && size >= PAGE_SIZE);
 	assert(gpa.v >= VPCI_WINDOW && gpa.v + size <= VPCI_WINDOW_END && gpa.v % size == 0);
-	assert(hpa.v >= ram[0].size && !hv_owns(hpa, size) && hpa.v + size > hpa.v);
+	assert(hpa.v >= ram[0].size && hpa.v % size == 0 && !hv_owns(hpa, size));
+	assert(hpa.v < 1UL << 39 && size <= (1UL << 39) - hpa.v);
 	mapped++;
 	return 0;
 }

@@ -76,6 +76,11 @@ static struct {
 } ports[8];
 static uint32_t port_count;
 
+uint64_t hostmm_limit(void)
+{
+	return 1UL << 39;
+}
+
 void hostmm_map_uc(hpa_t base, size_t size)
 {
 	(void)base;
@@ -481,6 +486,15 @@ static void test_refused(void **state)
 	bus[0] = nic;
 	set_bar(&bus[1], 0, 0x4, 0x80000000); /* 2 GB */
 	refused("first: PCI device 01:03.0 has more registers than there is room for");
+	/* 64 bits that the processor cannot address; the last of them end at 0 */
+	for (uint32_t i = 0; i < 2; i++) {
+		static const uint32_t upper[] = {0x80, ONES}, lower[] = {4, 0xFFFF0004};
+
+		(void)setup(state);
+		bus[1].reg[4] = lower[i];
+		bus[1].reg[5] = upper[i];
+		refused("first: PCI device 01:03.0 has registers where the firmware should not");
+	}
 	/* the Service VM does not get what was refused, as far as it is known */
 	assert_true(pci_given(WIDE));
 }

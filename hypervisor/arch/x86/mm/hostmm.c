@@ -15,6 +15,7 @@
 #include "hv/pcpu.h"
 #include "hv/pgtable.h"
 
+#define CPUID_ADDRESS_SIZES 0x80000008U
 #define PTE_P	BIT(0)
 #define PTE_W	BIT(1)
 #define PTE_PWT BIT(3)
@@ -71,6 +72,14 @@ void hostmm_init(void)
 	if (pcpu_trampoline().v != 0U) {
 		map(pcpu_trampoline().v, pcpu_trampoline().v + PAGE_SIZE, 0U);
 	}
+}
+
+uint64_t hostmm_limit(void)
+{
+	uint32_t r[4];
+
+	cpuid_count(CPUID_ADDRESS_SIZES, 0U, r);
+	return BIT(r[0] & 0x3FU);
 }
 
 void hostmm_map_uc(hpa_t base, size_t size)
