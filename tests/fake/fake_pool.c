@@ -22,12 +22,24 @@ static void *zeroed(size_t size, size_t align)
 }
 
 /* Boot memory is never given back: kept reachable, so that only pool objects count as leaks. */
+static struct block {
+	struct block *next;
+	void *mem;
+} *blocks;
+
+void fake_boot_free(void)
+{
+	while (blocks) {
+		struct block *b = blocks;
+
+		blocks = b->next;
+		free(b->mem);
+		free(b);
+	}
+}
+
 void *boot_alloc(size_t size, size_t align)
 {
-	static struct block {
-		struct block *next;
-		void *mem;
-	} *blocks;
 	struct block *b = malloc(sizeof(*b));
 
 	b->next = blocks;

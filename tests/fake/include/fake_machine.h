@@ -58,6 +58,9 @@ extern uint16_t fake_cpu;
 extern uint32_t fake_log_lines;
 extern char fake_log_last[256];
 
+/* Give all boot memory back: for a fuzzer, which boots anew for each input. */
+void fake_boot_free(void);
+
 /* What the hypervisor's pools give: real allocations, so that the sanitizer sees misuse. */
 extern bool fake_pool_empty; /* every pool_get() fails */
 extern uint32_t fake_pool_fail_at; /* the n-th pool_get() from now on fails, 0: none */

@@ -159,6 +159,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint32_t before[2][BARS];
 
 	fake_machine_reset();
+	fake_boot_free(); /* the last input's */
 	fake_pio_hook(0xCF8, 8, bus_io);
 	guest_runs = false;
 	mapped = 0;
