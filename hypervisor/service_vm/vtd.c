@@ -8,11 +8,13 @@
  * lock.
  */
 #include "hv/vtd.h"
+#include "asm/apic.h"
 #include "asm/io.h"
 #include "asm/vmx.h"
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/ept.h"
+#include "hv/irq.h"
 #include "hv/mm.h"
 #include "hv/timer.h"
 #include "hv/unit.h"
@@ -45,10 +47,20 @@ static bool is_known(const hpa_t *found, uint16_t count, uint64_t base)
 	return false;
 }
 
-/* Its registers will be written: they are no memory. */
+static bool is_apic(uint64_t base)
+{
+	for (uint16_t i = 0U; i < ioapic_count; i++) {
+		if (ALIGN_DOWN(ioapics[i].base.v, PAGE_SIZE) == base) {
+			return true;
+		}
+	}
+	return base == APIC_DEFAULT_BASE;
+}
+
+/* Its registers will be written: they are no memory, of the screen neither, and no APIC's. */
 static bool can_be_unit(uint64_t base)
 {
-	return base != 0U && (base & (PAGE_SIZE - 1U)) == 0U && base < hostmm_limit() &&
+	return base >= MB(1) && !is_apic(base) && (base & (PAGE_SIZE - 1U)) == 0U && base < hostmm_limit() &&
 	       !e820_is_ram(&host_e820, base, PAGE_SIZE) && !hv_owns(HPA(base), PAGE_SIZE);
 }
 

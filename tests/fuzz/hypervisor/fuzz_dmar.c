@@ -13,6 +13,7 @@
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/ept.h"
+#include "hv/irq.h"
 #include "hv/vtd.h"
 
 #define HEAD 36U
@@ -20,6 +21,8 @@
 
 struct acpi_facts acpi_facts;
 struct e820 host_e820;
+struct ioapic_info ioapics[1] = {{.base = {0xFEC00000UL}}};
+uint16_t ioapic_count = 1;
 
 void report(const char *fmt, ...)
 {

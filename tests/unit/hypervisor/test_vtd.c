@@ -16,6 +16,7 @@
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/ept.h"
+#include "hv/irq.h"
 #include "hv/unit.h"
 #include "hv/vm.h"
 #include "hv/vtd.h"
@@ -32,6 +33,8 @@
 
 struct acpi_facts acpi_facts;
 struct e820 host_e820;
+struct ioapic_info ioapics[1] = {{.base = {0xFEC00000UL}}};
+uint16_t ioapic_count = 1;
 
 static uint8_t dmar[256];
 static uint32_t length;
@@ -224,7 +227,8 @@ static void test_none(void **state)
 /* What if an address is no page of registers, or there are more units than places? */
 static void test_wrong_units(void **state)
 {
-	static const uint64_t wrong[] = {0, UNIT0 + 4, 0x1000, HV_AT, 1UL << 39, UINT64_MAX};
+	static const uint64_t wrong[] = {0,	     UNIT0 + 4,	  0x1000,     0xB8000, HV_AT,
+					 0xFEC00000, 0xFEE00000, 1UL << 39, UINT64_MAX};
 	hpa_t found[VTD_UNITS];
 
 	(void)state;
@@ -235,11 +239,11 @@ static void test_wrong_units(void **state)
 	finish();
 	assert_int_equal(vtd_find(found), 1);
 	assert_int_equal(found[0].v, UNIT0);
-	assert_int_equal(fake_report_lines, 7);
+	assert_int_equal(fake_report_lines, 10);
 	assert_true(fake_reported("vtd: the unit at 0xfed80000 is left alone"));
 	setup(state);
 	for (uint64_t i = 0; i < VTD_UNITS + 1U; i++)
-		drhd(0xFEE00000 + (i << 12));
+		drhd(0xFEA00000 + (i << 12));
 	finish();
 	assert_int_equal(vtd_find(found), VTD_UNITS);
 	assert_int_equal(fake_report_lines, 1);
