@@ -188,7 +188,9 @@ class Scenario:
     def has_pci(self, vm: Vm) -> bool:
         """Whether a pre-launched VM has a PCI bus: for devices, shared memory or PCI vUARTs."""
         return vm.load_order == "PRE_LAUNCHED_VM" and bool(
-            vm.pci_devs or any(vuart.port is None for vuart in vm.vuarts)
+            vm.pci_devs
+            or any(end.port is None and end.vm_name == vm.name
+                   for ends in self.connections for end in ends)
             or any(name == vm.name for region in self.hv_regions for name, _ in region.vms))
 
     @property

@@ -82,7 +82,10 @@ class Screen(TargetTest):
             for request in ({"execute": "qmp_capabilities"},
                             {"execute": command, "arguments": arguments}):
                 monitor.sendall(json.dumps(request).encode() + b"\n")
-                self.assertIn('"return"', answers.readline())
+                answer = answers.readline()
+                while '"event"' in answer:  # of the machine, in between
+                    answer = answers.readline()
+                self.assertIn('"return"', answer)
 
     def text(self) -> list[str]:
         """The lines of the text screen."""
