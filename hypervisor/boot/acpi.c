@@ -265,11 +265,18 @@ static void parse_madt(const struct sdt *madt)
 static void parse_mcfg(const struct sdt *mcfg)
 {
 	const uint8_t *e = (const uint8_t *)mcfg + sizeof(*mcfg) + 8U;
+	uint64_t base;
 
 	if (mcfg->length < sizeof(*mcfg) + 8U + 16U || e[8] != 0U || e[9] != 0U || e[10] > e[11]) {
 		return;
 	}
-	(void)memcpy(&acpi_facts.mcfg_base, e, sizeof(uint64_t));
+	(void)memcpy(&base, e, sizeof(base));
+	if (base % MB(1) != 0U || base > hostmm_limit() - (e[11] + 1UL) * MB(1) ||
+	    e820_is_ram(&host_e820, base + e[10] * MB(1), PAGE_SIZE)) {
+		report("acpi: PCI's configuration space cannot be at 0x%lx, not used", base);
+		return;
+	}
+	acpi_facts.mcfg_base = base;
 	acpi_facts.mcfg_start_bus = e[10];
 	acpi_facts.mcfg_end_bus = e[11];
 }
@@ -327,6 +334,20 @@ static void parse_dmar(const struct sdt *t)
 	acpi_facts.dmar_hpa = ptr_hpa(t).v;
 }
 
+/*
+ * The Service VM, which reads the tables itself, shall find none of remapping units, good or broken:
+ * the name goes, and the checksum stays what it was. Firmware writes it anew at each boot.
+ */
+static void hide(uint64_t addr)
+{
+	uint8_t *t = hpa_ptr(HPA(addr));
+
+	if (memcmp(t, "DMAR", 4U) == 0 && !hv_owns(HPA(addr), sizeof(struct sdt))) {
+		t[0] = (uint8_t)'X';
+		t[9] = (uint8_t)(t[9] - (uint8_t)('X' - 'D'));
+	}
+}
+
 /* The first good one of each counts: there is none twice. */
 static void parse_table(uint64_t addr)
 {
@@ -354,6 +375,7 @@ static void parse_table(uint64_t addr)
 			*known[i].done = true;
 		}
 	}
+	hide(addr);
 }
 
 /* Addresses of tables, four or eight bytes each. */

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * DMA remapping units (VT-d) of the machine. Nothing is remapped yet; but the units are the
- * hypervisor's: the Service VM, which could redirect interrupts and every device's DMA by them, is
- * shown neither their registers nor the table that names them, and what the firmware left switched
- * on is switched off, since the Service VM could not. Reads the DMAR table (VT-d 8.1), which is
- * input like any other. At boot and while the Service VM is created, on the boot CPU; takes no
- * lock.
+ * hypervisor's: the Service VM, which could redirect interrupts and every device's DMA by them, does
+ * not reach their registers (boot/acpi.c hides the table that names them), and what the firmware
+ * left switched on is switched off, since the Service VM could not. Reads the DMAR table (VT-d 8.1),
+ * which is input like any other. At boot and while the Service VM is created, on the boot CPU; takes
+ * no lock.
  */
 #include "hv/vtd.h"
 #include "asm/apic.h"
@@ -135,15 +135,6 @@ static int vtd_boot(void)
 	return 0;
 }
 
-/* The table in memory gets another name; firmware writes it anew at the next boot. */
-static void hide_table(void)
-{
-	uint8_t *dmar = hpa_ptr(HPA(acpi_facts.dmar_hpa));
-
-	dmar[9] = (uint8_t)(dmar[9] + dmar[0] - (uint8_t)'X'); /* the checksum stays right */
-	dmar[0] = (uint8_t)'X';
-}
-
 static int vtd_vm_init(struct vm *vm)
 {
 	int err = 0;
@@ -153,9 +144,6 @@ static int vtd_vm_init(struct vm *vm)
 	}
 	for (uint16_t i = 0U; i < unit_count && err == 0; i++) {
 		err = ept_unmap(&vm->ept, GPA(units[i].v), PAGE_SIZE);
-	}
-	if (acpi_facts.dmar_hpa != 0U) {
-		hide_table();
 	}
 	return err;
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the loader and the firmware can get wrong: a clear line, and the boot goes on if it can."""
 
+import re
 import struct
 from pathlib import Path
 
@@ -154,7 +155,6 @@ class Firmware(BrokenBoot):
             with self.subTest(name):
                 self.goes_on(*lines, cpus=2, tables=[self.file("madt", madt)])
 
-
     def test_dmar(self) -> None:
         # What if the table of remapping units names one that is not there, or has no sense?
         unit = struct.pack("<HHBBHQ", 0, 16, 1, 0, 0, 0xFED90000)
@@ -169,6 +169,19 @@ class Firmware(BrokenBoot):
                  ["^acpi: table DMAR at 0x[0-9a-f]+ has a wrong length or checksum"])):
             with self.subTest(name):
                 self.goes_on(*lines, tables=[self.file("dmar", dmar)])
+
+    def test_dmar_hidden(self) -> None:
+        # Does the Service VM's Linux, which takes tables with a wrong checksum too, find one?
+        unit = struct.pack("<BB10xHHBBHQ", 38, 1, 0, 16, 1, 0, 0, 0xFED90000)
+        script = "ls /sys/firmware/acpi/tables\necho 'tables listed'"
+        session = self.boot_hypervisor(
+            [Module(self.kernel, KERNEL_TAG + " console=ttyS0 quiet"),
+             Module(self.initramfs(script), "Ramdisk_mod")],
+            tables=[self.file(f"dmar{i}", table(unit, b"DMAR", broken=i)) for i in range(2)])
+        session.expect("^tables listed", 100, BROKEN)
+        self.assertRegex(session.text, r"\bAPIC\b")
+        self.assertRegex(session.text, r"\bXMAR2\b")
+        self.assertNotIn("DMAR", re.sub("table DMAR at .* not used", "", session.text))
 
 
 class PciUart(BrokenBoot):

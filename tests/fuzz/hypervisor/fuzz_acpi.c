@@ -67,6 +67,16 @@ bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size)
 	return size <= MB(512) && base <= MB(512) - size;
 }
 
+uint64_t hostmm_limit(void)
+{
+	return 1UL << 39;
+}
+
+bool hv_owns(hpa_t base, uint64_t size)
+{
+	return base.v <= GB(1) && GB(1) < base.v + size;
+}
+
 int e820_reserve(uint64_t base, uint64_t size)
 {
 	(void)base;

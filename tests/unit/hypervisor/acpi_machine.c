@@ -32,6 +32,7 @@ static uint8_t *high;
 uint64_t acpi_reserved;
 struct e820 host_e820;
 uint64_t acpi_ram_end; /* RAM below it */
+uint64_t acpi_own; /* a byte of the hypervisor's own memory */
 bool acpi_x2apic;
 
 bool e820_is_ram(const struct e820 *map, uint64_t base, uint64_t size)
@@ -51,6 +52,16 @@ uint32_t acpi_lines(void)
 {
 	return fake_report_lines - (fake_reported("no MADT: ") ? 1 : 0) -
 	       (fake_reported("no FADT: ") ? 1 : 0);
+}
+
+uint64_t hostmm_limit(void)
+{
+	return 1UL << 39;
+}
+
+bool hv_owns(hpa_t base, uint64_t size)
+{
+	return acpi_own != 0 && base.v <= acpi_own && acpi_own < base.v + size;
 }
 
 int e820_reserve(uint64_t base, uint64_t size)
@@ -92,6 +103,7 @@ int acpi_setup(void **state)
 	acpi_next = HIGH;
 	acpi_reserved = 0;
 	acpi_ram_end = 0;
+	acpi_own = 0;
 	acpi_x2apic = true;
 	fake_report_reset();
 	return 0;

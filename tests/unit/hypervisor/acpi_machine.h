@@ -16,6 +16,7 @@ extern uint8_t acpi_low[0x100000];
 extern uint64_t acpi_next;     /* where the next table goes */
 extern uint64_t acpi_reserved; /* the page taken from the guests */
 extern uint64_t acpi_ram_end;  /* RAM below it */
+extern uint64_t acpi_own;      /* a byte of the hypervisor's memory */
 extern bool acpi_x2apic;       /* the CPU has it */
 
 int acpi_setup(void **state);

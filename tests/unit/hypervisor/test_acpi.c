@@ -247,6 +247,72 @@ static void test_mcfg(void **state)
 	assert_int_equal(acpi_facts.mcfg_base, 0);
 }
 
+/* What if that space cannot be where the table says? It is not used. */
+static void test_mcfg_address(void **state)
+{
+	static const struct {
+		uint64_t base;
+		uint8_t first, last;
+		bool good;
+	} cases[] = {{BIT(39) - MB(2), 0, 1, true}, {BIT(39) - MB(2), 1, 2, false},
+		     {BIT(39), 0, 0, false},	    {UINT64_MAX - MB(1) + 1, 1, 2, false},
+		     {0xE0001000, 0, 0, false},	    {MB(256) - MB(1), 0, 0, false},
+		     {MB(256) - MB(1), 1, 1, true}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint8_t body[24] = {0};
+
+		(void)acpi_setup(state);
+		acpi_ram_end = MB(256);
+		memcpy(body + 8, &cases[i].base, 8);
+		body[18] = cases[i].first;
+		body[19] = cases[i].last;
+		acpi_run_with(acpi_table("MCFG", body, sizeof(body)), 0, 0);
+		assert_int_equal(acpi_facts.mcfg_base, cases[i].good ? cases[i].base : 0);
+		assert_int_equal(acpi_lines(), cases[i].good ? 0 : 1);
+	}
+}
+
+/*
+ * Is a table of remapping units found, and does no guest find it by its name: the second of two,
+ * and one with a wrong checksum or length, neither? What if it seems to lie in the hypervisor?
+ */
+static void test_dmar(void **state)
+{
+	static const uint8_t body[12] = {38, 1};
+	uint64_t first, second, broken;
+	uint8_t body_sum = 0;
+	const uint8_t *t;
+
+	(void)state;
+	first = acpi_table("DMAR", body, sizeof(body));
+	second = acpi_table("DMAR", body, sizeof(body));
+	broken = acpi_table("DMAR", body, sizeof(body));
+	acpi_put(broken + 4, 7, 4);
+	acpi_run_with(first, second, broken);
+	assert_int_equal(acpi_facts.dmar_hpa, first);
+	for (uint64_t at = first; at <= broken; at += second - first) {
+		t = hpa_ptr(HPA(at));
+		assert_memory_equal(t, "XMAR", 4);
+	}
+	t = hpa_ptr(HPA(first));
+	for (size_t i = 0; i < 48; i++)
+		body_sum = (uint8_t)(body_sum + t[i]);
+	assert_int_equal(body_sum, 0);
+	(void)acpi_setup(state);
+	broken = acpi_table("DMAR", body, sizeof(body));
+	acpi_put(broken + 40, 1, 1);
+	acpi_run_with(broken, 0, 0);
+	assert_int_equal(acpi_facts.dmar_hpa, 0);
+	assert_memory_equal(hpa_ptr(HPA(broken)), "XMAR", 4);
+	assert_int_equal(acpi_lines(), 1);
+	(void)acpi_setup(state);
+	first = acpi_table("DMAR", body, sizeof(body));
+	acpi_own = first + 35;
+	acpi_run_with(first, 0, 0);
+	assert_memory_equal(hpa_ptr(HPA(first)), "DMAR", 4);
+}
+
 /* A FADT of revision 2 or later, offsets without the head. */
 static uint64_t fadt(uint64_t dsdt, uint32_t len)
 {
@@ -359,6 +425,8 @@ int main(void)
 		cmocka_unit_test_setup(test_bad_root, acpi_setup),
 		cmocka_unit_test_setup(test_lists, acpi_setup),
 		cmocka_unit_test_setup(test_mcfg, acpi_setup),
+		cmocka_unit_test_setup(test_mcfg_address, acpi_setup),
+		cmocka_unit_test_setup(test_dmar, acpi_setup),
 		cmocka_unit_test_setup(test_fadt, acpi_setup),
 		cmocka_unit_test_setup(test_fadt_reset, acpi_setup),
 		cmocka_unit_test_setup(test_s5, acpi_setup),

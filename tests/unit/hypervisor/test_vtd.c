@@ -133,11 +133,10 @@ static int setup(void **state)
 	return 0;
 }
 
-/* Are both units found, off as they were, and gone from the Service VM with their table? */
+/* Are both units found, off as they were, and gone from the Service VM? */
 static void test_hidden(void **state)
 {
 	struct vm service = {.load_order = SERVICE_VM}, other = {.load_order = PRE_LAUNCHED_VM};
-	uint8_t sum = 0;
 
 	(void)state;
 	drhd(UNIT0);
@@ -148,16 +147,11 @@ static void test_hidden(void **state)
 	assert_int_equal(mapped_uc[1], UNIT1);
 	assert_int_equal(command_count, 0);
 	assert_int_equal(unit_vm_init(&other), 0);
-	assert_memory_equal(dmar, "DMAR", 4);
 	assert_int_equal(unmap_count, 0);
 	assert_int_equal(unit_vm_init(&service), 0);
 	assert_int_equal(unmap_count, 2);
 	assert_int_equal(unmapped[0], UNIT0);
 	assert_int_equal(unmapped[1], UNIT1);
-	assert_memory_equal(dmar, "XMAR", 4);
-	for (uint32_t i = 0; i < length; i++)
-		sum = (uint8_t)(sum + dmar[i]);
-	assert_int_equal(sum, 0);
 	assert_int_equal(fake_report_lines, 0);
 	unmap_error = -ENOMEM;
 	assert_int_equal(unit_vm_init(&service), -ENOMEM);
@@ -215,12 +209,10 @@ static void test_none(void **state)
 	acpi_facts.dmar_hpa = 0;
 	assert_int_equal(unit_boot(), 0);
 	assert_int_equal(unit_vm_init(&service), 0);
-	assert_memory_equal(dmar, "DMAR", 4);
 	acpi_facts.dmar_hpa = ptr_hpa(dmar).v;
 	finish();
 	assert_int_equal(unit_boot(), 0);
 	assert_int_equal(unit_vm_init(&service), 0);
-	assert_memory_equal(dmar, "XMAR", 4);
 	assert_int_equal(unmap_count, 0);
 }
 
