@@ -3,7 +3,7 @@
 
 import subprocess
 
-from tests.run.target import BROKEN, ServiceVm, TargetTest
+from tests.run.target import BROKEN, OTHER_MODELS, ServiceVm, TargetTest
 from misc.run.machine import TOP
 
 
@@ -12,9 +12,9 @@ class Hypercalls(TargetTest):
 
     LIMIT = 240
 
-    def test_hostile_kernel(self) -> None:
-        # Does a proper VM still run after thousands of made-up hypercalls?
-        session = self.boot_guest("badcalls", "loglevel=1", cpus=2)
+    def hostile_kernel(self, **machine_options: object) -> None:
+        """Thousands of made-up hypercalls: does a proper VM still run?"""
+        session = self.boot_guest("badcalls", "loglevel=1", cpus=2, **machine_options)  # type: ignore
         session.expect(r"badcalls: 30000 calls", 200, BROKEN)
         session.expect(r"badcalls: proper VM \d+ with 1 vCPU, started: yes", 60, BROKEN)
         # And is a User VM's own VMCALL an invalid opcode?
@@ -28,6 +28,16 @@ class Hypercalls(TargetTest):
         session.expect(r"badcalls: event 2, then 3400 at port 404", 60, BROKEN)
         session.expect(r"badcalls: destroyed: yes\s+badcalls: done", 60, BROKEN)
         session.wait_end(60)
+
+    def test_hostile_kernel(self) -> None:
+        # What if the Service VM's kernel calls with what is nobody's?
+        self.hostile_kernel()
+
+    def test_models(self) -> None:
+        # And on other processors?
+        for model in OTHER_MODELS:
+            with self.subTest(model):
+                self.hostile_kernel(model=model)
 
     def test_hsm_orders(self) -> None:
         # What if a program uses the HSM in every wrong order?

@@ -102,6 +102,19 @@ void user_owns_devices(void)
 	__asm__ volatile("mov %%cr3, %0; mov %0, %%cr3" : "=r"(cr3) : : "memory");
 }
 
+uint64_t high_window(uint64_t gpa)
+{
+	static uint64_t l2[512] __attribute__((aligned(4096)));
+	uint64_t cr3, *l3;
+
+	__asm__ volatile("mov %%cr3, %0" : "=r"(cr3));
+	l3 = (uint64_t *)(*(uint64_t *)cr3 & ~0xfffUL);
+	l3[4] = (uint64_t)l2 | 7U;
+	l2[0] = (gpa & ~0x1fffffUL) | 0x87U;
+	__asm__ volatile("mov %0, %%cr3" : : "r"(cr3) : "memory");
+	return BIT(32) | (gpa & 0x1fffffU);
+}
+
 void nmi_ignore(void)
 {
 	struct {

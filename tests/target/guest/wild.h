@@ -41,6 +41,8 @@ struct op {
 extern const struct op ops[];
 extern const size_t op_count;
 
+/* Where memory at this physical address, above 4 GB, is seen until the next call. */
+uint64_t high_window(uint64_t gpa);
 /* From now on user code reaches only its own pages, and those of devices. */
 void user_owns_devices(void);
 /* NMIs come and go. */
