@@ -37,14 +37,43 @@ static int set_up(const char *name)
 	return ret;
 }
 
-int tap_partial_checksum(int fd, bool allowed)
+int tap_offload(int fd, uint64_t offloads)
 {
-	return ioctl(fd, TUNSETOFFLOAD, allowed ? (unsigned long)TUN_F_CSUM : 0UL) < 0 ? -errno : 0;
+	static const struct {
+		uint64_t bit;
+		unsigned long flag;
+	} kinds[] = {
+		{1ULL << VIRTIO_NET_F_GUEST_TSO4, TUN_F_TSO4},
+		{1ULL << VIRTIO_NET_F_GUEST_TSO6, TUN_F_TSO6},
+		{1ULL << VIRTIO_NET_F_GUEST_ECN, TUN_F_TSO_ECN},
+	};
+	const uint64_t tso = kinds[0].bit | kinds[1].bit;
+	unsigned long flags = 0;
+
+	/* The kernel refuses what cannot be: an uncut packet has an unfinished checksum. */
+	if ((offloads & 1ULL << VIRTIO_NET_F_GUEST_CSUM) != 0) {
+		flags = TUN_F_CSUM;
+		for (unsigned int i = 0; i < 3 && (offloads & tso) != 0; i++)
+			flags |= (offloads & kinds[i].bit) != 0 ? kinds[i].flag : 0;
+	}
+	return ioctl(fd, TUNSETOFFLOAD, flags) < 0 ? -errno : 0;
 }
 
-int tap_open(const char *name, const char *device)
+int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count)
 {
-	struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+	struct {
+		struct tun_filter head;
+		uint8_t addr[TAP_ADDRESSES][ETH_ALEN];
+	} f = {.head = {.flags = groups ? TUN_FLT_ALLMULTI : 0, .count = (uint16_t)count}};
+
+	memcpy(f.addr, addr, (size_t)count * ETH_ALEN);
+	return ioctl(fd, TUNSETTXFILTER, &f) < 0 ? -errno : 0;
+}
+
+int tap_open(const char *name, const char *device, bool many)
+{
+	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
+						 (many ? IFF_MULTI_QUEUE : 0))};
 	int fd, ret, header = TAP_HEADER;
 	bool there;
 
@@ -65,10 +94,13 @@ int tap_open(const char *name, const char *device)
 	if (ioctl(fd, TUNSETIFF, &ifr) < 0) {
 		ret = -errno;
 		log_err("%s: cannot attach to tap %s: %s%s", device, name, strerror(-ret),
-			ret == -EBUSY ? " (another VM has it)" : "");
+			ret == -EBUSY	 ? " (another VM has it)"
+			: ret != -EINVAL ? ""
+			: many		 ? " (was it made without multi_queue?)"
+			       : " (was it made with multi_queue? then queues= is wanted)");
 		goto out;
 	}
-	ret = ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ? -errno : tap_partial_checksum(fd, false);
+	ret = ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ? -errno : tap_offload(fd, 0);
 	if (ret == 0)
 		ret = set_up(name);
 	if (ret == 0 && !there)

@@ -88,8 +88,19 @@ int queue_pop(struct queue *q, struct chain *c, struct iovec *iov, uint16_t max)
 void queue_quiet(struct queue *q);
 bool queue_rearm(struct queue *q);
 
-/* Give a request back with @len bytes written to its buffers. Any thread. */
+/* The last @n requests were not taken, and none of them is given back. As queue_pop(). */
+void queue_untake(struct queue *q, unsigned int n);
+
+/* A request that was served: @len bytes were written to its buffers. */
+struct queue_used {
+	uint16_t head;
+	uint32_t len;
+};
+
+/* Give a request back. Any thread. */
 void queue_push(struct queue *q, uint16_t head, uint32_t len);
+/* Give @n back, of which the driver sees all or none. Any thread. */
+void queue_push_all(struct queue *q, const struct queue_used *used, unsigned int n);
 
 /* Interrupt the driver, if it wants to hear of what was pushed since the last call. Any thread. */
 void queue_notify(struct queue *q);

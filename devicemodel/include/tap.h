@@ -5,17 +5,35 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+#include <linux/if_ether.h>
+#include <linux/virtio_net.h>
 
 /* Before each packet on the descriptor, both ways: struct virtio_net_hdr_v1. */
 #define TAP_HEADER 12U
 
-/*
- * Attach to tap @name, made if it does not exist, and set it up. The descriptor does not block;
- * one read or write is one packet. Negative errno, logged under @device's name.
- */
-int tap_open(const char *name, const char *device);
+/* Addresses that tap_filter() takes. */
+#define TAP_ADDRESSES 64U
 
-/* May packets to read come without a complete checksum? */
-int tap_partial_checksum(int fd, bool allowed);
+/* Feature bits of virtio-net that tap_offload() knows. */
+#define TAP_OFFLOADS                                                                               \
+	(1ULL << VIRTIO_NET_F_GUEST_CSUM | 1ULL << VIRTIO_NET_F_GUEST_TSO4 |                       \
+	 1ULL << VIRTIO_NET_F_GUEST_TSO6 | 1ULL << VIRTIO_NET_F_GUEST_ECN)
+
+/*
+ * Attach to tap @name, made if it does not exist, and set it up; with @many each call is one more
+ * queue of it. The descriptor does not block; one read or write is one packet. Negative errno,
+ * logged under @device's name.
+ */
+int tap_open(const char *name, const char *device, bool many);
+
+/* What packets to read may leave undone: checksums, or to be cut to size. Bits of TAP_OFFLOADS. */
+int tap_offload(int fd, uint64_t offloads);
+
+/*
+ * Have only packets to these @count addresses, at most TAP_ADDRESSES; and those to any group, with
+ * @groups. All packets if @count is 0, or if the kernel cannot compare that many.
+ */
+int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count);
 
 #endif

@@ -34,11 +34,12 @@ struct vm;
 struct virtio_ops {
 	uint16_t id;	     /* device type, VIRTIO_ID_* */
 	uint32_t class_code; /* for PCI: class << 16 | subclass << 8 | interface */
-	uint16_t queues;     /* 1..VIRTIO_MAX_QUEUES */
+	uint16_t queues;     /* 1..VIRTIO_MAX_QUEUES, at most */
 	uint16_t queue_max;  /* entries, a power of two */
 
 	/*
-	 * Set dev->priv, ->offered, ->config and ->config_len. @config is the text after the
+	 * Set dev->priv, ->offered, ->config and ->config_len, and ->queues if they are fewer
+	 * than above. @config is the text after the
 	 * device's name in -s, or NULL. On error say why in one line and free what was made.
 	 */
 	int (*create)(struct virtio_dev *dev, const char *config);
@@ -73,6 +74,7 @@ struct virtio_dev {
 	const char *name; /* for logs */
 	void *priv;	  /* the device's own */
 
+	uint16_t queues;   /* of this device */
 	uint64_t offered;  /* features of the device */
 	uint64_t accepted; /* what the driver wrote; frozen by FEATURES_OK */
 	_Atomic uint8_t status;

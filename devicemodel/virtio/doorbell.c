@@ -142,14 +142,14 @@ void doorbells_open(struct doorbells *d)
 	if (!d || d->open)
 		return;
 	d->open = true;
-	for (unsigned int i = 0; i < d->dev->ops->queues && !err; i++)
+	for (unsigned int i = 0; i < d->dev->queues && !err; i++)
 		err = open_bell(&d->bell[i]);
 	if (err) {
 		log_warn("%s: no thread for its doorbells: %s", d->dev->name, strerror(-err));
 		doorbells_close(d);
 		return;
 	}
-	for (unsigned int i = 0; i < d->dev->ops->queues; i++)
+	for (unsigned int i = 0; i < d->dev->queues; i++)
 		assign(&d->bell[i]);
 }
 

@@ -1,145 +1,160 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * virtio-net (virtio 1.2, section 5.1) on a tap interface, or on the socket of a network without
- * set-up: two queues, packets straight between the guest's buffers and the descriptor, whose header
- * format is virtio's own. Below, "tap" is either.
+ * set-up, whose header format is virtio's own. Below, "tap" is either. Packets to send go straight
+ * from the guest's buffers to the tap; one that comes is read before it is known how many buffers
+ * it takes, and copied. The driver's commands are net_control.c's, the options net_config.c's.
  *
  * Sending happens at the doorbell, on whichever thread serves it. Receiving happens on the main
  * event loop's thread when the tap has a packet; a doorbell comes in when the driver gives new
- * buffers, and the I/O request thread to stop. net->lock is held by whoever takes from the receive
- * queue or changes net->running; the locks of queue, interrupt and event loop are taken inside it.
+ * buffers, and the I/O request thread to stop. net->lock is held by whoever takes from a receive
+ * queue or changes struct net; the locks of queue, interrupt and event loop are taken inside it.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <linux/if_ether.h>
 #include <linux/virtio_ids.h>
-#include <linux/virtio_net.h>
 
 #include "log.h"
 #include "mevent.h"
+#include "net.h"
 #include "pci_modern.h"
-#include "tap.h"
-#include "usernet.h"
 #include "vm.h"
 
-#define RX	   0U
-#define TX	   1U
 #define RING_SIZE  1024U
-#define CHAIN_MAX  64U /* more than the pages of the largest packet that a driver sends */
 #define CLASS_CODE 0x020000U
 /* Packets taken from the tap in one go, so that the event loop's other work is not starved. */
 #define RX_BURST 256U
-/* The longest packet to send: 64 KB of IP, to be cut by the tap, in a frame with a VLAN tag. */
-#define TX_MAX (TAP_HEADER + ETH_HLEN + 4U + UINT16_MAX)
-/* Without large receive offload a packet is a frame, with a VLAN tag at most. */
+/* Buffers that one packet may take: the largest in 1 KB each. */
+#define RX_BUFFERS 64U
+/* A packet that is not spread over buffers is a frame. */
 #define RX_MIN (TAP_HEADER + ETH_FRAME_LEN)
-
-struct net {
-	struct virtio_dev *dev;
-	int fd;
-	pid_t process; /* of a network without set-up, or 0: a tap */
-	struct mevent *event;
-	struct virtio_net_config config;
-
-	pthread_mutex_t lock;
-	bool running;  /* the receive side may use buffers */
-	bool watching; /* the event loop tells of packets */
-	bool have_rx;  /* rx is taken from the queue and waits for a packet */
-	struct chain rx;
-	struct iovec rx_iov[CHAIN_MAX];
-
-	struct iovec tx_iov[CHAIN_MAX];
-};
 
 /* --- receiving --- */
 
-/* A buffer for the next packet; false when the driver has given none. */
-static bool next_buffer(struct net *net, struct queue *q)
+/*
+ * Copy the packet that waits to the driver's buffers. False: it goes on waiting, for buffers, which
+ * the driver will tell of. One that never fits is lost.
+ */
+static bool put_packet(struct net_source *s, struct queue *q)
 {
-	/* virtio wants num_buffers to be 1; the tap writes the ten bytes before it. */
-	static const struct virtio_net_hdr_v1 hdr = {.num_buffers = 1};
+	bool mergeable = virtio_has(s->net->dev, VIRTIO_NET_F_MRG_RXBUF);
+	unsigned int limit = !mergeable ? 1 : q->size < RX_BUFFERS ? q->size : RX_BUFFERS;
+	struct iovec first_iov[NET_CHAIN_MAX], iov[NET_CHAIN_MAX];
+	struct queue_used used[RX_BUFFERS];
+	struct chain first, c;
+	unsigned int n = 0;
+	size_t done = 0;
 
-	if (net->have_rx)
-		return true;
-	if (queue_pop(q, &net->rx, net->rx_iov, CHAIN_MAX) <= 0)
-		return false;
-	if (net->rx.readable != 0 || net->rx.write_len < RX_MIN) {
-		queue_break(q, "receive buffer too small, or not writable");
-		return false;
+	while (done < s->waiting && n < limit) {
+		int taken = queue_pop(q, &c, n == 0 ? first_iov : iov, NET_CHAIN_MAX);
+
+		if (taken == 0 && queue_rearm(q))
+			continue;
+		if (taken <= 0) {
+			queue_untake(q, n);
+			return false;
+		}
+		if (c.readable != 0 || c.write_len < (mergeable ? TAP_HEADER : RX_MIN)) {
+			queue_break(q, "receive buffer too small, or not writable");
+			return false;
+		}
+		if (n == 0)
+			first = c;
+		used[n].head = c.head;
+		used[n].len =
+			chain_write(&c, s->packet.bytes + done, (uint32_t)(s->waiting - done));
+		done += used[n++].len;
 	}
-	(void)chain_write(&net->rx, &hdr, sizeof(hdr));
-	net->have_rx = true;
+	if (done < s->waiting) {
+		queue_untake(q, n);
+	} else {
+		s->packet.header.num_buffers = (uint16_t)n;
+		(void)chain_write(&first, &s->packet.header, sizeof(s->packet.header));
+		queue_push_all(q, used, n);
+	}
+	s->waiting = 0;
 	return true;
 }
 
-static void watch(struct net *net, bool on)
+static void watch(struct net_source *s, bool on)
 {
-	if (net->watching == on)
+	if (s->watching == on)
 		return;
-	net->watching = on;
-	mevent_set(net->event, on ? MEVENT_READ : 0);
+	s->watching = on;
+	mevent_set(s->event, on ? MEVENT_READ : 0);
+}
+
+static bool packets_wait(const struct net *net)
+{
+	for (unsigned int i = 0; i < net->pairs; i++)
+		if (net->source[i]->waiting != 0)
+			return true;
+	return false;
 }
 
 /* net->lock held. What comes while the driver has no buffers waits in the tap. */
-static void receive(struct net *net)
+static void receive(struct net *net, unsigned int index)
 {
-	struct queue *q = &net->dev->queue[RX];
+	struct net_source *s = net->source[index];
+	struct queue *q = &net->dev->queue[2 * (index % net->active)];
 	unsigned int budget = RX_BURST;
 	bool buffers = true;
 
-	queue_quiet(q);
+	if (!packets_wait(net))
+		queue_quiet(q);
 	while (net->running && budget-- != 0) {
-		ssize_t len;
+		if (s->waiting == 0) {
+			ssize_t len = read(s->fd, s->packet.bytes, sizeof(s->packet.bytes));
 
-		buffers = next_buffer(net, q) || (queue_rearm(q) && next_buffer(net, q));
+			if (len < 0 && errno == EINTR)
+				continue;
+			if (len < (ssize_t)TAP_HEADER)
+				break;
+			s->waiting = (size_t)len;
+		}
+		buffers = put_packet(s, q);
 		if (!buffers)
 			break;
-		len = readv(net->fd, net->rx.iov, net->rx.writable);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len <= 0)
-			break;
-		net->have_rx = false;
-		queue_push(q, net->rx.head, (uint32_t)len);
 	}
-	watch(net, net->running && buffers);
+	watch(s, net->running && buffers);
 	queue_notify(q);
 }
 
 static void on_packet(void *arg, unsigned int events)
 {
-	struct net *net = arg;
+	const struct net_source *s = arg;
+	struct net *net = s->net;
 
 	pthread_mutex_lock(&net->lock);
 	if (events & MEVENT_HANGUP) {
 		/* The event would be reported for ever. What the guest sends is lost. */
-		log_warn("%s: the %s, the VM has no network here any more", net->dev->name,
-			 net->process ? "network's process ended" : "tap was deleted");
-		mevent_mute(net->event);
+		if (s == net->source[0])
+			log_warn("%s: the %s, the VM has no network here any more", net->dev->name,
+				 net->process ? "network's process ended" : "tap was deleted");
+		mevent_mute(s->event);
 	} else if (net->running) {
-		receive(net);
+		receive(net, s->index);
 	}
 	pthread_mutex_unlock(&net->lock);
 }
 
 /* --- sending --- */
 
-static void send_all(struct net *net, struct queue *q)
+static void send_all(struct net_source *s, struct queue *q)
 {
 	struct chain c;
 
 	queue_quiet(q);
 	do {
-		while (queue_pop(q, &c, net->tx_iov, CHAIN_MAX) > 0) {
+		while (queue_pop(q, &c, s->tx_iov, NET_CHAIN_MAX) > 0) {
 			ssize_t n;
 
 			/* Like a wire: what is no packet, or the tap does not take, is lost. */
 			do {
-				n = c.read_len <= TX_MAX ? writev(net->fd, c.iov, c.readable) : 0;
+				n = c.read_len <= NET_PACKET_MAX ? writev(s->fd, c.iov, c.readable)
+								 : 0;
 			} while (n < 0 && errno == EINTR);
 			queue_push(q, c.head, 0);
 		}
@@ -147,23 +162,34 @@ static void send_all(struct net *net, struct queue *q)
 	queue_notify(q);
 }
 
+/* The driver has new receive buffers in queue @pair, or has changed which queues it uses. */
+static void receive_all(struct net *net, unsigned int pair)
+{
+	for (unsigned int i = 0; i < net->pairs; i++)
+		if (i % net->active == pair)
+			receive(net, i);
+}
+
 static void net_kick(struct virtio_dev *dev, struct queue *q)
 {
 	struct net *net = dev->priv;
+	unsigned int pairs = virtio_has(dev, VIRTIO_NET_F_MQ) ? net->pairs : 1;
 
-	if (q->index == TX) {
-		send_all(net, q);
+	if (q->index / 2 < pairs && q->index % 2 != 0) {
+		send_all(net->source[q->index / 2], q);
 		return;
 	}
 	pthread_mutex_lock(&net->lock);
-	if (!net->running) {
-		bool csum = virtio_has(dev, VIRTIO_NET_F_GUEST_CSUM);
-
+	if (q->index / 2 < pairs) {
+		if (!net->running)
+			net_set_offloads(net, dev->accepted & TAP_OFFLOADS);
 		net->running = true;
-		if (!net->process && tap_partial_checksum(net->fd, csum) < 0)
-			log_guest("%s: the tap takes no offload settings", dev->name);
+		receive_all(net, q->index / 2);
+	} else if (q->index == 2 * pairs && virtio_has(dev, VIRTIO_NET_F_CTRL_VQ)) {
+		net_control(net, q);
+		for (unsigned int i = 0; i < net->active && net->running; i++)
+			receive_all(net, i);
 	}
-	receive(net);
 	pthread_mutex_unlock(&net->lock);
 }
 
@@ -173,164 +199,100 @@ static void net_stop(struct virtio_dev *dev)
 
 	pthread_mutex_lock(&net->lock);
 	net->running = false;
-	net->have_rx = false;
-	watch(net, false);
+	for (unsigned int i = 0; i < net->pairs; i++) {
+		net->source[i]->waiting = 0;
+		watch(net->source[i], false);
+	}
+	net_control_reset(net);
 	pthread_mutex_unlock(&net->lock);
 }
 
 /* --- set-up --- */
 
-/* Xen's prefix, as ACRN uses it, and a hash of what is unique to the VM or given by the user. */
-static void make_mac(struct net *net, const char *seed)
+static void close_sources(struct net *net)
 {
-	uint32_t hash = 0x811C9DC5;
-	char text[128];
+	for (unsigned int i = 0; i < NET_PAIRS_MAX && net->source[i] != NULL; i++) {
+		struct net_source *s = net->source[i];
 
-	snprintf(text, sizeof(text), "%s-%s", net->dev->name, seed);
-	for (const char *c = text; *c != '\0'; c++)
-		hash = (hash ^ (uint8_t)*c) * 0x01000193;
-	memcpy(net->config.mac, "\x00\x16\x3E", 3);
-	for (unsigned int i = 0; i < 3; i++)
-		net->config.mac[3 + i] = (uint8_t)(hash >> (8 * i));
+		if (s->event != NULL)
+			mevent_delete(s->event, true);
+		else if (s->fd >= 0)
+			close(s->fd);
+		free(s);
+	}
+	if (net->process)
+		usernet_close(net->process);
 }
 
-static int hex_digit(char c)
+static int open_source(struct net *net, unsigned int index, const struct net_options *o)
 {
-	return c >= '0' && c <= '9'   ? c - '0'
-	       : c >= 'a' && c <= 'f' ? c - 'a' + 10
-	       : c >= 'A' && c <= 'F' ? c - 'A' + 10
-				      : -1;
+	struct virtio_dev *dev = net->dev;
+	struct net_source *s = calloc(1, sizeof(*s));
+	pid_t process = 0;
+
+	if (s == NULL)
+		return -ENOMEM;
+	net->source[index] = s;
+	s->net = net;
+	s->index = index;
+	s->fd = o->tap ? tap_open(o->tap, dev->name, net->pairs > 1)
+		       : usernet_open(o->forwards, o->forward_count, dev->name, &process);
+	if (s->fd < 0)
+		return s->fd;
+	net->process = process;
+	s->event = mevent_add(dev->vm->loop, s->fd, 0, on_packet, s);
+	return s->event == NULL ? -EIO : 0;
 }
 
-static int parse_mac(struct net *net, const char *text)
+static void offer(struct virtio_dev *dev, const struct net *net)
 {
-	uint8_t *mac = net->config.mac;
-
-	if (strlen(text) != 3 * ETH_ALEN - 1)
-		return -EINVAL;
-	for (unsigned int i = 0; i < ETH_ALEN; i++) {
-		int high = hex_digit(text[3 * i]), low = hex_digit(text[3 * i + 1]);
-
-		if (high < 0 || low < 0 || (i + 1 < ETH_ALEN && text[3 * i + 2] != ':'))
-			return -EINVAL;
-		mac[i] = (uint8_t)(high << 4 | low);
-	}
-	/* A group address is nobody's, and all zeros is none. */
-	return (mac[0] & 1) != 0 || memcmp(mac, "\0\0\0\0\0\0", ETH_ALEN) == 0 ? -EINVAL : 0;
-}
-
-/* What the words after virtio-net ask for; they point into text. */
-struct wanted {
-	char text[512];
-	const char *tap;
-	bool user;
-	char *forwards[USERNET_FORWARDS];
-	size_t count;
-};
-
-static int parse_word(struct net *net, char *word, struct wanted *w)
-{
-	const char *name = net->dev->name;
-
-	if (strncmp(word, "tap=", 4) == 0) {
-		w->tap = word + 4;
-	} else if (strcmp(word, "user") == 0) {
-		w->user = true;
-	} else if (strncmp(word, "hostfwd=", 8) == 0) {
-		if (w->count == USERNET_FORWARDS) {
-			log_err("%s: more than %u hostfwd=", name, USERNET_FORWARDS);
-			return -EINVAL;
-		}
-		w->forwards[w->count++] = word;
-	} else if (strcmp(word, "vhost") == 0) {
-		log_notice("%s: option vhost has no effect: packets pass through acrn-dm", name);
-	} else if (strncmp(word, "mac_seed=", 9) == 0) {
-		make_mac(net, word + 9);
-	} else if (strncmp(word, "mac=", 4) == 0) {
-		if (parse_mac(net, word + 4) < 0) {
-			log_err("%s: %s is no address of a station, like mac=00:16:3e:01:02:03",
-				name, word);
-			return -EINVAL;
-		}
-	} else if (word[0] != '\0') {
-		log_err("%s: unknown option \"%s\"; there are tap=, user, hostfwd=, mac= and "
-			"mac_seed=",
-			name, word);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* (tap=name[,vhost]|user[,hostfwd=...])[,mac=xx:xx:xx:xx:xx:xx|,mac_seed=text] */
-static int parse(struct net *net, const char *config, struct wanted *w)
-{
-	const char *name = net->dev->name;
-	char *rest = w->text, *word;
-	int ret = 0;
-
-	if (snprintf(w->text, sizeof(w->text), "%s", config != NULL ? config : "") >=
-	    (int)sizeof(w->text)) {
-		log_err("%s: configuration is too long", name);
-		return -EINVAL;
-	}
-	make_mac(net, net->dev->vm->cfg.name != NULL ? net->dev->vm->cfg.name : "");
-	while (ret == 0 && (word = strsep(&rest, ",")) != NULL)
-		ret = parse_word(net, word, w);
-	if (ret == 0 && (w->tap == NULL ? !w->user : w->tap[0] == '\0')) {
-		log_err("%s: no tap given: the form is virtio-net,tap=name[,mac=address], or "
-			"virtio-net,user[,hostfwd=tcp:[address]:port-[guest]:port][,mac=address]",
-			name);
-		ret = -EINVAL;
-	} else if (ret == 0 && w->tap != NULL && (w->user || w->count != 0)) {
-		log_err("%s: tap=, or user with its hostfwd=: it is one or the other", name);
-		ret = -EINVAL;
-	}
-	return ret;
+	dev->queues = (uint16_t)(2 * net->pairs + 1);
+	dev->config = &net->config;
+	dev->config_len = offsetof(struct virtio_net_config, mtu);
+	dev->offered = VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS) |
+		       VIRTIO_FEATURE(VIRTIO_NET_F_MRG_RXBUF) |
+		       VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_VQ) |
+		       VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_MAC_ADDR);
+	/* Nobody but a tap's kernel ends what a guest leaves undone. */
+	if (!net->process)
+		dev->offered |= VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_ECN) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_RX) |
+				VIRTIO_FEATURE(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) | TAP_OFFLOADS;
+	if (net->pairs > 1)
+		dev->offered |= VIRTIO_FEATURE(VIRTIO_NET_F_MQ);
 }
 
 static int net_create(struct virtio_dev *dev, const char *config)
 {
 	struct net *net = calloc(1, sizeof(*net));
-	struct wanted w = {.count = 0};
+	struct net_options o;
 	int ret;
 
 	if (net == NULL)
 		return -ENOMEM;
 	net->dev = dev;
-	ret = parse(net, config, &w);
+	ret = net_options_parse(dev, config, &o);
 	if (ret < 0)
 		goto out_free;
-	ret = w.user ? usernet_open(w.forwards, w.count, dev->name, &net->process)
-		     : tap_open(w.tap, dev->name);
+	net->pairs = o.pairs;
+	memcpy(net->own_mac, o.mac, ETH_ALEN);
+	for (unsigned int i = 0; i < net->pairs && ret == 0; i++)
+		ret = open_source(net, i, &o);
 	if (ret < 0)
-		goto out_free;
-	net->fd = ret;
-	pthread_mutex_init(&net->lock, NULL);
-	net->event = mevent_add(dev->vm->loop, net->fd, 0, on_packet, net);
-	if (net->event == NULL) {
-		ret = -EIO;
 		goto out_close;
-	}
-
+	pthread_mutex_init(&net->lock, NULL);
 	net->config.status = VIRTIO_NET_S_LINK_UP;
+	net->config.max_virtqueue_pairs = (uint16_t)net->pairs;
+	net_control_reset(net);
 	dev->priv = net;
-	dev->config = &net->config;
-	dev->config_len = offsetof(struct virtio_net_config, max_virtqueue_pairs);
-	dev->offered = VIRTIO_FEATURE(VIRTIO_NET_F_MAC) | VIRTIO_FEATURE(VIRTIO_NET_F_STATUS);
-	/* Nobody but a tap's kernel ends what a guest leaves undone. */
-	if (!w.user)
-		dev->offered |= VIRTIO_FEATURE(VIRTIO_NET_F_CSUM) |
-				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO4) |
-				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_TSO6) |
-				VIRTIO_FEATURE(VIRTIO_NET_F_HOST_ECN) |
-				VIRTIO_FEATURE(VIRTIO_NET_F_GUEST_CSUM);
+	offer(dev, net);
 	return 0;
 
 out_close:
-	pthread_mutex_destroy(&net->lock);
-	close(net->fd);
-	if (net->process)
-		usernet_close(net->process);
+	close_sources(net);
 out_free:
 	free(net);
 	return ret;
@@ -340,9 +302,7 @@ static void net_destroy(struct virtio_dev *dev)
 {
 	struct net *net = dev->priv;
 
-	mevent_delete(net->event, true);
-	if (net->process)
-		usernet_close(net->process);
+	close_sources(net);
 	pthread_mutex_destroy(&net->lock);
 	free(net);
 }
@@ -350,7 +310,7 @@ static void net_destroy(struct virtio_dev *dev)
 static const struct virtio_ops virtio_net = {
 	.id = VIRTIO_ID_NET,
 	.class_code = CLASS_CODE,
-	.queues = 2,
+	.queues = 2 * NET_PAIRS_MAX + 1,
 	.queue_max = RING_SIZE,
 	.any_thread = true,
 	.create = net_create,

@@ -134,7 +134,7 @@ static void write_gf(struct virtio_pci *vp, uint32_t value)
 /* A vector that does not exist reads back as NO_VECTOR: the driver sees the refusal. */
 static uint16_t checked_vector(const struct virtio_pci *vp, uint32_t value)
 {
-	return (uint16_t)(value <= vp->dev.ops->queues ? value : VIRTIO_MSI_NO_VECTOR);
+	return (uint16_t)(value <= vp->dev.queues ? value : VIRTIO_MSI_NO_VECTOR);
 }
 
 static uint32_t read_msix(struct virtio_pci *vp)
@@ -149,7 +149,7 @@ static void write_msix(struct virtio_pci *vp, uint32_t value)
 
 static uint32_t read_numq(struct virtio_pci *vp)
 {
-	return vp->dev.ops->queues;
+	return vp->dev.queues;
 }
 
 static uint32_t read_status(struct virtio_pci *vp)
@@ -473,7 +473,7 @@ static int add_cap(struct pci_device *pci, const struct cap *cap)
 
 static int add_caps(struct virtio_pci *vp)
 {
-	uint32_t doorbells = vp->dev.ops->queues * DOORBELL_STRIDE;
+	uint32_t doorbells = vp->dev.queues * DOORBELL_STRIDE;
 	const struct cap caps[] = {
 		{VIRTIO_PCI_CAP_COMMON_CFG, BAR_MODERN, 0, AREA_COMMON * AREA_SIZE, COMMON_SIZE},
 		{VIRTIO_PCI_CAP_ISR_CFG, BAR_MODERN, 0, AREA_ISR * AREA_SIZE, 1},
@@ -499,8 +499,8 @@ static int add_caps(struct virtio_pci *vp)
 
 static int add_bars(struct virtio_pci *vp)
 {
-	unsigned int vectors = vp->dev.ops->queues + 1U;
-	uint64_t doorbells = vp->dev.ops->queues * DOORBELL_STRIDE;
+	unsigned int vectors = vp->dev.queues + 1U;
+	uint64_t doorbells = vp->dev.queues * DOORBELL_STRIDE;
 	int ret;
 
 	ret = pci_bar_add(vp->pci, BAR_MSIX, PCI_BAR_MEM32, pci_msix_bytes(vectors), false);

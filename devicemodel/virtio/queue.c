@@ -310,21 +310,32 @@ bool queue_rearm(struct queue *q)
 	return look(q);
 }
 
-void queue_push(struct queue *q, uint16_t head, uint32_t len)
+void queue_untake(struct queue *q, unsigned int n)
+{
+	q->next_avail = (uint16_t)(q->next_avail - n);
+}
+
+void queue_push_all(struct queue *q, const struct queue_used *used, unsigned int n)
 {
 	pthread_mutex_lock(&q->lock);
 	if (usable(q)) {
 		uint16_t idx = atomic_load_explicit(&q->next_used, memory_order_relaxed);
-		struct used_elem *e = &q->used->ring[idx & (q->size - 1)];
 
-		e->id = head;
-		e->len = len;
-		idx++;
+		for (unsigned int i = 0; i < n; i++, idx++)
+			q->used->ring[idx & (q->size - 1)] =
+				(struct used_elem) {.id = used[i].head, .len = used[i].len};
 		atomic_store_explicit(&q->next_used, idx, memory_order_release);
-		/* The driver that sees idx sees the element and the data, too. */
+		/* The driver that sees idx sees the elements and the data, too. */
 		atomic_store_explicit(&q->used->idx, idx, memory_order_release);
 	}
 	pthread_mutex_unlock(&q->lock);
+}
+
+void queue_push(struct queue *q, uint16_t head, uint32_t len)
+{
+	const struct queue_used used = {.head = head, .len = len};
+
+	queue_push_all(q, &used, 1);
 }
 
 /* Does the driver want an interrupt for what it was not told yet? q->lock held. */

@@ -25,6 +25,7 @@ int virtio_create(struct virtio_dev *dev, const char *config)
 
 	for (uint16_t i = 0; i < dev->ops->queues; i++)
 		queue_init(&dev->queue[i], dev, dev->vm, i, dev->ops->queue_max);
+	dev->queues = dev->ops->queues;
 	atomic_store(&dev->config_vector, VIRTIO_MSI_NO_VECTOR);
 
 	ret = dev->ops->create(dev, config);
@@ -91,7 +92,7 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t value)
 
 	/* A driver may fill its rings before DRIVER_OK and ring the bell too early. */
 	if ((set & VIRTIO_CONFIG_S_DRIVER_OK) != 0)
-		for (unsigned int i = 0; i < dev->ops->queues; i++)
+		for (unsigned int i = 0; i < dev->queues; i++)
 			virtio_kick(dev, i);
 }
 
@@ -122,7 +123,7 @@ bool virtio_has(const struct virtio_dev *dev, unsigned int bit)
 
 struct queue *virtio_queue(struct virtio_dev *dev, unsigned int index)
 {
-	return index < dev->ops->queues ? &dev->queue[index] : NULL;
+	return index < dev->queues ? &dev->queue[index] : NULL;
 }
 
 void virtio_queue_enable(struct virtio_dev *dev, struct queue *q)

@@ -47,6 +47,11 @@ nc 127.0.0.1 4444 <>/run/com2 >/run/com2.log &
 nc 127.0.0.1 7000 </bin/acrn-usernet | cmp - /bin/acrn-usernet && echo "forwarded both ways"
 ping -c 1 10.0.0.2 | grep received
 nc 10.0.0.2 5000 </bin/acrn-dm | cmp - /bin/acrn-dm && echo "same bytes back"
+ip route add 239.0.0.0/8 dev br0
+dropped=/sys/class/net/tap0/statistics/tx_dropped
+before=$(cat $dropped)
+ping -c 1 -W 1 239.1.2.3 >/dev/null
+echo "of no group: $(($(cat $dropped) - before)) dropped"
 ip link delete tap0
 until_line 'tap was deleted' /run/dm.log && echo "told of the tap"
 echo walnut >$pty
@@ -75,7 +80,10 @@ ip addr add 10.0.2.15/24 dev eth1
 ip link set eth1 up
 echo "from the outside: $(nc 10.0.2.2 6000 </dev/null | sha1sum)"
 echo network
-cat /sys/class/net/eth0/address
+cd /sys/class/net/eth0
+cat address
+echo "features: $(cut -c 2,3,8,9,10,16,18,19,24 device/features)"
+ip link set eth0 address 02:00:00:00:00:77
 ping -c 1 10.0.0.1 | grep received
 for i in 1 2; do
 	dd if=/dev/hwrng bs=16 count=1 2>/dev/null >/run/random$i
@@ -83,6 +91,8 @@ done
 echo "random: $(stat -c %s /run/random1), $(cmp -s /run/random1 /run/random2; echo $?)"
 read -r word
 echo "com1 heard $word"
+echo "bytes of a packet: $(($(cat statistics/rx_bytes) / $(cat statistics/rx_packets)))"
+cat address
 exec <>/dev/ttyS1
 echo com2 >/dev/ttyS1
 read -r word
@@ -115,9 +125,12 @@ class Devices(TargetTest):
         session.expect("^removed; 1 left", 30, failed)
         sent = session.expect("^to the inside: ([0-9a-f]{40})", 30, failed)[1]
         for line in ("^forwarded both ways$", "1 packets received", "^same bytes back$",
-                     "^told of the tap$", "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
+                     "^of no group: 1 dropped$", "^told of the tap$", "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
                      "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
-                     f"^from the outside: {sent}", "^00:16:3e:01:02:03$", "1 packets received", "^random: 16, 1$",
-                     "^com1 heard walnut$", "^ports: con log data $"):
+                     f"^from the outside: {sent}", "^00:16:3e:01:02:03$",
+                     # What the driver agreed on: commands, a filter, uncut packets in several buffers.
+                     "^features: 111111111$", "1 packets received", "^random: 16, 1$",
+                     "^com1 heard walnut$", "^bytes of a packet: [0-9]{4,5}$",
+                     "^02:00:00:00:00:77$", "^ports: con log data $"):
             session.expect(line, 100, failed)
         session.wait_end(60)

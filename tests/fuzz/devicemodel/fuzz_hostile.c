@@ -8,6 +8,7 @@
 // links: @machine devicemodel/backend/block.c
 // links: devicemodel/backend/block_config.c tests/target/guest/hostile_pour.c
 // links: tests/unit/devicemodel/pour_dm.c tests/unit/devicemodel/fake_tap.c
+// links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
 // options: -max_len=4096
 /*
  * The hostile guest of hostile_pour.c, led by the input: do all devices work again once

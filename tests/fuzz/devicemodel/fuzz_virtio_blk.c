@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz in = {data, size};
 	uint8_t tail[AROUND], same[AROUND], options;
-	unsigned int feature;
+	uint32_t features;
 	char path[64];
 	int fd = memfd_create("disk", MFD_CLOEXEC);
 
@@ -36,11 +36,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	guest_create();
 	assert(fake_pci_create(&fake, "virtio-blk", path) == 0);
 	options = (uint8_t)fuzz_take(&in, 1);
-	feature = options & 8 ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_FLUSH;
-	start(1, options, feature);
+	features = 1U << (options & 8 ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_FLUSH);
+	start(1, options, features);
 	while (in.left != 0)
-		step(&in, 1, feature);
-	start(1, 7, VIRTIO_BLK_F_FLUSH);
+		step(&in, 1, features);
+	start(1, 7, 1U << VIRTIO_BLK_F_FLUSH);
 	fake_pci_destroy(&fake);
 	guest_destroy();
 	assert(pread(fd, tail, AROUND, 0) == AROUND && memcmp(tail, same, AROUND) == 0);

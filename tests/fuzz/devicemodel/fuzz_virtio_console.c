@@ -29,11 +29,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fake.pci.vm = &vm;
 	assert(fake_pci_create(&fake, "virtio-console", "@file:a=/dev/null,file:b=/dev/null") == 0);
 	first_queue = (unsigned int)fuzz_take(&in, 1) % 5U * 2U;
-	start(2, (uint8_t)fuzz_take(&in, 1), VIRTIO_CONSOLE_F_MULTIPORT);
+	start(2, (uint8_t)fuzz_take(&in, 1), 1U << VIRTIO_CONSOLE_F_MULTIPORT);
 	while (in.left != 0)
-		step(&in, 2, VIRTIO_CONSOLE_F_MULTIPORT);
+		step(&in, 2, 1U << VIRTIO_CONSOLE_F_MULTIPORT);
 	first_queue = 2;
-	start(2, 4, VIRTIO_CONSOLE_F_MULTIPORT);
+	start(2, 4, 1U << VIRTIO_CONSOLE_F_MULTIPORT);
 	for (uint16_t i = 0; i < 2; i++) {
 		ring_desc(&rings[0], i, 0x4000 + i * 64U, 64, 2, 0);
 		ring_offer(&rings[0], i);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/net.c devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// fuzzes: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: devicemodel/core/mevent.c devicemodel/core/iothread.c
 // links: tests/unit/devicemodel/fake_tap.c tests/unit/devicemodel/fake_pci.c
@@ -7,11 +8,12 @@
 // links: tests/unit/devicemodel/driver_ring.c
 /*
  * Any driver for a network card, with packets of any length from the wire: does the card keep to
- * the guest's memory, and does a packet pass each way after a reset? Input: the rings' options,
- * then steps of ring_steps.h; the event loop's thread receives while they are done.
+ * the guest's memory, and does a packet pass and a command hold after a reset? Input: the rings'
+ * options, then steps of ring_steps.h; the event loop's thread receives while they are done.
  */
 #include <stdlib.h>
 #include <unistd.h>
+#include <linux/virtio_net.h>
 
 #include "fake_tap.h"
 #include "iothread.h"
@@ -19,7 +21,10 @@
 #include "ring_steps.h"
 #include "vm.h"
 
-#define CSUM 1U
+#define FEATURES                                                                                   \
+	(1U << VIRTIO_NET_F_GUEST_CSUM | 1U << VIRTIO_NET_F_MRG_RXBUF |                            \
+	 1U << VIRTIO_NET_F_CTRL_VQ | 1U << VIRTIO_NET_F_CTRL_RX |                                 \
+	 1U << VIRTIO_NET_F_CTRL_MAC_ADDR | 1U << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)
 
 static struct vm vm;
 
@@ -58,6 +63,20 @@ static bool wait_used(unsigned int q, uint32_t *len)
 	return false;
 }
 
+/* A command, once the device is honest again. */
+static bool promiscuous_off(void)
+{
+	uint8_t *at = guest_at(0x7000, 4);
+	uint32_t len;
+
+	memcpy(at, "\0\0\0\xEE", 4);
+	ring_desc(&rings[2], 0, 0x7000, 3, 1, 1);
+	ring_desc(&rings[2], 1, 0x7003, 1, 2, 0);
+	ring_offer(&rings[2], 0);
+	pci_modern_bar_write(&fake.pci, 2, 8, 2, 2);
+	return wait_used(2, &len) && len == 1 && at[3] == VIRTIO_NET_OK;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz in = {data, size};
@@ -75,23 +94,24 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	guest_create();
 	assert(create() == 0);
 	peer = fake_tap_find("fuzz")->peer;
-	start(2, (uint8_t)fuzz_take(&in, 1), CSUM);
+	start(3, (uint8_t)fuzz_take(&in, 1), FEATURES);
 	while (in.left != 0) {
 		if (in.data[0] == 0xFF) {
 			(void)fuzz_take(&in, 1);
 			from_wire(peer, 1 + fuzz_take(&in, 2) % 2047);
 		} else {
-			step(&in, 2, CSUM);
+			step(&in, 3, FEATURES);
 		}
 	}
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	while (read(peer, packet, sizeof(packet)) > 0)
 		;
-	start(2, 0, CSUM);
+	start(3, 4, FEATURES);
 	ring_desc(&rings[1], 0, 0x8000, 12 + 60, 0, 0);
 	ring_offer(&rings[1], 0);
 	pci_modern_bar_write(&fake.pci, 2, 4, 2, 1);
 	assert(wait_used(1, &len) && read(peer, packet, sizeof(packet)) == 12 + 60);
+	assert(promiscuous_off() && fake_tap_find("fuzz")->count == 2);
 	fake_pci_destroy(&fake);
 	fake_tap_reset();
 	guest_destroy();

@@ -20,10 +20,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_set_level(0);
 	guest_create();
 	assert(fake_pci_create(&fake, "virtio-rnd", NULL) == 0);
-	start(1, (uint8_t)fuzz_take(&in, 1), VIRTIO_RING_F_EVENT_IDX);
+	start(1, (uint8_t)fuzz_take(&in, 1), 1U << VIRTIO_RING_F_EVENT_IDX);
 	while (in.left != 0)
-		step(&in, 1, VIRTIO_RING_F_EVENT_IDX);
-	start(1, 0, VIRTIO_RING_F_EVENT_IDX);
+		step(&in, 1, 1U << VIRTIO_RING_F_EVENT_IDX);
+	start(1, 0, 1U << VIRTIO_RING_F_EVENT_IDX);
 	ring_desc(&rings[0], 0, 0x4000, 16, 2, 0);
 	ring_offer(&rings[0], 0);
 	pci_modern_bar_write(&fake.pci, 2, 0, 2, 0);

@@ -16,10 +16,9 @@
 
 #define BAR    4U
 #define MEMORY 0x8000U
-#define RING   0x1000U /* and 0x5000 */
 
 static struct fake_pci fake;
-static struct ring rings[2]; /* of first_queue and the next */
+static struct ring rings[3]; /* of first_queue and the next */
 static unsigned int first_queue;
 
 static void put(uint64_t offset, unsigned int size, uint64_t value)
@@ -27,22 +26,24 @@ static void put(uint64_t offset, unsigned int size, uint64_t value)
 	pci_modern_bar_write(&fake.pci, BAR, offset, size, value);
 }
 
-/* From reset to DRIVER_OK: with bits 0 to 2 of @options indirect tables, event index, @feature. */
-static void start(unsigned int queues, uint8_t options, unsigned int feature)
+/* From reset to DRIVER_OK: with bits 0 to 2 of @options indirect tables, event index, @features. */
+static void start(unsigned int queues, uint8_t options, uint32_t features)
 {
+	static const uint16_t ring_at[] = {0x1000, 0x5000, 0x3000};
+
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 0);
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 3);
 	put(VIRTIO_PCI_COMMON_GFSELECT, 4, 0);
 	put(VIRTIO_PCI_COMMON_GF, 4,
 	    (options & 1 ? 1U << 28 : 0) | (options & 2 ? 1U << 29 : 0) |
-		    (options & 4 ? 1U << feature : 0));
+		    (options & 4 ? features : 0));
 	put(VIRTIO_PCI_COMMON_GFSELECT, 4, 1);
 	put(VIRTIO_PCI_COMMON_GF, 4, 1);
 	put(VIRTIO_PCI_COMMON_STATUS, 1, 11);
 	for (unsigned int q = 0; q < queues; q++) {
 		struct ring *r = &rings[q];
 
-		ring_init(r, RING + 0x4000 * q, 8);
+		ring_init(r, ring_at[q], 8);
 		put(VIRTIO_PCI_COMMON_Q_SELECT, 2, first_queue + q);
 		put(VIRTIO_PCI_COMMON_Q_SIZE, 2, r->size);
 		put(VIRTIO_PCI_COMMON_Q_DESCLO, 8, r->desc);
@@ -54,16 +55,17 @@ static void start(unsigned int queues, uint8_t options, unsigned int feature)
 	assert((pci_modern_bar_read(&fake.pci, BAR, VIRTIO_PCI_COMMON_STATUS, 1) & 15) == 15);
 }
 
-static void step(struct fuzz *in, unsigned int queues, unsigned int feature)
+static void step(struct fuzz *in, unsigned int queues, uint32_t features)
 {
+	static const uint8_t of_three[] = {0, 2, 1, 1};
 	uint8_t what = (uint8_t)fuzz_take(in, 1);
 	uint16_t i = (uint16_t)fuzz_take(in, 1);
-	unsigned int q = what >> 7 & (queues - 1);
+	unsigned int q = queues < 3 ? what >> 7 & (queues - 1) : of_three[what >> 6];
 	struct ring *r = &rings[q];
 	uint64_t addr;
 	size_t len;
 
-	switch ((what & 0x7F) % 6) {
+	switch ((what & 0x3F) % 6) {
 	case 0: /* a descriptor, of the ring or of a table at 0x4000 */
 		addr = fuzz_take(in, 2) & 0x7FFF;
 		ring_desc_at(i & 0x80 ? 0x4000 : r->desc, i % 8, addr, (uint32_t)fuzz_take(in, 2),
@@ -90,7 +92,7 @@ static void step(struct fuzz *in, unsigned int queues, unsigned int feature)
 		break;
 	default:
 		if (i % 4 == 0)
-			start(queues, (uint8_t)(i >> 2), feature);
+			start(queues, (uint8_t)(i >> 2), features);
 		else
 			put(0x2000 + i % 64, 1, i);
 	}

@@ -46,7 +46,7 @@ static const struct device {
 	const char *name;
 	uint32_t slot, queues;
 } devices[] = {{"virtio-blk", 3U, 1U},
-	       {"virtio-net", 4U, 2U},
+	       {"virtio-net", 4U, 3U},
 	       {"virtio-rnd", 5U, 1U},
 	       {"virtio-console", 6U, 4U}};
 

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * See fake_tap.h. A socket pair keeps packets apart and cuts what does not fit, as a tap does;
- * the name "busy" cannot be opened.
+ * the name "busy" cannot be opened. Each
+ * open of a name is one more queue of it.
  */
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
@@ -17,7 +19,7 @@
 static struct fake_tap taps[FAKE_TAPS];
 static int fds[FAKE_TAPS];
 
-int tap_open(const char *name, const char *device)
+int tap_open(const char *name, const char *device, bool many)
 {
 	int pair[2];
 
@@ -29,6 +31,7 @@ int tap_open(const char *name, const char *device)
 			continue;
 		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, pair) < 0)
 			return -errno;
+		taps[i] = (struct fake_tap) {.many = many};
 		snprintf(taps[i].name, sizeof(taps[i].name), "%s", name);
 		taps[i].open = true;
 		taps[i].peer = pair[1];
@@ -44,7 +47,7 @@ int usernet_open(char *const forwards[], size_t count, const char *device, pid_t
 	(void)forwards;
 	(void)count;
 	*process = 0;
-	return tap_open("user", device);
+	return tap_open("user", device, false);
 }
 
 void usernet_close(pid_t process)
@@ -52,20 +55,42 @@ void usernet_close(pid_t process)
 	(void)process;
 }
 
-int tap_partial_checksum(int fd, bool allowed)
+static struct fake_tap *of_fd(int fd)
 {
 	for (unsigned int i = 0; i < FAKE_TAPS; i++)
 		if (taps[i].open && fds[i] == fd)
-			taps[i].partial_checksum = allowed;
+			return &taps[i];
+	abort();
+}
+
+int tap_offload(int fd, uint64_t offloads)
+{
+	of_fd(fd)->offloads = offloads;
 	return 0;
+}
+
+int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count)
+{
+	struct fake_tap *tap = of_fd(fd);
+
+	tap->filters++;
+	tap->groups = groups;
+	tap->count = count;
+	memcpy(tap->addr, addr, (size_t)count * ETH_ALEN);
+	return 0;
+}
+
+struct fake_tap *fake_tap_queue(const char *name, unsigned int index)
+{
+	for (unsigned int i = 0; i < FAKE_TAPS; i++)
+		if (taps[i].open && strcmp(taps[i].name, name) == 0 && index-- == 0)
+			return &taps[i];
+	return NULL;
 }
 
 struct fake_tap *fake_tap_find(const char *name)
 {
-	for (unsigned int i = 0; i < FAKE_TAPS; i++)
-		if (taps[i].open && strcmp(taps[i].name, name) == 0)
-			return &taps[i];
-	return NULL;
+	return fake_tap_queue(name, 0);
 }
 
 void fake_tap_reset(void)

@@ -10,6 +10,7 @@
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/target/guest/hostile_pour.c tests/unit/devicemodel/pour_dm.c
 // links: tests/unit/devicemodel/fake_tap.c
+// links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>

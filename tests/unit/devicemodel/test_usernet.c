@@ -8,6 +8,7 @@
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
+// links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -122,7 +123,9 @@ static void test_traffic(void **state)
 	/* nobody there finishes checksums or cuts packets */
 	driver_put(d.common, 4, 0);
 	assert_int_equal(driver_get(d.common + 4, 4) & 0x00FFFFFF,
-			 1U << VIRTIO_NET_F_MAC | 1U << VIRTIO_NET_F_STATUS);
+			 1U << VIRTIO_NET_F_MAC | 1U << VIRTIO_NET_F_STATUS |
+				 1U << VIRTIO_NET_F_MRG_RXBUF | 1U << VIRTIO_NET_F_CTRL_VQ |
+				 1U << VIRTIO_NET_F_CTRL_MAC_ADDR);
 	driver_start(&d, 1U << VIRTIO_NET_F_MAC, 2);
 	ring_desc(&d.ring[RX], 0, d.memory + 0x8000, BUFFER, VRING_DESC_F_WRITE, 0);
 	ring_offer(&d.ring[RX], 0);

@@ -21,8 +21,8 @@ struct driver {
 	uint64_t msix_table;	      /* GPA */
 	unsigned int msix_cap, window;
 	unsigned int notify_bar;
-	struct ring ring[6];
-	uint64_t memory; /* 64 KB of its own, GPA */
+	struct ring ring[7];
+	uint64_t memory; /* 64 KB of its own, or 12 a ring, GPA */
 };
 
 uint32_t driver_cfg_read(const struct driver *d, unsigned int reg, unsigned int size);
