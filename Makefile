@@ -111,6 +111,7 @@ install: devicemodel manager tools
 	install -d $(TO)/bin $(TO)/share/man/man8 $(TO)/share/bash-completion/completions
 	install $(O)/devicemodel/acrn-dm $(addprefix $(O)/misc/,acrnctl acrnd acrnlog acrntrace acrnsh acrn-usernet) \
 		$(TO)/bin
+	install misc/bridge/acrn-bridge.sh $(TO)/bin/acrn-bridge
 	install -m 644 devicemodel/acrn-dm.8 $(TO)/share/man/man8
 	install -m 644 devicemodel/completion.bash $(TO)/share/bash-completion/completions/acrn-dm
 
