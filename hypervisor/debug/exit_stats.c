@@ -173,7 +173,13 @@ static bool stats_row(uint32_t i)
 	if (vm == NULL || vm->id > stats_last) {
 		return false;
 	}
-	if (!vm_is_live(vm) || !spin_trylock(&vm->lock)) {
+	if (!vm_is_live(vm)) {
+		return true;
+	}
+	if (!spin_trylock(&vm->lock)) {
+		if (id == 0U) {
+			shell_print("%5u busy, ask again", vm->id);
+		}
 		return true;
 	}
 	for (uint32_t r = 0U; vm_is_live(vm) && id < vm->vcpu_count && r < EXIT_REASONS; r++) {

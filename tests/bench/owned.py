@@ -47,8 +47,10 @@ def answer(session: Session, command: str) -> str:
 
 def look(session: Session, vm: int = 0) -> tuple[int, int]:
     """A VM's exits so far, and the TSC thereafter."""
-    rows = re.findall(rf"(?m)^ +{vm} +\d +\d+ [A-Za-z/ ]+? +(\d+) ",
-                      answer(session, f"vm_stats {vm}"))
+    text = "busy"
+    while "busy" in text:
+        text = answer(session, f"vm_stats {vm}")
+    rows = re.findall(rf"(?m)^ +{vm} +\d +\d+ [A-Za-z/ ]+? +(\d+) ", text)
     tsc = re.search(r": 0x([0-9a-f]+)", answer(session, "rdmsr -p 0 10"))
     if not rows or not tsc:
         raise Ended("the shell tells no exits or no TSC")
@@ -68,7 +70,7 @@ def one_run(session: Session, cpus: int, pause: float, vm: int = 0) -> Run:
         exits, now = look(session, vm)
     session.send("vm_console 0\r")
     found = session.expect(rf"^rt: ran on {cpus}: (\d+) instructions, (\d+) ticks, (\d+) ms, "
-                           r"interrupts((?: \d+)+)$", SECONDS, FAIL)
+                           r"interrupts((?: \d+)+)\n", SECONDS, FAIL)
     instructions, ticks, due = map(int, found.groups()[:3])
     return Run(cpus, (end - start) * instructions // ticks, counted, exits - counted,
                [int(number) for number in found[4].split()], due)

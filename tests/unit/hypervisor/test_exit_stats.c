@@ -3,7 +3,8 @@
  * Does the log say of each vCPU that ends what it counted, nothing where nothing was counted, and
  * all of it where that is more than a line holds? And before a reset, for those that still live?
  */
-// links: hypervisor/debug/exit_stats.c hypervisor/guest/unit.c hypervisor/arch/x86/mm/pool.c tests/fake/fake_machine.c
+// links: hypervisor/debug/exit_stats.c hypervisor/guest/unit.c hypervisor/arch/x86/mm/pool.c
+// tests/fake/fake_machine.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -212,6 +213,20 @@ static void test_cost(void **state)
 	assert_non_null(strstr(lines[1], " 3          0        0"));
 }
 
+/* What if somebody else holds the VM, the checker for one? A line says so, in place of its rows. */
+static void test_busy(void **state)
+{
+	char *all[] = {"vm_stats"};
+
+	(void)state;
+	vcpus[1].exits[EXIT_CPUID] = 3;
+	spin_lock(&slots[1].lock);
+	assert_int_equal(command("vm_stats")->fn(1, all), 0);
+	spin_unlock(&slots[1].lock);
+	assert_int_equal(count, 2);
+	assert_string_equal(lines[1], "    1 busy, ask again");
+}
+
 /* A vCPU with exits of every kind: does its row fit where a row waits for room, 8 KB? */
 static void test_longest_row(void **state)
 {
@@ -236,6 +251,7 @@ int main(void)
 		cmocka_unit_test_setup(test_before_reset, setup), /* boots the units for all */
 		cmocka_unit_test_setup(test_line, setup),
 		cmocka_unit_test_setup(test_cost, setup),
+		cmocka_unit_test_setup(test_busy, setup),
 		cmocka_unit_test_setup(test_longest_row, setup),
 		cmocka_unit_test_setup(test_nothing, setup),
 		cmocka_unit_test_setup(test_too_many_for_a_line, setup),
