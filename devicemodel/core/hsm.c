@@ -59,6 +59,11 @@ void hsm_close(struct hsm *hsm)
 	free(hsm);
 }
 
+int hsm_descriptor(const struct hsm *hsm)
+{
+	return hsm->fd;
+}
+
 static int request(const struct hsm *hsm, unsigned long code, const void *payload)
 {
 	return hsm->fd >= 0 && ioctl(hsm->fd, code, payload) < 0 ? -errno : 0;

@@ -88,7 +88,7 @@ int ioreq_create(struct vm *vm)
 	ioreq->vm = vm;
 	pthread_mutex_init(&ioreq->call_lock, NULL);
 	pthread_cond_init(&ioreq->call_done, NULL);
-	page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	page = mmap(NULL, PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (page != MAP_FAILED)
 		ioreq->page = page;
 	ioreq->retry = mevent_add_timer(vm->loop, retry_kick, ioreq);
@@ -238,10 +238,11 @@ static void serve(struct vm *vm, struct acrn_io_request *req)
 	}
 }
 
-/* The slot's state; the acquire pairs with the HSM's release of PROCESSING. */
-static uint32_t slot_state(const struct acrn_io_request *req)
+/* The acquire pairs with the HSM's release of PROCESSING. */
+bool ioreq_is_ours(const struct acrn_io_request *req)
 {
-	return __atomic_load_n(&req->processed, __ATOMIC_ACQUIRE);
+	return __atomic_load_n(&req->processed, __ATOMIC_ACQUIRE) == ACRN_IOREQ_STATE_PROCESSING &&
+	       !req->kernel_handled;
 }
 
 static int serve_slots(struct vm *vm)
@@ -252,7 +253,7 @@ static int serve_slots(struct vm *vm)
 		struct acrn_io_request *req = &page->req_slot[vcpu];
 		int err;
 
-		if (slot_state(req) != ACRN_IOREQ_STATE_PROCESSING || req->kernel_handled)
+		if (!ioreq_is_ours(req))
 			continue;
 		serve(vm, req);
 		/* The system call orders our result before the driver's COMPLETE. */

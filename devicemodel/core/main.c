@@ -6,7 +6,7 @@
  * descriptors, signals among them; "dm-monitor" answers other programs.
  *
  * SIGINT, SIGTERM and SIGHUP press the power button. A guest that does not listen
- * to it, the second signal, or the end of the guest's time powers the VM off.
+ * to it, the second signal, or the end of the guest's time powers the VM off, unless it is an RTVM.
  *
  * Exit status: 0 the guest powered off or a signal ended it, 1 the VM could not
  * be made or broke, 2 the command line is wrong, other: what the guest wrote to
@@ -14,6 +14,7 @@
  */
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -44,6 +45,16 @@ struct signals {
 	bool asked;
 };
 
+static void end_vm(struct vm *vm, const char *why)
+{
+	if (vm_ends_itself(vm)) {
+		log_notice("%s: an RTVM runs until it powers itself off", why);
+	} else {
+		log_notice("%s: powering the VM off", why);
+		power_request(vm, POWER_OFF, 0);
+	}
+}
+
 static void on_signal(void *arg, unsigned int events)
 {
 	struct signals *signals = arg;
@@ -61,18 +72,18 @@ static void on_signal(void *arg, unsigned int events)
 			   name, STOP_LIMIT_S);
 		signals->asked = true;
 	} else {
-		log_notice("%s: powering the VM off", name);
-		power_request(signals->vm, POWER_OFF, 0);
+		end_vm(signals->vm, name);
 	}
 }
 
 static void on_limit(void *arg, unsigned int events)
 {
 	const struct signals *signals = arg;
+	char why[64];
 
 	(void)events;
-	log_notice("the guest did not shut down in %u s: powering the VM off", STOP_LIMIT_S);
-	power_request(signals->vm, POWER_OFF, 0);
+	snprintf(why, sizeof(why), "the guest did not shut down in %u s", STOP_LIMIT_S);
+	end_vm(signals->vm, why);
 }
 
 /* Before any thread exists, so that all inherit the mask. */

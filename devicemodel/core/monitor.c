@@ -26,8 +26,10 @@
 #include "vm.h"
 
 /* "vm_event" of an event object, ACRN's numbers. */
-#define EVENT_RTC_CHANGE 0
-#define EVENT_POWEROFF	 1
+#define ENDS_ITSELF "an RTVM runs until it powers itself off"
+
+#define EVENT_RTC_CHANGE   0
+#define EVENT_POWEROFF	   1
 #define EVENT_TRIPLE_FAULT 2
 
 struct monitor {
@@ -56,16 +58,22 @@ OPTION(cmd_monitor_option);
 
 /* --- commands --- */
 
+static int end(struct request *req, enum power_action action)
+{
+	if (vm_ends_itself(req->arg))
+		return request_refuse(req, ENDS_ITSELF);
+	power_request(req->arg, action, 0);
+	return 0;
+}
+
 static int destroy(struct request *req)
 {
-	power_request(req->arg, POWER_OFF, 0);
-	return 0;
+	return end(req, POWER_OFF);
 }
 
 static int reset(struct request *req)
 {
-	power_request(req->arg, POWER_RESET, 0);
-	return 0;
+	return end(req, POWER_RESET);
 }
 
 static int stop(struct request *req)
@@ -79,6 +87,8 @@ static int pause_vm(struct request *req)
 {
 	int err = vm_pause(req->arg);
 
+	if (err == -EPERM)
+		return request_refuse(req, ENDS_ITSELF);
 	return err ? request_refuse(req, "%s", strerror(-err)) : 0;
 }
 

@@ -17,6 +17,7 @@
 #include "hsm.h"
 #include "io_space.h"
 #include "ioreq.h"
+#include "keeper.h"
 #include "load.h"
 #include "log.h"
 #include "meminfo.h"
@@ -84,6 +85,8 @@ int vm_create(struct vm *vm)
 	if (!err)
 		err = create_in_hypervisor(vm);
 	if (!err)
+		err = keeper_create(vm);
+	if (!err)
 		err = rings_create(vm);
 	if (!err)
 		err = gmem_create(vm, vm->cfg.mem_size);
@@ -134,12 +137,19 @@ static int stop(struct vm *vm)
 	return err;
 }
 
+bool vm_ends_itself(const struct vm *vm)
+{
+	return vm->cfg.rtvm && vm->started;
+}
+
 int vm_pause(struct vm *vm)
 {
 	int err = 0;
 
 	pthread_mutex_lock(&life);
-	if (vm->started)
+	if (vm_ends_itself(vm))
+		err = -EPERM;
+	else if (vm->started)
 		err = hsm_pause_vm(vm->hsm);
 	if (!err)
 		vm->paused = true;
@@ -223,8 +233,11 @@ void vm_destroy(struct vm *vm)
 	pci_bus_destroy(vm);
 	platform_destroy(vm);
 	if (vm->vcpu_num != 0) {
-		(void)hsm_destroy_ioreq_client(vm->hsm);
-		(void)hsm_destroy_vm(vm->hsm);
+		/* One that the hypervisor lets run on asks on. */
+		if (!vm->cfg.rtvm)
+			(void)hsm_destroy_ioreq_client(vm->hsm);
+		if (hsm_destroy_vm(vm->hsm) == 0)
+			keeper_destroy(vm);
 		vm->vcpu_num = 0;
 	}
 	hsm_close(vm->hsm);

@@ -27,8 +27,9 @@ enum hsm_irq_op {
  */
 int hsm_open(struct hsm **out, bool pretend);
 
-/* Closing destroys the VM if it still exists. */
+/* Closing destroys the VM if it still exists, and the last process that has it open closes it. */
 void hsm_close(struct hsm *hsm);
+int hsm_descriptor(const struct hsm *hsm);
 
 /* Retries for five seconds while the hypervisor is still freeing a VM of that name. */
 int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req);

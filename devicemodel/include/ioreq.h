@@ -6,11 +6,16 @@
 #ifndef DM_IOREQ_H
 #define DM_IOREQ_H
 
+#include <stdbool.h>
+
+struct acrn_io_request;
 struct vm;
 
 int ioreq_create(struct vm *vm);
-/* The page shared with the hypervisor (struct acrn_io_request_buffer), for CREATE_VM. */
+/* The page shared with the hypervisor (struct acrn_io_request_buffer), and with our children. */
 void *ioreq_page(const struct vm *vm);
+/* It waits for an answer, and not for one of the driver's own. */
+bool ioreq_is_ours(const struct acrn_io_request *req);
 void ioreq_destroy(struct vm *vm);
 
 /*

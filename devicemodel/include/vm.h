@@ -73,6 +73,7 @@ struct gmem;
 struct hsm;
 struct io_space;
 struct ioreq;
+struct keeper;
 struct mevent_loop;
 struct monitor;
 struct pci_bus;
@@ -85,7 +86,7 @@ struct vm {
 	struct vm_config cfg;
 	unsigned int vcpu_num;	   /* set by vm_create(), 1..VM_MAX_VCPUS */
 	uint16_t vmid;		   /* relative to the Service VM */
-	bool started;		   /* loaded: its vCPUs run unless paused */
+	atomic_bool started;	   /* loaded: its vCPUs run unless paused */
 	atomic_bool paused;	   /* by vm_pause() */
 	bool misused;		   /* vm_create() failed for a device's configuration text */
 	struct hsm *hsm;	   /* hsm.h */
@@ -99,6 +100,7 @@ struct vm {
 	struct power *power;	   /* power.h */
 	struct ioreq *ioreq;	   /* ioreq.h */
 	struct rings *rings;	   /* rings.h */
+	struct keeper *keeper;	   /* keeper.h: an RTVM's, or NULL */
 	struct monitor *monitor;   /* monitor.h; NULL before it is made */
 };
 
@@ -117,10 +119,14 @@ int vm_boot(struct vm *vm);
  */
 int vm_run(struct vm *vm);
 
+/* It runs, and whoever else wants it stopped is refused: an RTVM. */
+bool vm_ends_itself(const struct vm *vm);
+
 /*
  * Stop all vCPUs where they are, and let them go on. Any thread, between
  * vm_create() and vm_destroy(); each may be repeated. A VM that is paused before
- * it starts, or over a reset, waits for vm_resume() before its first instruction.
+ * it starts, or over a reset, waits for vm_resume() before its first instruction. -EPERM if it ends
+ * itself.
  * Timers and devices go on: what they raise meanwhile is seen after the resume.
  */
 int vm_pause(struct vm *vm);

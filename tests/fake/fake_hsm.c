@@ -66,6 +66,12 @@ void hsm_close(struct hsm *hsm)
 	free(hsm);
 }
 
+int hsm_descriptor(const struct hsm *hsm)
+{
+	(void)hsm;
+	return -1;
+}
+
 int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 {
 	int err = call(0x10, "create");

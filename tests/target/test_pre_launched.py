@@ -91,6 +91,17 @@ cat /proc/iomem
 acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/bzImage -r /data/user.cpio \\
 	-B "console=ttyS0 quiet acrn.test=/bin/hello" vm1 </dev/null
 echo "acrn-dm ended with status $?"
+for try in 1 2 3 4; do
+	acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/smp -B "smp=fault" vm1 </dev/null
+done
+echo "faults: $?"
+for try in 1 2 3 4; do
+	acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/smp -B "smp=rt" vm1 </dev/null &
+	sleep 2
+	kill -9 $!
+	wait $!
+done
+echo "killed: $?"
 """
 
 
@@ -108,10 +119,11 @@ class Hybrid(TargetTest):
         return self.output / "scenario" / "hybrid" / "hypervisor" / "acrn.bin"
 
     def test_hybrid(self) -> None:
-        # Do all three kinds of VM run on one machine, and does the pre-launched one survive that
-        # the Service VM resets?
+        # Do all three kinds of VM run on one machine, and does the pre-launched one go on while a
+        # User VM faults again and again, while acrn-dm is killed, and when the Service VM resets?
         vm = self.service_vm(LAUNCH, kernel_args="quiet acrn.after=reboot", hello="echo hello")
         vm.user_disk_mb = 0
+        vm.disk_files.append((self.guest("smp"), "/smp"))
         disk = make_disk(vm, self.folder)
         make_cdrom(vm, self.folder)  # for the Service VM's ramdisk
         cdrom = make_cd(self.folder / "hybrid.iso", Boot(self.hypervisor, "", [
@@ -121,7 +133,11 @@ class Hybrid(TargetTest):
         session = self.start(MachineSpec(cdrom=cdrom, disks=[disk], cpus=2))
         session.expect("safety: reset", 100, BROKEN)
         session.expect("^hello", 200, BROKEN)
-        session.expect("^acrn-dm ended with status 0", 60, BROKEN)
+        start = session.expect("^acrn-dm ended with status 0", 60, BROKEN).end()
+        for line in "^faults: 0", "^killed: 137":
+            end = session.expect(line, 60, BROKEN).end()
+            self.assertGreater(session.text[start:end].count("safety: reset"), 3)
+            start = end
         session.expect("ACRN_Service_VM: reset; a VM of higher severity runs", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)
         session.expect("safety: reset", 60, BROKEN)

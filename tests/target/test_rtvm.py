@@ -2,7 +2,7 @@
 """RTVMs that acrn-dm launches: they own their processors and these' local APICs."""
 
 from tests.bench import owned
-from tests.run.target import BROKEN, TargetTest
+from tests.run.target import BROKEN, Session, TargetTest
 
 DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/smp.bzimage"
 VM = 2  # the slot behind the scenario's VMs
@@ -30,10 +30,101 @@ reboot -f
 """
 
 
+FREE = """\
+for cpu in 2 3; do
+	echo 0 >/sys/devices/system/cpu/cpu$cpu/online
+	echo $cpu >/sys/devices/virtual/misc/acrn_hsm/remove_cpu
+done
+"""
+WILD = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/wild.bzimage"
+# Others on processor 1, for as long as the RTVM works: a VM that faults in every way, and one that
+# triple-faults again and again.
+BESIDE = FREE + f"""\
+while [ ! -e /data/rt.ended ]; do
+	{WILD} --cpu_affinity 1 wild </dev/null >/data/wild.log 2>&1 &
+	echo $! >/data/wild.pid
+	wait $!
+done &
+until grep -q '^op' /data/wild.log; do sleep 1; done
+while [ ! -e /data/rt.ended ]; do
+	{DM} --cpu_affinity 1 -B "smp=fault" fault </dev/null >>/data/fault.log 2>&1
+done &
+{DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt
+echo "work: acrn-dm ended with status $?"
+>/data/rt.ended
+echo "faults: $(grep -c '^smp' /data/fault.log)"
+kill $(cat /data/wild.pid)
+wait
+"""
+
+# Killed while the VM works; it works on, and its end by the key that nobody can answer for is its
+# own. Then its name and its processors are free, and a VM that resets itself has them.
+KILLED = FREE + f"""\
+running() {{
+	cat /proc/[0-9]*/comm 2>/dev/null | grep -c acrn-dm
+}}
+{DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt </dev/null >/data/rt.log 2>&1 &
+until grep -q 'runs on 1' /data/rt.log; do sleep 1; done
+for order in "stop -f" reset pause; do
+	acrnctl $order rt
+	echo "acrnctl $order: $?"
+done
+kill $!
+kill -9 $!
+wait $!
+echo "killed: $?, left $(running)"
+cat /data/rt.log
+while [ $(running) != 0 ]; do sleep 1; done
+echo "ended"
+acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/lives.bzimage --rtvm \\
+	--cpu_affinity 2,3 -B "lives=3 rounds=2 name=rt" rt </dev/null
+echo "lives: acrn-dm ended with status $?"
+"""
+
+
 class Rtvm(TargetTest):
     """A Service VM on processors 0 and 1, an RTVM on 2 and 3."""
 
     LIMIT = 400
+
+    def boot(self, launch: str, *guests: str) -> Session:
+        """With a script of the Service VM's, and guests on its disk."""
+        vm = self.service_vm(launch)
+        vm.user_disk_mb = 0
+        vm.hv_args = "loglevel=5"
+        vm.service_files.append((self.output / "misc" / "acrnctl", "/bin/acrnctl"))
+        vm.disk_files.extend((self.guest(name), f"/{name}.bzimage") for name in guests)
+        return self.boot_service_vm(vm, cpus=4)
+
+    def test_killed(self) -> None:
+        # Does an RTVM run on when its acrn-dm is killed, do management and signals leave it alone,
+        # and is all of it gone when it has powered itself off?
+        session = self.boot(KILLED, "smp", "lives")
+        for order in "stop -f", "reset", "pause":
+            session.expect("an RTVM runs until it powers itself off", 200, BROKEN)
+            session.expect(f"^acrnctl {order}: 1", 20, BROKEN)
+        session.expect("^killed: 137, left 1", 200, BROKEN)
+        session.expect("the device model of VM .rt. is gone", 60, BROKEN)
+        session.expect("rt.: ends itself", 60, BROKEN)
+        session.expect("^ended", 60, BROKEN)
+        session.expect("^lives: r had 3, all well", 60, BROKEN)
+        session.expect("^lives: acrn-dm ended with status 0", 60, BROKEN)
+
+    def test_neighbours(self) -> None:
+        # Does an RTVM work without an exit while other VMs fault all the time, and does it keep
+        # all of its timer's interrupts?
+        session = self.boot(BESIDE, "smp", "wild")
+        rt = int(session.expect(r"VM (\d) \(rt\): created", 100, BROKEN)[1])
+        for cpus in owned.CPUS:
+            start = len(session.text)
+            run = owned.one_run(session, cpus, 0.2, rt)
+            self.assertGreater(run.instructions, 50_000_000)
+            self.assertGreater(min(run.timers), run.due * 0.98)
+            self.assertIn("(fault): vCPU 0 triple-faulted", session.text[start:])
+        session.send("\r")
+        session.expect("^work: acrn-dm ended with status 0", 120, BROKEN)
+        faults = session.expect(r"^faults: (\d+)", 120, BROKEN)
+        self.assertGreater(int(faults[1]), 2)
 
     def test_rtvm(self) -> None:
         # Does an RTVM get its processors only when nobody else has them, do its IPIs reach whom
