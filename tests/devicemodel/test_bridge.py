@@ -37,6 +37,7 @@ def arp(sender: bytes, source: str, target: str) -> bytes:
             + socket.inet_aton(source) + bytes(6) + socket.inet_aton(target)).ljust(60, b"\0")
 
 
+@unittest.skipUnless(os.geteuid() == 0, "only root makes network namespaces")
 class Bridge(unittest.TestCase):
     """eth0 with an address and a way out; the host at its other end has 10.9.0.1."""
 

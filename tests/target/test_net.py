@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Networks of User VMs: one bridge for two VMs and the Service VM's adapter."""
+
+import hashlib
+import random
+import socketserver
+import threading
+from pathlib import Path
+
+from tests.run.target import BROKEN, TargetTest
+from tests.target.test_bare import ADAPTER
+from tests.target.test_devices import UNTIL
+
+BUSYBOX = Path("/bin/busybox")
+MEGABYTES = 16
+FILE = random.Random(1).randbytes(1 << 16)  # what the host has for them
+# The slirp network of Bochs: the host is 10.0.2.2, and its loopback interface behind it.
+LAUNCH = UNTIL + """\
+ip addr add 10.0.2.15/24 dev eth0
+ip link set eth0 up
+ip route add default via 10.0.2.2
+acrn-bridge -i eth0 tap2
+for me in 2 1; do
+	acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio --cpu_affinity $([ $me = 2 ] || echo 0,)1 \\
+		-s 4,virtio-net,tap=tap$me$([ $me = 2 ] || echo ,queues=2) \\
+		-k /data/bzImage -r /data/user.cpio \\
+		-B "console=ttyS0 quiet acrn.test=/bin/network me=$me" vm$me </dev/null >/run/vm$me 2>&1 &
+	eval dm$me=$!
+done
+sleep 1
+until_line 'tap tap1; it is made' /run/vm1
+acrn-bridge tap1
+ping -c 1 10.0.2.2 | grep received
+until_line '^up' /run/vm1 && ping -c 1 10.0.2.21 | grep received
+for me in 1 2; do
+	eval wait \\$dm$me
+	echo "vm$me: acrn-dm ended with status $?"
+done
+cat /run/vm1 /run/vm2
+acrn-bridge -d && echo "gone: $(ip route show | grep default)"
+"""
+
+# PORT is the host's.
+NETWORK = """\
+me=$(sed 's/.*me=\\([0-9]\\).*/\\1/' /proc/cmdline)
+ip addr add 10.0.2.2$me/24 dev eth0
+ip link set eth0 up
+seconds() { cut -d ' ' -f 1 /proc/uptime; }
+until_up() { until ping -c 1 -W 1 $1 >/dev/null; do :; done; }
+cd /sys/class/net/eth0
+echo up
+if [ $me = 2 ]; then
+	# nc itself would copy a kilobyte at a time, each to be acknowledged before the next.
+	nc -l -p 5000 -e sh -c 'md5sum >/run/got' &
+	until_up 10.0.2.21
+	wait
+	echo "got $(cat /run/got)"
+	echo "a packet: $(($(cat statistics/rx_bytes) / $(cat statistics/rx_packets)))"
+	until_up 10.0.2.2
+	echo "outside $(nc 10.0.2.2 PORT </dev/null | md5sum)"
+else
+	echo "queues: $(echo $(ls queues))"
+	until_up 10.0.2.22
+	ping -c 2 10.0.2.22 | grep received
+	from=$(seconds)
+	nc 10.0.2.22 5000 -e sh -c 'for i in $(seq COPIES); do cat /bin/busybox; done'
+	echo "sent from $from to $(seconds)"
+fi
+"""
+
+
+class Handler(socketserver.BaseRequestHandler):
+    """Sends the file."""
+
+    def handle(self) -> None:
+        self.request.sendall(FILE)
+
+
+class Net(TargetTest):
+    """Two User VMs, one with several queues, an adapter of the Service VM, a host beyond."""
+
+    LIMIT = 600
+
+    def test_bridge(self) -> None:
+        # Do VMs reach each other and the world, and do 16 MB between them arrive as they were sent?
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            self.addCleanup(server.shutdown)
+            self.judge(server.server_address[1])
+
+    def judge(self, port: int) -> None:
+        """The machine, and what it says."""
+        copies = (MEGABYTES << 20) // BUSYBOX.stat().st_size + 1
+        sent = BUSYBOX.read_bytes() * copies
+        script = NETWORK
+        for name, value in (("PORT", port), ("COPIES", copies)):
+            script = script.replace(name, str(value))
+        vm = self.service_vm(LAUNCH, network=script)
+        vm.user_disk_mb = 0
+        vm.service_files = [(Path("misc/bridge/acrn-bridge.sh"), "/bin/acrn-bridge")]
+        session = self.boot_service_vm(vm, cpus=2, extra=ADAPTER)
+        failed = BROKEN + "|launch ended"
+        for line in ("1 packets received", "1 packets received", "^vm1: acrn-dm ended with status 0",
+                     "^vm2: acrn-dm ended with status 0", "2 packets received", "^sent from",
+                     f"^got {hashlib.md5(sent).hexdigest()}", r"^a packet: [0-9]{5}",
+                     f"^outside {hashlib.md5(FILE).hexdigest()}", "^gone: default via 10.0.2.2 dev eth0"):
+            session.expect(line, 300, failed)
+        session.wait_end(60)
