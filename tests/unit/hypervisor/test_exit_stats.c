@@ -4,7 +4,7 @@
  * all of it where that is more than a line holds? And before a reset, for those that still live?
  */
 // links: hypervisor/debug/exit_stats.c hypervisor/guest/unit.c hypervisor/arch/x86/mm/pool.c
-// tests/fake/fake_machine.c
+// links: tests/fake/fake_machine.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
