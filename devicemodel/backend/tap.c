@@ -61,12 +61,12 @@ int tap_offload(int fd, uint64_t offloads)
 
 int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count)
 {
-	struct {
-		struct tun_filter head;
-		uint8_t addr[TAP_ADDRESSES][ETH_ALEN];
-	} f = {.head = {.flags = groups ? TUN_FLT_ALLMULTI : 0, .count = (uint16_t)count}};
+	union {
+		struct tun_filter filter;
+		uint8_t bytes[sizeof(struct tun_filter) + TAP_ADDRESSES * ETH_ALEN];
+	} f = {.filter = {.flags = groups ? TUN_FLT_ALLMULTI : 0, .count = (uint16_t)count}};
 
-	memcpy(f.addr, addr, (size_t)count * ETH_ALEN);
+	memcpy(f.bytes + sizeof(f.filter), addr, (size_t)count * ETH_ALEN);
 	return ioctl(fd, TUNSETTXFILTER, &f) < 0 ? -errno : 0;
 }
 

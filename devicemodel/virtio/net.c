@@ -41,14 +41,14 @@ static bool put_packet(struct net_source *s, struct queue *q)
 {
 	bool mergeable = virtio_has(s->net->dev, VIRTIO_NET_F_MRG_RXBUF);
 	unsigned int limit = !mergeable ? 1 : q->size < RX_BUFFERS ? q->size : RX_BUFFERS;
-	struct iovec first_iov[NET_CHAIN_MAX], iov[NET_CHAIN_MAX];
+	struct iovec iov[2][NET_CHAIN_MAX]; /* of the first buffer, and of another */
 	struct queue_used used[RX_BUFFERS];
 	struct chain first, c;
 	unsigned int n = 0;
 	size_t done = 0;
 
 	while (done < s->waiting && n < limit) {
-		int taken = queue_pop(q, &c, n == 0 ? first_iov : iov, NET_CHAIN_MAX);
+		int taken = queue_pop(q, &c, iov[n != 0], NET_CHAIN_MAX);
 
 		if (taken == 0 && queue_rearm(q))
 			continue;

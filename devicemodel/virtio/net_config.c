@@ -105,11 +105,12 @@ static int parse_word(const char *name, char *word, struct net_options *o, bool 
 int net_options_parse(const struct virtio_dev *dev, const char *config, struct net_options *o)
 {
 	const char *name = dev->name;
-	char *rest = o->text, *word;
+	char *rest, *word;
 	bool user = false;
 	int ret = 0;
 
 	*o = (struct net_options) {.pairs = 1};
+	rest = o->text;
 	if (snprintf(o->text, sizeof(o->text), "%s", config != NULL ? config : "") >=
 	    (int)sizeof(o->text)) {
 		log_err("%s: configuration is too long", name);

@@ -74,7 +74,7 @@ static bool rx_mode(struct net *net, uint8_t command, struct chain *c)
 static bool read_table(struct chain *c, struct net_filter *f, unsigned int *count, bool *many)
 {
 	unsigned int room = TAP_ADDRESSES - 2 - f->unicast;
-	uint8_t skipped[ETH_ALEN];
+	uint8_t skipped[ETH_ALEN] = {0};
 	uint32_t entries;
 
 	if (!chain_read(c, &entries, sizeof(entries)) || entries > c->read_len / ETH_ALEN)
