@@ -105,9 +105,19 @@ int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 	return err;
 }
 
+/*
+ * Until the driver is closed, one VM ends at a time: Linux warns if a request arrives for one while
+ * the driver waits that none is under way for another. One that runs on lets the others.
+ */
 int hsm_destroy_vm(struct hsm *hsm)
 {
-	return request(hsm, ACRN_IOCTL_DESTROY_VM, NULL);
+	int err;
+
+	(void)flock(hsm->fd, LOCK_EX);
+	err = request(hsm, ACRN_IOCTL_DESTROY_VM, NULL);
+	if (err)
+		(void)flock(hsm->fd, LOCK_UN);
+	return err;
 }
 
 int hsm_start_vm(struct hsm *hsm)
@@ -168,10 +178,7 @@ int hsm_create_ioreq_client(struct hsm *hsm)
 	return request(hsm, ACRN_IOCTL_CREATE_IOREQ_CLIENT, NULL);
 }
 
-/*
- * Until the driver is closed, one VM ends at a time: Linux warns if a request arrives for one while
- * the driver waits that none is under way for another.
- */
+/* The first half of the VM's end. */
 int hsm_destroy_ioreq_client(struct hsm *hsm)
 {
 	(void)flock(hsm->fd, LOCK_EX);
