@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/socket.h>
@@ -55,17 +54,22 @@ void usernet_close(pid_t process)
 	(void)process;
 }
 
+/* NULL when the test has closed its end: such a tap was deleted. */
 static struct fake_tap *of_fd(int fd)
 {
 	for (unsigned int i = 0; i < FAKE_TAPS; i++)
 		if (taps[i].open && fds[i] == fd)
 			return &taps[i];
-	abort();
+	return NULL;
 }
 
 int tap_offload(int fd, uint64_t offloads)
 {
-	of_fd(fd)->offloads = offloads;
+	struct fake_tap *tap = of_fd(fd);
+
+	if (tap == NULL)
+		return -EBADFD;
+	tap->offloads = offloads;
 	return 0;
 }
 
@@ -73,6 +77,8 @@ int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned in
 {
 	struct fake_tap *tap = of_fd(fd);
 
+	if (tap == NULL)
+		return -EBADFD;
 	tap->filters++;
 	tap->groups = groups;
 	tap->count = count;
