@@ -18,14 +18,14 @@
 #define CLASS_SYSTEM 0x088000U
 
 /* Configuration space. */
-#define REG_CONFIG    0x60U
-#define CONFIG_BITS   0x27U
-#define CONFIG_MHZ    0x04U /* a tick is 2^5 cycles, not 2^15 */
-#define CONFIG_NO_OUT 0x20U /* the second stage's end resets nothing */
-#define REG_LOCK      0x68U
-#define LOCK_LOCKED   0x01U
-#define LOCK_ENABLE   0x02U
-#define LOCK_FREE     0x04U /* begins anew when it has ended */
+#define REG_CONFIG  0x60U
+#define CFG_BITS    0x27U
+#define CFG_MHZ	    0x04U /* a tick is 2^5 cycles, not 2^15 */
+#define CFG_NO_OUT  0x20U /* the second stage's end resets nothing */
+#define REG_LOCK    0x68U
+#define LOCK_LOCKED 0x01U
+#define LOCK_ENABLE 0x02U
+#define LOCK_FREE   0x04U /* begins anew when it has ended */
 
 /* Memory. What is written there has effect only behind UNLOCK_1, UNLOCK_2 in REG_RELOAD. */
 #define REG_TIMER1  0x00U
@@ -55,7 +55,7 @@ struct wdt {
 
 static void begin(struct wdt *w, unsigned int stage)
 {
-	unsigned int cycles = (w->config & CONFIG_MHZ) != 0 ? CYCLES_MHZ : CYCLES_SLOW;
+	unsigned int cycles = (w->config & CFG_MHZ) != 0 ? CYCLES_MHZ : CYCLES_SLOW;
 	uint64_t ns = 0;
 
 	w->stage = stage;
@@ -80,7 +80,7 @@ static void on_timer(void *arg, unsigned int events)
 	} else if (w->stage == 1) {
 		begin(w, 2);
 	} else if (w->stage == 2) {
-		bite = (w->config & CONFIG_NO_OUT) == 0;
+		bite = (w->config & CFG_NO_OUT) == 0;
 		w->timed_out = true;
 		begin(w, !bite && (w->control & LOCK_FREE) != 0 ? 1 : 0);
 	}
@@ -115,7 +115,7 @@ static bool wdt_cfg_write(struct pci_device *dev, unsigned int reg, unsigned int
 	(void)size; /* the bits are all in the first byte */
 	pthread_mutex_lock(&w->lock);
 	if (reg == REG_CONFIG)
-		w->config = value & CONFIG_BITS;
+		w->config = value & CFG_BITS;
 	else if (reg == REG_LOCK)
 		set_control(w, (uint8_t)value);
 	else
