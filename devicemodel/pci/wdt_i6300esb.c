@@ -92,7 +92,7 @@ static void on_timer(void *arg, unsigned int events)
 	}
 }
 
-/* The locked ENABLE and LOCKED stay until the reset. */
+/* What is locked stays so until the reset. */
 static void set_control(struct wdt *w, uint8_t value)
 {
 	uint8_t old = w->control;
