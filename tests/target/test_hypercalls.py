@@ -47,7 +47,8 @@ class Hypercalls(TargetTest):
         script = self.script("launch", "dmesg -n 1\nhsm-orders")
         vm = ServiceVm(self.hypervisor, self.kernel, launch=None,
                        service_files=[(program, "/bin/hsm-orders")],
-                       disk_files=[(script, "/launch.sh")])
+                       disk_files=[(script, "/launch.sh")],
+                       hv_args="loglevel=1")  # its lines would cut the program's
         session = self.boot_service_vm(vm, cpus=2)
         session.expect("orders: done", 200, BROKEN)
         self.assertNotIn("WRONG", session.text)

@@ -46,7 +46,7 @@ while [ ! -e /data/rt.ended ]; do
 	wait $!
 done &
 until grep -q '^op' /data/wild.log; do sleep 1; done
-while [ ! -e /data/rt.ended ]; do
+sleep 3 && while [ ! -e /data/rt.ended ]; do
 	{DM} --cpu_affinity 1 -B "smp=fault" fault </dev/null >>/data/fault.log 2>&1
 done &
 {DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt
@@ -87,11 +87,11 @@ class Rtvm(TargetTest):
 
     LIMIT = 400
 
-    def boot(self, launch: str, *guests: str) -> Session:
-        """With a script of the Service VM's, and guests on its disk."""
+    def boot(self, launch: str, *guests: str, loglevel: int) -> Session:
+        """With a script of the Service VM's, and guests on its disk; logs can cut their lines."""
         vm = self.service_vm(launch)
         vm.user_disk_mb = 0
-        vm.hv_args = "loglevel=5"
+        vm.hv_args = f"loglevel={loglevel}"
         vm.service_files.append((self.output / "misc" / "acrnctl", "/bin/acrnctl"))
         vm.disk_files.extend((self.guest(name), f"/{name}.bzimage") for name in guests)
         return self.boot_service_vm(vm, cpus=4)
@@ -99,13 +99,12 @@ class Rtvm(TargetTest):
     def test_killed(self) -> None:
         # Does an RTVM run on when its acrn-dm is killed, do management and signals leave it alone,
         # and is all of it gone when it has powered itself off?
-        session = self.boot(KILLED, "smp", "lives")
+        session = self.boot(KILLED, "smp", "lives", loglevel=2)
         for order in "stop -f", "reset", "pause":
             session.expect("an RTVM runs until it powers itself off", 200, BROKEN)
             session.expect(f"^acrnctl {order}: 1", 20, BROKEN)
         session.expect("^killed: 137, left 1", 200, BROKEN)
         session.expect("the device model of VM .rt. is gone", 60, BROKEN)
-        session.expect("rt.: ends itself", 60, BROKEN)
         session.expect("^ended", 60, BROKEN)
         session.expect("^lives: r had 3, all well", 60, BROKEN)
         session.expect("^lives: acrn-dm ended with status 0", 60, BROKEN)
@@ -113,11 +112,10 @@ class Rtvm(TargetTest):
     def test_neighbours(self) -> None:
         # Does an RTVM work without an exit while other VMs fault all the time, and does it keep
         # all of its timer's interrupts?
-        session = self.boot(BESIDE, "smp", "wild")
-        rt = int(session.expect(r"VM (\d) \(rt\): created", 100, BROKEN)[1])
+        session = self.boot(BESIDE, "smp", "wild", loglevel=3)
         for cpus in owned.CPUS:
             start = len(session.text)
-            run = owned.one_run(session, cpus, 0.2, rt)
+            run = owned.one_run(session, cpus, 0.2, VM + 1)
             self.assertGreater(run.instructions, 50_000_000)
             self.assertGreater(min(run.timers), run.due * 0.98)
             self.assertIn("(fault): vCPU 0 triple-faulted", session.text[start:])
