@@ -5,8 +5,8 @@
  * (console_ring.c), and the log, which has rings of its own, stays away. Nothing on the way of a
  * VM exit waits for the UART: text is queued, and a timer on the boot CPU (and whoever finds the
  * transmitter empty) passes it on at the UART's pace; input comes by the UART's interrupt, or by
- * the same timer. Log lines go between the guest's lines, not into them. Ctrl-Space, or BREAK and
- * e, leaves a VM's console; other BREAKs are the guest's (SysRq).
+ * the same timer. Log lines go between the guest's lines, and into one only when it stays unfinished
+ * for a while. Ctrl-Space, or BREAK and e, leaves a VM's console; other BREAKs are the guest's (SysRq).
  *
  * Locks: con.lock for the UART, only ever tried where it might be held, so that nobody waits for
  * a whole service round; log_lock, a leaf, for the queue of log lines. con.lock before a vUART's.
@@ -32,6 +32,7 @@
 #define LOG_QUEUE   32768U /* bytes */
 #define FAST_US	    1400U  /* 16 characters at 115200 baud */
 #define IDLE_US	    10000U
+#define HOLD_US	    10000U /* how long the log waits for the end of the guest's line */
 #define BREAK_US    2000000U /* how long a BREAK waits for its e */
 #define FLUSH_SPINS 10000000U
 #define KEEP_CHUNK  64U /* what a VM that nobody looks at forgets at a time */
@@ -51,6 +52,7 @@ static struct {
 	struct vuart *guest;	/* on the console; NULL: the shell */
 	uint32_t home;		/* the VM that gets the console when it appears, or HOME_x */
 	bool guest_mid_line;
+	uint64_t guest_spoke_at; /* TSC of its last character */
 	bool log_mid_line;
 	bool lf_pending;
 	int rx_held; /* received, but there was no room for it yet */
@@ -89,6 +91,13 @@ static int log_take(void)
 	return c;
 }
 
+/* The guest may be about to end its line, and the log can wait: it neither piles up nor gets old. */
+static bool log_can_wait(void)
+{
+	return con.guest_mid_line && log_count < LOG_QUEUE / 2U &&
+	       rdtsc() - con.guest_spoke_at < us_to_tsc(HOLD_US);
+}
+
 /* What goes out next, or -1. A guest that stopped amid a line gets its line broken for the log. */
 static int next_char(void)
 {
@@ -109,9 +118,10 @@ static int next_char(void)
 	}
 	if (c >= 0) {
 		con.guest_mid_line = c != '\n';
+		con.guest_spoke_at = rdtsc();
 		return c;
 	}
-	if (log_count == 0U) {
+	if (log_count == 0U || log_can_wait()) {
 		return -1;
 	}
 	con.guest_mid_line = false;

@@ -314,6 +314,36 @@ static void test_shared(void **state)
 	assert_non_null(strstr(wire, "prompt# \r\n["));
 }
 
+/* What if the log has something to say while a slow guest is amid a line? It waits for the line's end,
+ * unless the guest goes on and on while the log piles up. */
+static void test_slow_guest(void **state)
+{
+	(void)state;
+	ticks(10);
+	guest_text = "half ";
+	vuart_console->output(guest);
+	pr_err("L");
+	fake_tsc += us_to_tsc(5000U);
+	guest_text = "a line\n";
+	vuart_console->output(guest);
+	ticks(20);
+	assert_non_null(strstr(wire, "half a line\n["));
+	assert_non_null(strstr(wire, "L\r\n"));
+
+	/* a dot from time to time, and never an end of the line */
+	for (int i = 0; i < 8000; i++) {
+		fake_tsc += us_to_tsc(1000U);
+		fifo = 0;
+		guest_text = ".";
+		vuart_console->output(guest);
+		if (i % 20 == 0)
+			pr_err("a line of the log, of which more than a few hundred are too many");
+	}
+	assert_non_null(strstr(wire, ".\r\n["));
+	ticks(4000);
+	assert_null(strstr(wire, "lines lost"));
+}
+
 /* Input reaches the guest, waits while it has no room, and a BREAK is its as well. */
 static void test_input(void **state)
 {
@@ -583,6 +613,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_log_line, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_level_and_length, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_shared, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_slow_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_input, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_guest, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_leave_and_return, setup, teardown),
