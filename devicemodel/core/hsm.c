@@ -178,7 +178,7 @@ int hsm_create_ioreq_client(struct hsm *hsm)
 	return request(hsm, ACRN_IOCTL_CREATE_IOREQ_CLIENT, NULL);
 }
 
-/* The first half of the VM's end. */
+/* The first half of the VM's end, which alone already has a wait that others must not meet. */
 int hsm_destroy_ioreq_client(struct hsm *hsm)
 {
 	(void)flock(hsm->fd, LOCK_EX);

@@ -48,7 +48,7 @@ struct signals {
 static void end_vm(struct vm *vm, const char *why)
 {
 	if (vm_ends_itself(vm)) {
-		log_notice("%s: an RTVM runs until it powers itself off", why);
+		log_notice("%s: " VM_ENDS_ITSELF_TEXT, why);
 	} else {
 		log_notice("%s: powering the VM off", why);
 		power_request(vm, POWER_OFF, 0);

@@ -26,8 +26,6 @@
 #include "vm.h"
 
 /* "vm_event" of an event object, ACRN's numbers. */
-#define ENDS_ITSELF "an RTVM runs until it powers itself off"
-
 #define EVENT_RTC_CHANGE   0
 #define EVENT_POWEROFF	   1
 #define EVENT_TRIPLE_FAULT 2
@@ -61,7 +59,7 @@ OPTION(cmd_monitor_option);
 static int end(struct request *req, enum power_action action)
 {
 	if (vm_ends_itself(req->arg))
-		return request_refuse(req, ENDS_ITSELF);
+		return request_refuse(req, VM_ENDS_ITSELF_TEXT);
 	power_request(req->arg, action, 0);
 	return 0;
 }
@@ -88,7 +86,7 @@ static int pause_vm(struct request *req)
 	int err = vm_pause(req->arg);
 
 	if (err == -EPERM)
-		return request_refuse(req, ENDS_ITSELF);
+		return request_refuse(req, VM_ENDS_ITSELF_TEXT);
 	return err ? request_refuse(req, "%s", strerror(-err)) : 0;
 }
 

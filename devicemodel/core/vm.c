@@ -233,7 +233,7 @@ void vm_destroy(struct vm *vm)
 	pci_bus_destroy(vm);
 	platform_destroy(vm);
 	if (vm->vcpu_num != 0) {
-		/* One that the hypervisor lets run on asks on. */
+		/* An RTVM may run on without this process; then its requests still need their client. */
 		if (!vm->cfg.rtvm)
 			(void)hsm_destroy_ioreq_client(vm->hsm);
 		if (hsm_destroy_vm(vm->hsm) == 0)

@@ -120,6 +120,7 @@ int vm_boot(struct vm *vm);
 int vm_run(struct vm *vm);
 
 /* It runs, and whoever else wants it stopped is refused: an RTVM. */
+#define VM_ENDS_ITSELF_TEXT "an RTVM runs until it powers itself off"
 bool vm_ends_itself(const struct vm *vm);
 
 /*

@@ -60,8 +60,8 @@ static bool is_apic(uint64_t base)
 /* Its registers will be written: they are no memory, of the screen neither, and no APIC's. */
 static bool can_be_unit(uint64_t base)
 {
-	return base >= MB(1) && !is_apic(base) && (base & (PAGE_SIZE - 1U)) == 0U && base < hostmm_limit() &&
-	       !e820_is_ram(&host_e820, base, PAGE_SIZE) && !hv_owns(HPA(base), PAGE_SIZE);
+	return base >= MB(1) && !is_apic(base) && (base & (PAGE_SIZE - 1U)) == 0U &&
+	       base < hostmm_limit() && !e820_is_ram(&host_e820, base, PAGE_SIZE) && !hv_owns(HPA(base), PAGE_SIZE);
 }
 
 uint16_t vtd_find(hpa_t found[VTD_UNITS])
