@@ -4,6 +4,7 @@
 // links: hypervisor/debug/console_ring.c hypervisor/lib/sbuf.c
 // links: hypervisor/guest/unit.c hypervisor/lib/printf.c tests/fake/fake_machine.c
 // links: tests/fake/fake_pool.c tests/fake/fake_string.c tests/fake/fake_time.c
+// links: tests/fake/fake_uart.c
 /*
  * The shared serial line: a UART that takes 16 characters at a time, guests that send, the log, and
  * the shell, which is the real one. Last, the same without a UART.
@@ -19,6 +20,7 @@
 
 #include "asm/uart16550.h"
 #include "fake_machine.h"
+#include "fake_uart.h"
 #include "hv/acpi.h"
 #include "hv/boot.h"
 #include "hv/console.h"
@@ -36,7 +38,7 @@
 #include "lib/string.h"
 #include "config.h"
 
-#define PORT 0x3F8U
+#define PORT FAKE_UART_PORT
 
 void (*report_before)(void);
 const struct board_config board_config = {.name = "test", .scenario = "none"};
@@ -45,11 +47,7 @@ const struct vuart_console *vuart_console;
 
 static struct serial_config serial = {.type = SERIAL_PIO, .base = PORT, .irq = 4, .reg_size = 1};
 static const char *loglevel;
-static char wire[200000], direct[1000];
-static uint32_t wired, fifo, forced_room;
-static uint8_t ier;
-static const char *incoming;
-static bool incoming_break;
+static char direct[1000];
 static struct timer *timer;
 static uint64_t due;
 static irq_handler_t irq;
@@ -167,38 +165,6 @@ void vuart_give_break(struct vuart *u)
 	breaks++;
 }
 
-/* The UART: 16 characters, then not ready until tick(); in flush() time passes as it is asked. */
-static uint32_t uart(uint16_t port, uint32_t width, bool write, uint32_t val)
-{
-	assert_int_equal(width, 1);
-	switch (port - PORT) {
-	case UART_RBR:
-		if (write) {
-			assert_true(fifo < UART_FIFO_SIZE);
-			fifo++;
-			wire[wired++] = (char)val;
-			return 0;
-		}
-		if (incoming_break) {
-			incoming_break = false;
-			return 0;
-		}
-		return (uint8_t)(*incoming++ & 0x7F); /* 0x80: a character that is 0 */
-	case UART_IER:
-		ier = (uint8_t)val;
-		return 0;
-	case UART_LSR:
-		if (forced_room != 0) {
-			forced_room--;
-			fifo = 0;
-		}
-		return (fifo == 0 ? LSR_THRE : 0U) | (incoming_break ? LSR_BI | LSR_DR : 0U) |
-		       (*incoming != '\0' ? LSR_DR : 0U);
-	default:
-		return 0;
-	}
-}
-
 static void tick(void)
 {
 	fake_tsc = due;
@@ -215,7 +181,7 @@ static void ticks(uint32_t n)
 static int boot(void)
 {
 	fake_machine_reset();
-	fake_pio_hook(PORT, 8, uart);
+	fake_pio_hook(PORT, 8, fake_uart);
 	return unit_boot();
 }
 
