@@ -76,6 +76,11 @@ soak: setup
 	+@$(MAKE) $(QUIET) $(PARALLEL) all
 	@$(PYTHON) tests/soak/soak.py -O $(O) --minutes $(or $(MINUTES),30) --seed $(or $(SEED),1)
 
+# Debian's own kernels. make test-stock [RELEASES="bookworm trixie"]
+test-stock: setup
+	+@$(MAKE) $(QUIET) $(PARALLEL) all
+	@$(PYTHON) tests/stock/stock.py -O $(O) $(RELEASES)
+
 bench: release-and-guests hypervisor-hybrid_rt
 	+@for mode in partitioned hybrid; do $(MAKE) $(QUIET) $(PARALLEL) -C hypervisor \
 		O=$(O)/release/$$mode SCENARIO=$$mode RELEASE=y all || exit 1; done
@@ -124,5 +129,5 @@ clean:
 help:
 	@cat misc/setup/help.txt
 
-.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak bench bench-ivshmem bench-rt \
+.PHONY: all hypervisor devicemodel manager tools tests-unit tests-guest tests-fuzz setup run test check fuzz soak test-stock bench bench-ivshmem bench-rt \
 	profile release-and-guests footprint install menuconfig clean help
