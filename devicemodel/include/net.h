@@ -36,7 +36,9 @@ struct net_source {
 		struct virtio_net_hdr_v1 header;
 		uint8_t bytes[NET_PACKET_MAX];
 	} packet;
-	struct iovec tx_iov[NET_CHAIN_MAX];
+	struct virtio_net_hdr_v1 tx_header;
+	struct iovec
+		tx_iov[1 + NET_CHAIN_MAX]; /* the first for a header that is not the driver's */
 };
 
 /* What the driver wants to receive; its own address and broadcasts it always gets. */

@@ -21,11 +21,11 @@ uint64_t pci_modern_bar_read(struct pci_device *pci, unsigned int bar, uint64_t 
 			     unsigned int size);
 void pci_modern_bar_write(struct pci_device *pci, unsigned int bar, uint64_t offset,
 			  unsigned int size, uint64_t value);
-bool pci_modern_cfg_read(struct pci_device *pci, unsigned int reg, unsigned int size,
+bool pci_window_cfg_read(struct pci_device *pci, unsigned int reg, unsigned int size,
 			 uint32_t *value);
 void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar);
 int pci_modern_rescan(struct pci_device *pci, const char *file);
-bool pci_modern_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int size,
+bool pci_window_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int size,
 			  uint32_t value);
 
 #define VIRTIO_DEVICE(device_name, object)                                                         \
@@ -40,9 +40,9 @@ bool pci_modern_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int
 		.reset = pci_modern_reset,                                                         \
 		.bar_read = pci_modern_bar_read,                                                   \
 		.bar_write = pci_modern_bar_write,                                                 \
-		.cfg_read = pci_modern_cfg_read,                                                   \
+		.cfg_read = pci_window_cfg_read,                                                   \
 		.bar_moved = pci_modern_bar_moved,                                                 \
-		.cfg_write = pci_modern_cfg_write,                                                 \
+		.cfg_write = pci_window_cfg_write,                                                 \
 		.rescan = pci_modern_rescan,                                                       \
 	};                                                                                         \
 	PCI_DEVICE(object##_pci)

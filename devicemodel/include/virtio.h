@@ -77,6 +77,7 @@ struct virtio_dev {
 	uint16_t queues;   /* of this device */
 	uint64_t offered;  /* features of the device */
 	uint64_t accepted; /* what the driver wrote; frozen by FEATURES_OK */
+	bool legacy;	   /* the driver is older than virtio 1.0; until the reset */
 	_Atomic uint8_t status;
 	const void *config; /* little endian, config_len bytes */
 	size_t config_len;
@@ -84,7 +85,8 @@ struct virtio_dev {
 	_Atomic uint16_t config_vector;
 	struct queue queue[VIRTIO_MAX_QUEUES];
 
-	/* The transport's, optional: on return no kick() runs any more, none comes before DRIVER_OK. */
+	/* The transport's, optional: on return no kick() runs any more, none comes before
+	 * DRIVER_OK. */
 	void (*stop_kicks)(struct virtio_dev *dev);
 	/* The transport's: raise the interrupt of @vector, or set @isr without MSI-X. Any thread.
 	 */
@@ -97,6 +99,12 @@ void virtio_destroy(struct virtio_dev *dev);
 
 /* To the state after power-on; waits until the device has let go of every buffer. */
 void virtio_reset(struct virtio_dev *dev);
+
+/*
+ * A legacy driver has written all the features it wants (2.2.3): virtio_set_status() does not ask
+ * it for VERSION_1. False: they do not fit.
+ */
+bool virtio_legacy_features(struct virtio_dev *dev);
 
 /* A write to the status register but for 0. Bits that may not be set yet stay clear (3.1.1). */
 void virtio_set_status(struct virtio_dev *dev, uint8_t value);

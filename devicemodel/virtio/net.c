@@ -28,8 +28,17 @@
 #define RX_BURST 256U
 /* Buffers that one packet may take: the largest in 1 KB each. */
 #define RX_BUFFERS 64U
-/* A packet that is not spread over buffers is a frame. */
-#define RX_MIN (TAP_HEADER + ETH_FRAME_LEN)
+
+/* What a driver of before virtio 1.0 sees of the header, unless it takes packets in several
+ * buffers. */
+#define SHORT_HEADER sizeof(struct virtio_net_hdr)
+
+static uint32_t header_size(const struct virtio_dev *dev)
+{
+	return virtio_has(dev, VIRTIO_F_VERSION_1) || virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF)
+		       ? TAP_HEADER
+		       : SHORT_HEADER;
+}
 
 /* --- receiving --- */
 
@@ -40,6 +49,8 @@
 static bool put_packet(struct net_source *s, struct queue *q)
 {
 	bool mergeable = virtio_has(s->net->dev, VIRTIO_NET_F_MRG_RXBUF);
+	uint32_t header = header_size(s->net->dev);
+	const uint8_t *packet = s->packet.bytes + TAP_HEADER - header;
 	unsigned int limit = !mergeable ? 1 : q->size < RX_BUFFERS ? q->size : RX_BUFFERS;
 	struct iovec iov[2][NET_CHAIN_MAX]; /* of the first buffer, and of another */
 	struct queue_used used[RX_BUFFERS];
@@ -56,22 +67,22 @@ static bool put_packet(struct net_source *s, struct queue *q)
 			queue_untake(q, n);
 			return false;
 		}
-		if (c.readable != 0 || c.write_len < (mergeable ? TAP_HEADER : RX_MIN)) {
+		if (c.readable != 0 || c.write_len < header + (mergeable ? 0 : ETH_FRAME_LEN)) {
 			queue_break(q, "receive buffer too small, or not writable");
 			return false;
 		}
 		if (n == 0)
 			first = c;
 		used[n].head = c.head;
-		used[n].len =
-			chain_write(&c, s->packet.bytes + done, (uint32_t)(s->waiting - done));
+		used[n].len = chain_write(&c, packet + done, (uint32_t)(s->waiting - done));
 		done += used[n++].len;
 	}
 	if (done < s->waiting) {
 		queue_untake(q, n);
 	} else {
 		s->packet.header.num_buffers = (uint16_t)n;
-		(void)chain_write(&first, &s->packet.header, sizeof(s->packet.header));
+		if (header == TAP_HEADER)
+			(void)chain_write(&first, &s->packet.header, TAP_HEADER);
 		queue_push_all(q, used, n);
 	}
 	s->waiting = 0;
@@ -101,6 +112,7 @@ static void receive(struct net *net, unsigned int index)
 	struct queue *q = &net->dev->queue[2 * (index % net->active)];
 	unsigned int budget = RX_BURST;
 	bool buffers = true;
+	uint32_t gap;
 
 	if (!packets_wait(net))
 		queue_quiet(q);
@@ -112,7 +124,9 @@ static void receive(struct net *net, unsigned int index)
 				continue;
 			if (len < (ssize_t)TAP_HEADER)
 				break;
-			s->waiting = (size_t)len;
+			gap = TAP_HEADER - header_size(net->dev);
+			memmove(s->packet.bytes + gap, s->packet.bytes, TAP_HEADER - gap);
+			s->waiting = (size_t)len - gap;
 		}
 		buffers = put_packet(s, q);
 		if (!buffers)
@@ -142,19 +156,35 @@ static void on_packet(void *arg, unsigned int events)
 
 /* --- sending --- */
 
+/* The tap has one form of header: a short one gets what it lacks. False: there is none. */
+static bool lengthen_header(struct net_source *s, struct chain *c)
+{
+	if (header_size(s->net->dev) == TAP_HEADER)
+		return true;
+	if (!chain_read(c, &s->tx_header, SHORT_HEADER))
+		return false;
+	c->iov--; /* the place before the first is free */
+	c->iov[0] = (struct iovec) {&s->tx_header, TAP_HEADER};
+	c->readable++;
+	c->read_len += TAP_HEADER;
+	return true;
+}
+
 static void send_all(struct net_source *s, struct queue *q)
 {
 	struct chain c;
 
 	queue_quiet(q);
 	do {
-		while (queue_pop(q, &c, s->tx_iov, NET_CHAIN_MAX) > 0) {
+		while (queue_pop(q, &c, &s->tx_iov[1], NET_CHAIN_MAX) > 0) {
+			bool sound = lengthen_header(s, &c);
 			ssize_t n;
 
 			/* Like a wire: what is no packet, or the tap does not take, is lost. */
 			do {
-				n = c.read_len <= NET_PACKET_MAX ? writev(s->fd, c.iov, c.readable)
-								 : 0;
+				n = sound && c.read_len <= NET_PACKET_MAX
+					    ? writev(s->fd, c.iov, c.readable)
+					    : 0;
 			} while (n < 0 && errno == EINTR);
 			queue_push(q, c.head, 0);
 		}

@@ -3,9 +3,10 @@
  * The virtio 1.x PCI transport: capabilities, the registers behind them, doorbells, MSI-X with
  * INTx as the fallback. pci/ calls it in the I/O request thread for every register access.
  *
- * BAR 0 is free for a legacy interface, BAR 1 holds the MSI-X table, BAR 2 (I/O ports) the
- * doorbells, BAR 4 (memory) all structures, doorbells once more. A port costs the hypervisor no
- * instruction decoding, so its capability comes first and drivers take it.
+ * BAR 0 is the legacy interface, where the device type has one (pci_legacy.c); BAR 1 holds the
+ * MSI-X table, BAR 2 (I/O ports) the doorbells, BAR 4 (memory) all structures, doorbells once more.
+ * A port costs the hypervisor no instruction decoding, so its capability comes first and drivers
+ * take it.
  *
  * Doorbells that do not stop a vCPU are doorbell.c's; those that come here go to its thread.
  *
@@ -21,14 +22,11 @@
 #include "doorbell.h"
 #include "log.h"
 #include "pci_modern.h"
+#include "virtio_pci.h"
 
 #define VIRTIO_VENDOR	  0x1AF4U
 #define VIRTIO_DEVICE_1_0 0x1040U /* plus the device type (4.1.2) */
-#define VIRTIO_REVISION	  1U
-
-#define BAR_MSIX   1U
-#define BAR_NOTIFY 2U
-#define BAR_MODERN 4U
+#define VIRTIO_REVISION	  1U	  /* 0: a legacy driver may take it (4.1.2.1, 4.1.2.3) */
 
 /* Inside BAR_MODERN, a page each. */
 #define AREA_SIZE   0x1000U
@@ -39,22 +37,6 @@
 #define AREAS	    4U
 
 #define COMMON_SIZE 0x38U
-
-struct virtio_pci {
-	struct virtio_dev dev;
-	struct pci_device *pci;
-	struct doorbells *bells; /* or NULL */
-	uint32_t device_feature_select, driver_feature_select;
-	uint16_t queue_select;
-	unsigned int cfg_cap; /* offset of the PCI_CFG capability */
-	pthread_mutex_t isr_lock;
-	uint8_t isr;
-};
-
-static uint64_t all_ones(unsigned int size)
-{
-	return size >= 8 ? UINT64_MAX : (1ULL << (size * 8)) - 1;
-}
 
 static void raise_interrupt(struct virtio_dev *dev, uint16_t vector, uint8_t isr)
 {
@@ -77,7 +59,7 @@ static void stop_kicks(struct virtio_dev *dev)
 }
 
 /* Reading the ISR acknowledges (4.1.4.5). */
-static uint8_t isr_take(struct virtio_pci *vp)
+uint8_t virtio_pci_isr_take(struct virtio_pci *vp)
 {
 	uint8_t isr;
 
@@ -87,6 +69,11 @@ static uint8_t isr_take(struct virtio_pci *vp)
 	pci_intx_set(vp->pci, false);
 	pthread_mutex_unlock(&vp->isr_lock);
 	return isr;
+}
+
+static bool has_legacy(const struct virtio_pci *vp)
+{
+	return pci_legacy_device_id(vp->dev.ops->id) != 0;
 }
 
 static struct queue *selected(struct virtio_pci *vp)
@@ -132,7 +119,7 @@ static void write_gf(struct virtio_pci *vp, uint32_t value)
 }
 
 /* A vector that does not exist reads back as NO_VECTOR: the driver sees the refusal. */
-static uint16_t checked_vector(const struct virtio_pci *vp, uint32_t value)
+uint16_t virtio_pci_checked_vector(const struct virtio_pci *vp, uint32_t value)
 {
 	return (uint16_t)(value <= vp->dev.queues ? value : VIRTIO_MSI_NO_VECTOR);
 }
@@ -144,7 +131,7 @@ static uint32_t read_msix(struct virtio_pci *vp)
 
 static void write_msix(struct virtio_pci *vp, uint32_t value)
 {
-	atomic_store(&vp->dev.config_vector, checked_vector(vp, value));
+	atomic_store(&vp->dev.config_vector, virtio_pci_checked_vector(vp, value));
 }
 
 static uint32_t read_numq(struct virtio_pci *vp)
@@ -157,7 +144,7 @@ static uint32_t read_status(struct virtio_pci *vp)
 	return atomic_load(&vp->dev.status);
 }
 
-static void write_status(struct virtio_pci *vp, uint32_t value)
+void virtio_pci_write_status(struct virtio_pci *vp, uint32_t value)
 {
 	if (value == 0)
 		pci_modern_reset(vp->pci);
@@ -202,7 +189,7 @@ static void write_qmsix(struct virtio_pci *vp, uint32_t value)
 	struct queue *q = selected(vp);
 
 	if (q != NULL)
-		atomic_store(&q->vector, checked_vector(vp, value));
+		atomic_store(&q->vector, virtio_pci_checked_vector(vp, value));
 }
 
 static uint32_t read_qenable(struct virtio_pci *vp)
@@ -288,7 +275,7 @@ static const struct reg common_regs[] = {
 	{VIRTIO_PCI_COMMON_GF, 4, read_gf, write_gf},
 	{VIRTIO_PCI_COMMON_MSIX, 2, read_msix, write_msix},
 	{VIRTIO_PCI_COMMON_NUMQ, 2, read_numq, NULL},
-	{VIRTIO_PCI_COMMON_STATUS, 1, read_status, write_status},
+	{VIRTIO_PCI_COMMON_STATUS, 1, read_status, virtio_pci_write_status},
 	{VIRTIO_PCI_COMMON_CFGGENERATION, 1, read_generation, NULL},
 	{VIRTIO_PCI_COMMON_Q_SELECT, 2, read_qselect, write_qselect},
 	{VIRTIO_PCI_COMMON_Q_SIZE, 2, read_qsize, write_qsize},
@@ -348,19 +335,35 @@ static void common_write(struct virtio_pci *vp, uint64_t offset, unsigned int si
 
 /* --- BARs --- */
 
+void virtio_pci_ring(struct virtio_pci *vp, unsigned int queue)
+{
+	if (!doorbells_ring(vp->bells, queue))
+		virtio_kick(&vp->dev, queue);
+}
+
+void virtio_pci_write_config(struct virtio_pci *vp, uint64_t offset, unsigned int size,
+			     uint64_t value)
+{
+	doorbells_hold(vp->bells);
+	virtio_config_write(&vp->dev, offset, size, value);
+	doorbells_go_on(vp->bells);
+}
+
 uint64_t pci_modern_bar_read(struct pci_device *pci, unsigned int bar, uint64_t offset,
 			     unsigned int size)
 {
 	struct virtio_pci *vp = pci->priv;
 	uint64_t area = offset / AREA_SIZE;
 
+	if (bar == BAR_LEGACY && has_legacy(vp))
+		return pci_legacy_read(vp, offset, size);
 	offset %= AREA_SIZE;
 	if (bar != BAR_MODERN)
 		return all_ones(size);
 	if (area == AREA_COMMON)
 		return common_read(vp, offset, size);
 	if (area == AREA_ISR)
-		return offset == 0 ? isr_take(vp) : 0;
+		return offset == 0 ? virtio_pci_isr_take(vp) : 0;
 	if (area == AREA_CONFIG)
 		return virtio_config_read(&vp->dev, offset, size);
 	return all_ones(size);
@@ -372,21 +375,17 @@ void pci_modern_bar_write(struct pci_device *pci, unsigned int bar, uint64_t off
 	struct virtio_pci *vp = pci->priv;
 	uint64_t area = bar == BAR_NOTIFY ? AREA_NOTIFY : offset / AREA_SIZE;
 
+	if (bar == BAR_LEGACY && has_legacy(vp))
+		pci_legacy_write(vp, offset, size, value);
 	offset %= AREA_SIZE;
 	if (bar != BAR_NOTIFY && bar != BAR_MODERN)
 		return;
-	if (area == AREA_NOTIFY) {
-		unsigned int queue = (unsigned int)offset / DOORBELL_STRIDE;
-
-		if (!doorbells_ring(vp->bells, queue))
-			virtio_kick(&vp->dev, queue);
-	} else if (area == AREA_COMMON) {
+	if (area == AREA_NOTIFY)
+		virtio_pci_ring(vp, (unsigned int)offset / DOORBELL_STRIDE);
+	else if (area == AREA_COMMON)
 		common_write(vp, offset, size, value);
-	} else if (area == AREA_CONFIG) {
-		doorbells_hold(vp->bells);
-		virtio_config_write(&vp->dev, offset, size, value);
-		doorbells_go_on(vp->bells);
-	}
+	else if (area == AREA_CONFIG)
+		virtio_pci_write_config(vp, offset, size, value);
 }
 
 void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar)
@@ -396,53 +395,6 @@ void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar)
 	if (bar == BAR_NOTIFY)
 		doorbells_move(vp->bells,
 			       (uint16_t)(pci->bar[bar].mapped ? pci->bar[bar].mapped_at : 0));
-}
-
-/* --- the window into the BARs through configuration space (4.1.4.9) --- */
-
-struct window {
-	unsigned int bar, size;
-	uint32_t offset;
-};
-
-/* True when @reg is the window's data and the guest has aimed it at something real. */
-static bool window_aim(const struct virtio_pci *vp, unsigned int reg, struct window *w)
-{
-	unsigned int cap = vp->cfg_cap;
-	uint32_t size = pci_cfg_get32(vp->pci, cap + VIRTIO_PCI_CAP_LENGTH);
-
-	if (reg != cap + sizeof(struct virtio_pci_cap))
-		return false;
-	w->bar = pci_cfg_get8(vp->pci, cap + VIRTIO_PCI_CAP_BAR);
-	w->offset = pci_cfg_get32(vp->pci, cap + VIRTIO_PCI_CAP_OFFSET);
-	if (size != 1 && size != 2 && size != 4)
-		return false;
-	w->size = size;
-	if ((w->bar != BAR_MODERN && w->bar != BAR_NOTIFY) || w->offset % size != 0)
-		return false;
-	return w->offset < vp->pci->bar[w->bar].size; /* aligned, so all of it is */
-}
-
-bool pci_modern_cfg_read(struct pci_device *pci, unsigned int reg, unsigned int size,
-			 uint32_t *value)
-{
-	struct window w;
-
-	if (!window_aim(pci->priv, reg, &w))
-		return false;
-	*value = (uint32_t)(pci_modern_bar_read(pci, w.bar, w.offset, w.size) & all_ones(size));
-	return true;
-}
-
-bool pci_modern_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int size,
-			  uint32_t value)
-{
-	struct window w;
-
-	if (!window_aim(pci->priv, reg, &w) || size < w.size)
-		return false;
-	pci_modern_bar_write(pci, w.bar, w.offset, w.size, value & all_ones(w.size));
-	return true;
 }
 
 /* --- set-up and reset --- */
@@ -504,6 +456,9 @@ static int add_bars(struct virtio_pci *vp)
 	int ret;
 
 	ret = pci_bar_add(vp->pci, BAR_MSIX, PCI_BAR_MEM32, pci_msix_bytes(vectors), false);
+	if (ret >= 0 && has_legacy(vp))
+		ret = pci_bar_add(vp->pci, BAR_LEGACY, PCI_BAR_IO,
+				  pci_legacy_size(vp->dev.config_len), false);
 	if (ret >= 0)
 		ret = pci_msix_add(vp->pci, BAR_MSIX, 0, vectors);
 	if (ret >= 0)
@@ -533,8 +488,12 @@ int pci_modern_init(struct pci_device *pci, const struct virtio_ops *ops, const 
 	if (ret < 0)
 		goto out_free;
 
-	pci_cfg_set_ids(pci, VIRTIO_VENDOR, (uint16_t)(VIRTIO_DEVICE_1_0 + ops->id),
-			ops->class_code, VIRTIO_REVISION);
+	if (has_legacy(vp))
+		pci_cfg_set_ids(pci, VIRTIO_VENDOR, pci_legacy_device_id(ops->id), ops->class_code,
+				0);
+	else
+		pci_cfg_set_ids(pci, VIRTIO_VENDOR, (uint16_t)(VIRTIO_DEVICE_1_0 + ops->id),
+				ops->class_code, VIRTIO_REVISION);
 	pci_cfg_set_subsystem(pci, VIRTIO_VENDOR, ops->id);
 	ret = add_bars(vp);
 	if (ret >= 0)
@@ -564,7 +523,7 @@ void pci_modern_reset(struct pci_device *pci)
 	vp->device_feature_select = 0;
 	vp->driver_feature_select = 0;
 	vp->queue_select = 0;
-	(void)isr_take(vp);
+	(void)virtio_pci_isr_take(vp);
 }
 
 int pci_modern_rescan(struct pci_device *pci, const char *file)

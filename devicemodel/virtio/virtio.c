@@ -57,13 +57,14 @@ void virtio_reset(struct virtio_dev *dev)
 	for (uint16_t i = 0; i < dev->ops->queues; i++)
 		queue_reset(&dev->queue[i]);
 	dev->accepted = 0;
+	dev->legacy = false;
 	atomic_store(&dev->config_vector, VIRTIO_MSI_NO_VECTOR);
 	atomic_store(&dev->status, 0);
 }
 
 static bool features_fit(const struct virtio_dev *dev)
 {
-	if ((dev->accepted & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)) == 0) {
+	if (!dev->legacy && (dev->accepted & VIRTIO_FEATURE(VIRTIO_F_VERSION_1)) == 0) {
 		log_guest("%s: driver does not accept VERSION_1", dev->name);
 		return false;
 	}
@@ -94,6 +95,13 @@ void virtio_set_status(struct virtio_dev *dev, uint8_t value)
 	if ((set & VIRTIO_CONFIG_S_DRIVER_OK) != 0)
 		for (unsigned int i = 0; i < dev->queues; i++)
 			virtio_kick(dev, i);
+}
+
+bool virtio_legacy_features(struct virtio_dev *dev)
+{
+	dev->legacy = true;
+	virtio_set_status(dev, VIRTIO_CONFIG_S_FEATURES_OK);
+	return (atomic_load(&dev->status) & VIRTIO_CONFIG_S_FEATURES_OK) != 0;
 }
 
 uint32_t virtio_offered(const struct virtio_dev *dev, uint32_t sel)

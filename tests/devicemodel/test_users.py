@@ -197,7 +197,7 @@ class Users(unittest.TestCase):
                      "0x0100000000-0x013fffffff  1024 MB", f"kernel     {self.kernel}",
                      "bootargs   quiet", "com1       pty", "00:00.0  hostbridge",
                      f"00:03.0  virtio-blk,{disk},ro",
-                     "1af4:1042 class 018000, line 19, MSI-X",
+                     "1af4:1001 class 018000, line 19, MSI-X",
                      "BAR 4: memory 0x80004000-0x80007fff"):
             self.assertIn(line, result.stdout)
         for device, status in (("virtio-blk,/absent", 1), ("virtio-blk", 2)):

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/virtio/net.c
 // fuzzes: devicemodel/virtio/rnd.c devicemodel/virtio/console.c
 // fuzzes: devicemodel/pci/pci_bar.c devicemodel/pci/pci_cfg.c devicemodel/pci/ivshmem.c

@@ -3,6 +3,7 @@
 // fuzzes: devicemodel/core/cpu_map.c devicemodel/backend/block_config.c
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/chain.c devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c
 // links: devicemodel/virtio/net.c devicemodel/virtio/rnd.c tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c

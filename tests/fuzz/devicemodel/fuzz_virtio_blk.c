@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/blk.c devicemodel/backend/block.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c devicemodel/virtio/queue.c
 // links: devicemodel/virtio/chain.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_pci.c devicemodel/core/log.c

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/net.c devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // fuzzes: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: devicemodel/core/mevent.c devicemodel/core/iothread.c
 // links: tests/unit/devicemodel/fake_tap.c tests/unit/devicemodel/fake_pci.c

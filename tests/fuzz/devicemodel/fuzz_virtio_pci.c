@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c tests/unit/devicemodel/fake_pci.c
 // links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
@@ -7,6 +8,7 @@
  * or more bytes each, to BARs and to the window in configuration space.
  */
 #include <assert.h>
+#include <linux/virtio_ids.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
@@ -62,7 +64,7 @@ static void config_write(struct virtio_dev *d, uint64_t offset, unsigned int siz
 	assert(offset + size <= d->config_len);
 }
 
-static const struct virtio_ops fuzz_device = {.id = 9,
+static const struct virtio_ops fuzz_device = {.id = VIRTIO_ID_RNG,
 					      .queues = 2,
 					      .queue_max = 128,
 					      .create = create,
@@ -79,7 +81,7 @@ static void check(void)
 
 	if (status & VIRTIO_CONFIG_S_FEATURES_OK) {
 		assert((dev->accepted & ~dev->offered) == 0);
-		assert(virtio_has(dev, VIRTIO_F_VERSION_1));
+		assert(dev->legacy || virtio_has(dev, VIRTIO_F_VERSION_1));
 	}
 	assert((status & VIRTIO_CONFIG_S_FEATURES_OK) || !(status & VIRTIO_CONFIG_S_DRIVER_OK));
 	for (unsigned int i = 0; i < 2; i++)
@@ -103,8 +105,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (in.left != 0) {
 		uint8_t what = (uint8_t)fuzz_take(&in, 1);
 		unsigned int width = 1U << (what >> 2 & 3);
-		unsigned int bar = what & 0x80 ? 2 : 4;
-		uint16_t offset = (uint16_t)(fuzz_take(&in, 2) & 0x3FFF);
+		unsigned int bar = what & 0x80 ? 2 : what & 0x40 ? 0 : 4;
+		uint16_t offset = (uint16_t)(fuzz_take(&in, 2) & (bar != 0 ? 0x3FFF : 0x3F));
 
 		switch (what & 3) {
 		case 0:
@@ -123,9 +125,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			offset &= 0xFC;
 			fake.msix = (what & 0x40) != 0;
 			if (what & 0x20)
-				(void)pci_modern_cfg_read(&fake.pci, offset, width & 7, &word);
+				(void)pci_window_cfg_read(&fake.pci, offset, width & 7, &word);
 			else
-				(void)pci_modern_cfg_write(&fake.pci, offset, width & 7,
+				(void)pci_window_cfg_write(&fake.pci, offset, width & 7,
 							   (uint32_t)fuzz_take(&in, 4));
 		}
 		check();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/rnd.c devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: tests/unit/devicemodel/fake_pci.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c

@@ -17,7 +17,7 @@
 #define CMD_LINE_PTR 0x228U /* in Linux's zero page */
 
 #define IRQ_VECTOR   0x40U
-#define VIRTIO_RND   0x10441af4U
+#define VIRTIO_RND   0x10051af4U
 #define CAP_VENDOR   0x09U
 #define CAP_MSIX     0x11U
 #define CAP_COMMON   1U

@@ -4,6 +4,7 @@
  * real transport, ring, device and backend on real files; the test is guest and driver.
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/core/log.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_io.c tests/unit/devicemodel/fake_guest.c
@@ -190,7 +191,7 @@ static void test_config(void **state)
 	uint64_t f = disk_offered(d);
 
 	(void)state;
-	assert_int_equal(pci_cfg_get16(&d->fake.pci, PCI_DEVICE_ID), 0x1042);
+	assert_int_equal(pci_cfg_get16(&d->fake.pci, PCI_DEVICE_ID), 0x1001);
 	for (unsigned int i = 0; i < 64; i++) {
 		bool want = i == VIRTIO_BLK_F_SEG_MAX || i == VIRTIO_BLK_F_BLK_SIZE ||
 			    i == VIRTIO_BLK_F_FLUSH || i == VIRTIO_BLK_F_TOPOLOGY ||

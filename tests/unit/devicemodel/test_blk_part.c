@@ -4,6 +4,7 @@
  * transport, ring, device and backend on real files; the test is guest and driver.
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/core/log.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/disk_driver.c

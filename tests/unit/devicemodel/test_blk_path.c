@@ -5,6 +5,7 @@
  */
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
@@ -80,7 +81,7 @@ static int set_up(void **state)
 	machine_create(options);
 	for (unsigned int i = 0; i < 2; i++) {
 		driver_find(&drivers[i], 3 + i, 0x200000 + 0x10000 * i);
-		assert_int_equal(driver_cfg_read(&drivers[i], 0, 4), 0x10421AF4);
+		assert_int_equal(driver_cfg_read(&drivers[i], 0, 4), 0x10011AF4);
 		driver_start(&drivers[i], 1U << VIRTIO_BLK_F_FLUSH, 1);
 	}
 	return 0;

@@ -6,6 +6,7 @@
  */
 // links: devicemodel/virtio/doorbell.c devicemodel/virtio/console.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 #include <errno.h>
@@ -87,7 +88,7 @@ static int set_up(void **state)
 	peers[0] = connect_to(path0);
 	peers[1] = connect_to(path1);
 	driver_find(&d, 5, MEMORY);
-	assert_int_equal(driver_cfg_read(&d, 0, 4), 0x10431AF4);
+	assert_int_equal(driver_cfg_read(&d, 0, 4), 0x10031AF4);
 	return 0;
 }
 

@@ -4,6 +4,7 @@
  * write to the used ring, and everything that may come in between.
  */
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
 // links: devicemodel/virtio/rnd.c devicemodel/virtio/doorbell.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c

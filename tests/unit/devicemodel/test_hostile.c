@@ -5,6 +5,7 @@
  */
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c devicemodel/virtio/console.c
 // links: devicemodel/backend/block.c devicemodel/backend/block_config.c

@@ -6,6 +6,7 @@
  */
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 // links: tests/unit/devicemodel/fake_tap.c
@@ -81,7 +82,7 @@ static int set_up(void **state)
 		static const char *const names[] = {"one", "two", "three"};
 
 		driver_find(&drivers[i], 5 + i, 0x200000 + 0x10000 * i);
-		assert_int_equal(driver_cfg_read(&drivers[i], 0, 4), 0x10411AF4);
+		assert_int_equal(driver_cfg_read(&drivers[i], 0, 4), 0x10001AF4);
 		taps[i] = fake_tap_find(names[i]);
 		assert_non_null(taps[i]);
 		driver_start(&drivers[i], 1U << VIRTIO_NET_F_MAC, 2);

@@ -5,6 +5,7 @@
  */
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c

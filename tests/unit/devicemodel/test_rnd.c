@@ -4,6 +4,7 @@
  * beyond? The real device, transport and ring over a fake PCI core.
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/rnd.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
 // links: tests/unit/devicemodel/fake_pci.c

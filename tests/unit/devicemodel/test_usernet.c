@@ -6,6 +6,7 @@
  */
 // links: devicemodel/virtio/doorbell.c devicemodel/backend/usernet.c devicemodel/backend/tap.c
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c

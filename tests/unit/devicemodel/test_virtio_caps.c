@@ -4,6 +4,7 @@
  * configuration space, the edges of its BARs? The real transport over a fake PCI core.
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_virtio.c tests/unit/devicemodel/fake_guest.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/fake_pci.c
@@ -129,19 +130,19 @@ static void test_window(void **state)
 
 	(void)state;
 	aim(BAR, VIRTIO_PCI_COMMON_NUMQ, 2);
-	assert_true(pci_modern_cfg_read(&fake.pci, data, 4, &value));
+	assert_true(pci_window_cfg_read(&fake.pci, data, 4, &value));
 	assert_int_equal(value, QUEUES);
 	aim(BAR, VIRTIO_PCI_COMMON_Q_SELECT, 2);
-	assert_true(pci_modern_cfg_write(&fake.pci, data, 2, 0xFFFF0002));
+	assert_true(pci_window_cfg_write(&fake.pci, data, 2, 0xFFFF0002));
 	assert_int_equal(get(VIRTIO_PCI_COMMON_Q_SELECT, 2), 2);
-	assert_false(pci_modern_cfg_write(&fake.pci, data, 1, 1)); /* narrower than the window */
+	assert_false(pci_window_cfg_write(&fake.pci, data, 1, 1)); /* narrower than the window */
 	assert_int_equal(get(VIRTIO_PCI_COMMON_Q_SELECT, 2), 2);
-	assert_false(pci_modern_cfg_read(&fake.pci, data + 1, 1, &value));
-	assert_false(pci_modern_cfg_read(&fake.pci, 0, 4, &value));
+	assert_false(pci_window_cfg_read(&fake.pci, data + 1, 1, &value));
+	assert_false(pci_window_cfg_read(&fake.pci, 0, 4, &value));
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		aim(bad[i].bar, bad[i].offset, bad[i].length);
-		assert_false(pci_modern_cfg_read(&fake.pci, data, 4, &value));
-		assert_false(pci_modern_cfg_write(&fake.pci, data, 4, 0));
+		assert_false(pci_window_cfg_read(&fake.pci, data, 4, &value));
+		assert_false(pci_window_cfg_write(&fake.pci, data, 4, 0));
 	}
 }
 

@@ -4,6 +4,7 @@
  * driver writes? The real pci_modern.c, virtio.c and queue.c over a fake PCI core.
  */
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
+// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_virtio.c tests/unit/devicemodel/fake_guest.c
 // links: tests/unit/devicemodel/driver_ring.c
