@@ -45,7 +45,6 @@ static const struct option_def absent[] = {
 	 NULL},
 	{0, 0, "ovmf", "file", "boot the kernel with -k or -E", NULL},
 	{0, 0, "virtio_poll", "ns", "the guest's doorbells wake the devices", NULL},
-	{0, 0, "virtio_msi", NULL, "virtio devices have MSI-X, and INTx where it is off", NULL},
 	{0, 0, "acpidev_pt", "HID", "use an emulated device", NULL},
 	{0, 0, "mmiodev_pt", "region", "use an emulated device", NULL},
 	{0, 0, "vtpm2", "sock_path", "there is no TPM", NULL},

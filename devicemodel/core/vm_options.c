@@ -211,3 +211,18 @@ static const struct option_def lapic_pt_option = {
 	.parse = parse_lapic_pt,
 };
 OPTION(lapic_pt_option);
+
+static int parse_virtio_msi(struct vm_config *cfg, const char *arg)
+{
+	(void)arg;
+	cfg->virtio_msi = true;
+	return 0;
+}
+
+static const struct option_def virtio_msi_option = {
+	.level = 62,
+	.long_name = "virtio_msi",
+	.help = "virtio devices have MSI, not MSI-X",
+	.parse = parse_virtio_msi,
+};
+OPTION(virtio_msi_option);

@@ -61,6 +61,7 @@ struct vm_config {
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
 	bool rtvm;
 	bool lapic_pt; /* no more than what rtvm does */
+	bool virtio_msi; /* one message a virtio device, in place of one a queue */
 	bool debugexit;
 	bool dry_run;
 	const char *cmd_monitor; /* path of a socket for commands, or NULL */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The virtio 1.x PCI transport: capabilities, the registers behind them, doorbells, MSI-X with
- * INTx as the fallback. pci/ calls it in the I/O request thread for every register access.
+ * The virtio 1.x PCI transport: capabilities, the registers behind them, doorbells, MSI-X (or MSI)
+ * with INTx as the fallback. pci/ calls it in the I/O request thread for every register access.
  *
  * BAR 0 is the legacy interface, where the device type has one (pci_legacy.c); BAR 1 holds the
  * MSI-X table, BAR 2 (I/O ports) the doorbells, BAR 4 (memory) all structures, doorbells once more.
@@ -23,6 +23,7 @@
 #include "log.h"
 #include "pci_modern.h"
 #include "virtio_pci.h"
+#include "vm.h"
 
 #define VIRTIO_VENDOR	  0x1AF4U
 #define VIRTIO_DEVICE_1_0 0x1040U /* plus the device type (4.1.2) */
@@ -49,7 +50,10 @@ static void raise_interrupt(struct virtio_dev *dev, uint16_t vector, uint8_t isr
 	}
 	pthread_mutex_lock(&vp->isr_lock);
 	vp->isr |= isr;
-	pci_intx_set(vp->pci, true);
+	if (pci_msi_enabled(vp->pci))
+		pci_msi_notify(vp->pci, 0);
+	else
+		pci_intx_set(vp->pci, true);
 	pthread_mutex_unlock(&vp->isr_lock);
 }
 
@@ -449,18 +453,26 @@ static int add_caps(struct virtio_pci *vp)
 	return 0;
 }
 
-static int add_bars(struct virtio_pci *vp)
+/* A message a queue, or --virtio_msi one for all, of which the ISR register tells more. */
+static int add_messages(struct virtio_pci *vp)
 {
 	unsigned int vectors = vp->dev.queues + 1U;
-	uint64_t doorbells = vp->dev.queues * DOORBELL_STRIDE;
 	int ret;
 
+	if (vp->dev.vm->cfg.virtio_msi)
+		return pci_msi_add(vp->pci, 1);
 	ret = pci_bar_add(vp->pci, BAR_MSIX, PCI_BAR_MEM32, pci_msix_bytes(vectors), false);
+	return ret < 0 ? ret : pci_msix_add(vp->pci, BAR_MSIX, 0, vectors);
+}
+
+static int add_bars(struct virtio_pci *vp)
+{
+	uint64_t doorbells = vp->dev.queues * DOORBELL_STRIDE;
+	int ret = add_messages(vp);
+
 	if (ret >= 0 && has_legacy(vp))
 		ret = pci_bar_add(vp->pci, BAR_LEGACY, PCI_BAR_IO,
 				  pci_legacy_size(vp->dev.config_len), false);
-	if (ret >= 0)
-		ret = pci_msix_add(vp->pci, BAR_MSIX, 0, vectors);
 	if (ret >= 0)
 		ret = pci_bar_add(vp->pci, BAR_NOTIFY, PCI_BAR_IO, doorbells, false);
 	if (ret >= 0)

@@ -15,7 +15,7 @@ dd if=/dev/zero of=/data/disk bs=1M count=2 2>/dev/null
 transport()
 {
 	echo "--- $1"
-	acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk \\
+	acrn-dm $3 -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk \\
 		-s 4,virtio-net,tap=tap0 -s 5,virtio-rnd -s 6,virtio-console,@file:con=/data/con \\
 		-k /data/bzImage -r /data/user.cpio \\
 		-B "console=ttyS0 quiet acrn.test=/bin/transport $2" vm1 </dev/null
@@ -26,6 +26,7 @@ transport()
 }
 transport "modern, MSI-X" virtio_pci.force_legacy=0
 transport "modern, INTx" pci=nomsi
+transport "modern, INTx of MSI" virtio_pci.force_legacy=0 --virtio_msi
 transport "legacy, MSI-X" virtio_pci.force_legacy=1
 transport "legacy, INTx" "virtio_pci.force_legacy=1 pci=nomsi"
 """
@@ -65,7 +66,7 @@ class Transports(TargetTest):
         session.wait_end(60)
         parts = re.split(r"^--- (.*)\n", session.text, flags=re.MULTILINE)
         ways = dict(zip(parts[1::2], parts[2::2]))
-        self.assertEqual(len(ways), 4)
+        self.assertEqual(len(ways), 5)
         for way, text in ways.items():
             with self.subTest(way):
                 version = "1" if "modern" in way else "0"

@@ -2,6 +2,7 @@
 // fuzzes: devicemodel/core/io_space.c devicemodel/core/pio.c devicemodel/core/mmio.c devicemodel/core/power.c devicemodel/pci/hostbridge.c
 // fuzzes: devicemodel/pci/lpc.c devicemodel/pci/pci_bar.c devicemodel/pci/pci_bus.c devicemodel/pci/pci_cfg.c devicemodel/pci/pci_intx.c
 // fuzzes: devicemodel/platform/debugexit.c devicemodel/platform/pit.c devicemodel/platform/pm.c devicemodel/platform/post.c
+// fuzzes: devicemodel/pci/wdt_i6300esb.c
 // fuzzes: devicemodel/platform/platform.c devicemodel/platform/rtc.c devicemodel/platform/uart.c
 // links: @machine
 /*
@@ -43,6 +44,7 @@ static void setup(void)
 		{.slot = 0, .name = "hostbridge"},
 		{.slot = 1, .name = "lpc"},
 		{.slot = 2, .name = "hostbridge"},
+		{.slot = 3, .name = "wdt-i6300esb"}, /* at VM_MMIO32_BASE */
 	};
 	struct iothread *events;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
+// fuzzes: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c tests/unit/devicemodel/fake_pci.c
 // links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c

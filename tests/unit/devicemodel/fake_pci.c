@@ -2,21 +2,24 @@
 /* See fake_pci.h. Finds devices in the section they register in, as the real bus does. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "doorbell.h"
 #include "fake_pci.h"
+#include "vm.h"
 
 SECTION_DECLARE(dm_pci_devices, struct pci_ops);
 
 int fake_pci_create(struct fake_pci *f, const char *name, const char *config)
 {
+	static struct vm nobodys;
 	static unsigned int slot;
 	struct vm *vm = f->pci.vm;
 	int error = f->add_error;
 
 	memset(f, 0, sizeof(*f));
-	f->pci.vm = vm;
+	f->pci.vm = vm ? vm : &nobodys;
 	f->add_error = error;
 	f->msix = true;
 	f->pci.cap_end = 0x40;
@@ -128,6 +131,25 @@ uint32_t pci_msix_bytes(unsigned int vectors)
 void pci_intx_add(struct pci_device *dev)
 {
 	pci_cfg_set8(dev, PCI_INTERRUPT_PIN, 1);
+}
+
+int pci_msi_add(struct pci_device *dev, unsigned int vectors)
+{
+	fake(dev)->vectors = vectors;
+	return pci_cap_add(dev, PCI_CAP_ID_MSI, 14);
+}
+
+bool pci_msi_enabled(const struct pci_device *dev)
+{
+	(void)dev;
+	return false;
+}
+
+void pci_msi_notify(struct pci_device *dev, unsigned int vector)
+{
+	(void)dev;
+	(void)vector;
+	abort();
 }
 
 bool pci_msix_enabled(const struct pci_device *dev)

@@ -101,6 +101,8 @@ uint32_t driver_msi(const struct driver *d, unsigned int vector)
 
 void driver_set_msix(const struct driver *d, bool on)
 {
+	if (d->msix_cap == 0)
+		return;
 	for (unsigned int v = 0; v < 3; v++) {
 		driver_put(d->msix_table + 16 * v, 4, DRIVER_MSI);
 		driver_put(d->msix_table + 16 * v + 4, 4, 0);
