@@ -135,7 +135,7 @@ kill %1 %2
 wait
 """
 
-KILLS = 65  # every fifth only stops it
+KILLS = 75  # every fifth only stops it; some come too late
 SEED = 20
 MEMORY_NOISE_KB = 1024
 LONG = IPS * 10 // 1000  # ten seconds, in thousand ticks
