@@ -2,11 +2,11 @@
 /*
  * Disks backed by a file or a block device.
  *
- * Who touches what. The I/O request thread (a device's kick) calls block_submit(): what the page
+ * Who touches what. A device's kick, on any thread, calls block_submit(): what the page
  * cache can satisfy without waiting is done right there, since handing a request to another
  * thread costs more than copying its data; all else goes on b->todo. Workers take from b->todo,
  * do the I/O without a lock and call done(). b->lock guards b->todo and the counters, nothing
- * is called with it held. Only block_rescan() changes descriptors, when no worker uses them.
+ * is called with it held. Only block_rescan() changes descriptors and sizes, when nobody submits.
  *
  * Flush. A write is reported done only after pwritev2() returned, so an fdatasync() that starts
  * later covers every write the guest has been told of: no ordering between requests is kept.
@@ -51,7 +51,8 @@ struct block {
 	uint32_t logical, physical; /* the user's; 0: the file's */
 	bool is_device;
 	bool nocache;
-	bool nowait[2]; /* by op: the file system can do it without waiting, as far as known */
+	atomic_bool
+		nowait[2]; /* by op: the file system can do it without waiting, as far as known */
 
 	pthread_mutex_t lock;
 	pthread_cond_t work;	/* todo or closing changed */
@@ -491,6 +492,8 @@ int block_open(struct block **out, const char *name, const char *config)
 	b->nocache = cfg.nocache;
 	b->info.read_only = cfg.read_only;
 	b->info.writeback = cfg.writeback;
+	b->info.queues = cfg.queues;
+	b->info.threads = cfg.threads;
 	b->base = cfg.range_first * BLOCK_SECTOR;
 	b->length = cfg.range_sectors * BLOCK_SECTOR;
 	b->logical = cfg.logical;

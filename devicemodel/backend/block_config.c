@@ -28,6 +28,8 @@ enum action {
 	WRITETHRU,
 	NOCACHE,
 	NO_EFFECT,
+	THREADS,
+	QUEUES,
 	DISCARD,
 	SECTOR_SIZE,
 	RANGE, /* those with a value */
@@ -43,8 +45,9 @@ static const struct {
 	{"writeback", WRITEBACK, NULL},
 	{"writethru", WRITETHRU, NULL},
 	{"nocache", NOCACHE, NULL},
-	{"iothread", NO_EFFECT, "disks always have threads of their own"},
-	{"mq", NO_EFFECT, "there is one queue"},
+	{"iothread", THREADS,
+	 "iothread[=count][@cpu[:cpu...][/cpu...]], of at most 16 threads, on CPUs from 0 to 63"},
+	{"mq", QUEUES, "mq=queues, from 1 to 16"},
 	{"aio", NO_EFFECT, "I/O is done by threads"},
 	{"no_bst_block", NO_EFFECT, "overlapping requests are never held back"},
 	{"discard", DISCARD, "discard[=sectors:segments:alignment], of at most 16 segments"},
@@ -73,6 +76,47 @@ static unsigned int numbers(const char *text, char mark, uint64_t *out, unsigned
 	}
 }
 
+/* "cpu:cpu/cpu": ":" stands between the CPUs of a thread, "/" between threads. */
+static bool take_cpus(struct iothread_set *set, const char *text)
+{
+	unsigned int thread = 0;
+
+	while (*text >= '0' && *text <= '9' && thread < set->count) {
+		char *end;
+		unsigned long cpu = strtoul(text, &end, 10);
+
+		if (cpu >= 64)
+			return false;
+		set->cpus[thread] |= 1ULL << cpu;
+		if (*end == '\0')
+			return true;
+		if (*end != ':' && *end != '/')
+			return false;
+		thread += *end == '/' ? 1 : 0;
+		text = end + 1;
+	}
+	return false;
+}
+
+/* @value, from the "=" or "@" on: "", "=count", "@cpus" or "=count@cpus". */
+static bool apply_threads(struct iothread_set *set, const char *value)
+{
+	uint64_t count = 1;
+
+	if (*value == '=') {
+		char *end;
+
+		if (value[1] < '0' || value[1] > '9')
+			return false;
+		count = strtoull(value + 1, &end, 10);
+		value = end;
+	}
+	if (count == 0 || count > IOTHREADS_MAX)
+		return false;
+	*set = (struct iothread_set) {.count = (unsigned int)count};
+	return *value == '\0' || (*value == '@' && take_cpus(set, value + 1));
+}
+
 static bool is_sector_size(uint64_t n)
 {
 	return n >= SECTOR && n <= SECTOR_MAX && (n & (n - 1)) == 0;
@@ -85,6 +129,10 @@ static bool apply_value(struct block_config *cfg, enum action action, const char
 	unsigned int count =
 		value != NULL ? numbers(value, action == DISCARD ? ':' : '/', n, 3) : 0;
 
+	if (action == QUEUES) {
+		cfg->queues = (uint16_t)n[0];
+		return count == 1 && n[0] != 0 && n[0] <= BLOCK_QUEUES_MAX;
+	}
 	if (action == SECTOR_SIZE) {
 		n[1] = count == 1 ? n[0] : n[1];
 		cfg->logical = (uint32_t)n[0];
@@ -106,7 +154,7 @@ static bool apply_value(struct block_config *cfg, enum action action, const char
 
 static int apply(struct block_config *cfg, const char *name, const char *word)
 {
-	size_t len = strcspn(word, "=");
+	size_t len = strcspn(word, strncmp(word, "iothread", 8) == 0 ? "=@" : "=");
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
 		if (strlen(options[i].name) != len || strncmp(options[i].name, word, len) != 0)
@@ -132,15 +180,21 @@ static int apply(struct block_config *cfg, const char *name, const char *word)
 		case NO_EFFECT:
 			log_notice("%s: option %s has no effect: %s", name, word, options[i].why);
 			return 0;
+		case THREADS:
+			if (apply_threads(&cfg->threads, word + len))
+				return 0;
+			break;
+		case QUEUES:
 		case DISCARD:
 		case SECTOR_SIZE:
 		case RANGE:
 			if (apply_value(cfg, options[i].action,
 					word[len] != '\0' ? word + len + 1 : NULL))
 				return 0;
-			log_err("%s: option %s: the form is %s", name, word, options[i].why);
-			return -EINVAL;
+			break;
 		}
+		log_err("%s: option %s: the form is %s", name, word, options[i].why);
+		return -EINVAL;
 	}
 	return -ENOENT;
 }
@@ -151,6 +205,7 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 	char copy[PATH_MAX + 256], *rest = copy, *word;
 
 	memset(cfg, 0, sizeof(*cfg));
+	cfg->queues = 1;
 	if (snprintf(copy, sizeof(copy), "%s", config != NULL ? config : "") >= (int)sizeof(copy)) {
 		log_err("%s: configuration is too long", name);
 		return -EINVAL;
@@ -164,7 +219,7 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 			continue;
 		if (cfg->path[0] != '\0') {
 			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru, "
-				"nocache, discard, sectorsize=, range= and nodisk",
+				"nocache, discard, sectorsize=, range=, nodisk, mq= and iothread",
 				name, word);
 			return -EINVAL;
 		}

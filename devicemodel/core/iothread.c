@@ -6,6 +6,7 @@
 #include "iothread.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -61,6 +62,22 @@ int iothread_start(struct iothread *thread)
 		log_err("cannot create thread %s: %s", thread->name, strerror(err));
 	thread->started = !err;
 	return -err;
+}
+
+void iothread_pin(struct iothread *thread, uint64_t cpus)
+{
+	cpu_set_t set;
+	int err;
+
+	CPU_ZERO(&set);
+	for (unsigned int i = 0; i < 64; i++) {
+		if ((cpus >> i & 1) != 0)
+			CPU_SET(i, &set);
+	}
+	err = pthread_setaffinity_np(thread->thread, sizeof(set), &set);
+	if (err)
+		log_warn("thread %s runs on any CPU, not on those of mask 0x%llx: %s", thread->name,
+			 (unsigned long long)cpus, strerror(err));
 }
 
 struct mevent_loop *iothread_loop(struct iothread *thread)

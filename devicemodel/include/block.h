@@ -11,6 +11,8 @@
 #include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "iothread.h"
+
 #define BLOCK_SECTOR 512U
 
 struct block;
@@ -40,6 +42,9 @@ struct block_info {
 	uint32_t logical, physical; /* sector sizes, powers of two */
 	/* What one discard may be; in BLOCK_SECTORs, and 0 of them: the user allows none. */
 	uint32_t discard_sectors, discard_segments, discard_align;
+	/* What the user wants of the device in front. */
+	uint16_t queues;
+	struct iothread_set threads;
 	bool read_only;
 	bool writeback;	 /* the user allows a volatile write cache */
 	char serial[21]; /* made from the path, so that it stays the same */
@@ -55,7 +60,7 @@ int block_open(struct block **out, const char *name, const char *config);
  * @path is what an empty disk ("nodisk") is to have from now on, or the file it has, which has
  * grown: block_info's size follows. What the guest has been told stays true, so it is never another
  * file (-EEXIST), nor less (-ERANGE), nor read-only where it was not (-EROFS); else the errors of
- * block_open(). Same thread as block_submit().
+ * block_open(). No block_submit() meanwhile.
  */
 int block_rescan(struct block *b, const char *path);
 
@@ -66,13 +71,13 @@ const struct block_info *block_info(const struct block *b);
 
 /*
  * 0: done already, @done will not be called; -EINPROGRESS: it will be, from another thread;
- * any other error: failed already. One thread at a time.
+ * any other error: failed already. Any thread.
  */
 int block_submit(struct block *b, struct block_req *req);
 
 /*
  * Cancel what no worker has begun (its done() gets -ECANCELED, on this thread) and wait for the
- * rest. After it nothing is in flight. Same thread as block_submit().
+ * rest. After it nothing is in flight. No block_submit() meanwhile.
  */
 void block_drain(struct block *b);
 

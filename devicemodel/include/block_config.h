@@ -7,10 +7,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "iothread.h"
+
+#define BLOCK_QUEUES_MAX 16U
+
 struct block_config {
 	char path[PATH_MAX];
-	bool no_disk;	/* nodisk: empty, path is "" */
-	bool read_only; /* ro */
+	uint16_t queues;	     /* mq, 1 to BLOCK_QUEUES_MAX */
+	struct iothread_set threads; /* iothread; count 0: none of its own */
+	bool no_disk;		     /* nodisk: empty, path is "" */
+	bool read_only;		     /* ro */
 	bool writeback; /* writeback; the default, writethru, makes each write durable */
 	bool nocache;	/* bypass the Service VM's page cache */
 	uint32_t logical, physical; /* sectorsize, in bytes; 0: as the file or device has it */

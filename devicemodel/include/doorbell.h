@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * Doorbells of a virtio device that do not stop the vCPU that rings: the HSM
- * signals an eventfd for each queue, and a thread of the device's own does the
+ * Doorbells of a virtio device that are not the I/O request thread's: the HSM
+ * signals an eventfd for each queue, and threads of the device's own do the
  * work. For devices whose kick() allows that (virtio_ops.any_thread), where the
- * HSM has it (rings.h). All but what says so: I/O request thread.
+ * HSM does it without stopping the vCPU that rings (rings.h) or the device's
+ * user asks for threads. All but what says so: I/O request thread.
  */
 #ifndef DM_DOORBELL_H
 #define DM_DOORBELL_H

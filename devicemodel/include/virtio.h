@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <linux/virtio_config.h>
 
+#include "iothread.h"
 #include "queue.h"
 
 struct virtio_dev;
@@ -38,15 +39,16 @@ struct virtio_ops {
 	uint16_t queue_max;  /* entries, a power of two */
 
 	/*
-	 * Set dev->priv, ->offered, ->config and ->config_len, and ->queues if they are fewer
-	 * than above. @config is the text after the
+	 * Set dev->priv, ->offered, ->config and ->config_len, ->queues if they are fewer
+	 * than above, and ->threads if the user asks for any. @config is the text after the
 	 * device's name in -s, or NULL. On error say why in one line and free what was made.
 	 */
 	int (*create)(struct virtio_dev *dev, const char *config);
 	void (*destroy)(struct virtio_dev *dev);
 
 	/*
-	 * kick() may run on a thread of its own: at most one at a time, none during config_write(),
+	 * kick() may run on threads of its own: at most one at a time for each queue, and, if
+	 * create() asked for no more than one thread, for the device; none during config_write(),
 	 * rescan() and stop().
 	 */
 	bool any_thread;
@@ -74,10 +76,11 @@ struct virtio_dev {
 	const char *name; /* for logs */
 	void *priv;	  /* the device's own */
 
-	uint16_t queues;   /* of this device */
-	uint64_t offered;  /* features of the device */
-	uint64_t accepted; /* what the driver wrote; frozen by FEATURES_OK */
-	bool legacy;	   /* the driver is older than virtio 1.0; until the reset */
+	uint16_t queues;		    /* of this device */
+	const struct iothread_set *threads; /* that serve doorbells; NULL: as the HSM allows */
+	uint64_t offered;		    /* features of the device */
+	uint64_t accepted;		    /* what the driver wrote; frozen by FEATURES_OK */
+	bool legacy; /* the driver is older than virtio 1.0; until the reset */
 	_Atomic uint8_t status;
 	const void *config; /* little endian, config_len bytes */
 	size_t config_len;

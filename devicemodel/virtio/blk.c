@@ -3,10 +3,12 @@
  * virtio-blk (virtio 1.2, section 5.2): turns requests of the ring into reads, writes and
  * flushes of the block backend, and results into status bytes.
  *
- * blk_kick(), blk_stop(), blk_rescan() and blk_config_write() run one at a time (virtio.h).
+ * blk_kick() may run for several queues at once; it changes nothing but its queue's requests.
+ * While blk_stop(), blk_rescan() or blk_config_write() runs none of these does (virtio.h).
  * blk_done() runs on a worker of the backend, or in blk_stop() for what was cancelled; it touches
  * its own request, the busy bits and the queue, each of which is made for it. A request's slot is
  * freed before its descriptor goes back, so there is a slot for every request the ring can hold.
+ * A flush covers what was done before it came, through whichever queue.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,8 +17,10 @@
 #include <linux/virtio_ids.h>
 
 #include "block.h"
+#include "block_config.h"
 #include "log.h"
 #include "pci_modern.h"
+#include "vm.h"
 
 #define RING_SIZE   64U
 #define SEG_MAX	    126U
@@ -26,13 +30,13 @@
 #define WCE_OFFSET  offsetof(struct virtio_blk_config, wce)
 
 /* A bit of busy for each entry of the ring. */
-_Static_assert(RING_SIZE == 64, "struct blk.busy has 64 bits");
+_Static_assert(RING_SIZE == 64, "struct blk_queue.busy has 64 bits");
 
-struct blk;
+struct blk_queue;
 
 struct blk_req {
 	struct block_req io; /* first: the backend hands it back */
-	struct blk *blk;
+	struct blk_queue *queue;
 	uint8_t *status;
 	uint32_t used_len; /* for the used ring: what is written if all goes well */
 	uint16_t head;
@@ -40,28 +44,33 @@ struct blk_req {
 	struct block_range ranges[DISCARD_MAX];
 };
 
+struct blk_queue {
+	struct queue *ring;
+	_Atomic uint64_t busy;
+	struct blk_req req[RING_SIZE];
+};
+
 struct blk {
 	struct virtio_dev *dev;
 	struct block *block;
 	const struct block_info *info;
 	struct virtio_blk_config config;
-	_Atomic uint64_t busy;
-	struct blk_req req[RING_SIZE];
+	struct iothread_set threads;
+	struct blk_queue queue[]; /* dev->queues */
 };
 
 /* --- the end of a request, any thread --- */
 
 static void blk_finish(struct blk_req *req, uint8_t status)
 {
-	struct blk *blk = req->blk;
-	struct queue *q = &blk->dev->queue[0];
-	uint64_t bit = 1ULL << (req - blk->req);
+	struct blk_queue *queue = req->queue;
+	uint64_t bit = 1ULL << (req - queue->req);
 	uint32_t used_len = req->used_len;
 	uint16_t head = req->head;
 
 	*req->status = status;
-	atomic_fetch_and_explicit(&blk->busy, ~bit, memory_order_release);
-	queue_push(q, head, used_len);
+	atomic_fetch_and_explicit(&queue->busy, ~bit, memory_order_release);
+	queue_push(queue->ring, head, used_len);
 }
 
 static uint8_t status_of(int err)
@@ -74,13 +83,13 @@ static uint8_t status_of(int err)
 static void blk_done(struct block_req *io, int err)
 {
 	struct blk_req *req = (struct blk_req *)io;
-	struct queue *q = &req->blk->dev->queue[0];
+	struct queue *q = req->queue->ring;
 
 	blk_finish(req, status_of(err));
 	queue_notify(q);
 }
 
-/* --- requests, in the I/O request thread --- */
+/* --- requests, on the thread that serves their queue --- */
 
 /* Is [sector, sector + len) on the disk, in whole sectors? */
 static bool on_disk(const struct blk *blk, uint64_t sector, uint64_t len)
@@ -190,23 +199,23 @@ static void get_id(struct blk *blk, struct blk_req *req, const struct chain *c)
 	blk_finish(req, VIRTIO_BLK_S_OK);
 }
 
-static void start(struct blk *blk, struct blk_req *req, struct queue *q, struct chain *c)
+static void start(struct blk *blk, struct blk_queue *queue, struct blk_req *req, struct chain *c)
 {
 	struct virtio_blk_outhdr hdr;
 
 	if (!chain_read(c, &hdr, sizeof(hdr))) {
-		queue_break(q, "request without a header");
+		queue_break(queue->ring, "request without a header");
 		return;
 	}
 	req->status = chain_cut_last(c);
 	if (req->status == NULL) {
-		queue_break(q, "request without a status byte");
+		queue_break(queue->ring, "request without a status byte");
 		return;
 	}
 	req->io.done = blk_done;
-	req->blk = blk;
+	req->queue = queue;
 	req->head = c->head;
-	atomic_fetch_or_explicit(&blk->busy, 1ULL << (req - blk->req), memory_order_relaxed);
+	atomic_fetch_or_explicit(&queue->busy, 1ULL << (req - queue->req), memory_order_relaxed);
 
 	switch (hdr.type) {
 	case VIRTIO_BLK_T_IN:
@@ -231,17 +240,18 @@ static void start(struct blk *blk, struct blk_req *req, struct queue *q, struct 
 static void blk_kick(struct virtio_dev *dev, struct queue *q)
 {
 	struct blk *blk = dev->priv;
+	struct blk_queue *queue = &blk->queue[q->index];
 	struct chain c;
 
 	queue_quiet(q);
 	do {
 		while (queue_ready(q)) {
 			/* Fewer are in flight than the ring has entries: a slot is free. */
-			uint64_t busy = atomic_load_explicit(&blk->busy, memory_order_acquire);
-			struct blk_req *req = &blk->req[__builtin_ctzll(~busy)];
+			uint64_t busy = atomic_load_explicit(&queue->busy, memory_order_acquire);
+			struct blk_req *req = &queue->req[__builtin_ctzll(~busy)];
 
 			if (queue_pop(q, &c, req->iov, CHAIN_MAX) > 0)
-				start(blk, req, q, &c);
+				start(blk, queue, req, &c);
 		}
 	} while (queue_rearm(q));
 	/* One interrupt for all that was done right here. */
@@ -283,21 +293,51 @@ static int blk_rescan(struct virtio_dev *dev, const char *file)
 
 /* --- set-up --- */
 
+/* More queues than vCPUs, or threads than queues, would have nothing to do. */
+static void set_queues(struct blk *blk)
+{
+	const struct block_info *info = blk->info;
+	struct virtio_dev *dev = blk->dev;
+	unsigned int vcpus = dev->vm->vcpu_num;
+
+	dev->queues = info->queues;
+	if (vcpus != 0 && dev->queues > vcpus) {
+		log_notice("%s: %u queues, one for each vCPU, not %u", dev->name, vcpus,
+			   dev->queues);
+		dev->queues = (uint16_t)vcpus;
+	}
+	blk->threads = info->threads;
+	if (blk->threads.count > dev->queues) {
+		log_notice("%s: %u threads, one for each queue, not %u", dev->name, dev->queues,
+			   blk->threads.count);
+		blk->threads.count = dev->queues;
+	}
+	if (blk->threads.count != 0)
+		dev->threads = &blk->threads;
+	for (unsigned int i = 0; i < dev->queues; i++)
+		blk->queue[i].ring = &dev->queue[i];
+	blk->config.num_queues = dev->queues;
+}
+
 static int blk_create(struct virtio_dev *dev, const char *config)
 {
-	struct blk *blk = calloc(1, sizeof(*blk));
 	const struct block_info *info;
-	int ret;
+	struct block *block;
+	struct blk *blk;
+	int ret = block_open(&block, dev->name, config);
 
-	if (blk == NULL)
-		return -ENOMEM;
-	ret = block_open(&blk->block, dev->name, config);
-	if (ret < 0) {
-		free(blk);
+	if (ret < 0)
 		return ret;
+	info = block_info(block);
+	blk = calloc(1, sizeof(*blk) + info->queues * sizeof(blk->queue[0]));
+	if (blk == NULL) {
+		block_close(block);
+		return -ENOMEM;
 	}
+	blk->block = block;
 	blk->dev = dev;
-	blk->info = info = block_info(blk->block);
+	blk->info = info;
+	set_queues(blk);
 
 	blk->config.capacity = info->size / BLOCK_SECTOR;
 	blk->config.seg_max = SEG_MAX;
@@ -308,10 +348,13 @@ static int blk_create(struct virtio_dev *dev, const char *config)
 	dev->priv = blk;
 	dev->config = &blk->config;
 	/* Up to the fields of features that are not offered. */
-	dev->config_len = offsetof(struct virtio_blk_config, num_queues);
+	dev->config_len = dev->queues > 1 ? offsetof(struct virtio_blk_config, max_discard_sectors)
+					  : offsetof(struct virtio_blk_config, num_queues);
 	dev->offered = VIRTIO_FEATURE(VIRTIO_BLK_F_SEG_MAX) |
 		       VIRTIO_FEATURE(VIRTIO_BLK_F_BLK_SIZE) |
 		       VIRTIO_FEATURE(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_FEATURE(VIRTIO_BLK_F_FLUSH);
+	if (dev->queues > 1)
+		dev->offered |= VIRTIO_FEATURE(VIRTIO_BLK_F_MQ);
 	if (info->discard_segments != 0 && !info->read_only) {
 		blk->config.max_discard_sectors = info->discard_sectors;
 		blk->config.max_discard_seg = info->discard_segments;
@@ -337,7 +380,7 @@ static void blk_destroy(struct virtio_dev *dev)
 static const struct virtio_ops virtio_blk = {
 	.id = VIRTIO_ID_BLOCK,
 	.class_code = CLASS_CODE,
-	.queues = 1,
+	.queues = BLOCK_QUEUES_MAX,
 	.queue_max = RING_SIZE,
 	.any_thread = true,
 	.create = blk_create,

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * See doorbell.h. The device's thread waits for the eventfds; they exist from
- * DRIVER_OK to the next reset, and the HSM knows them while the doorbells' BAR is
+ * See doorbell.h. The device's threads wait for the eventfds, each for those of its queues; they
+ * exist from DRIVER_OK to the next reset, and the HSM knows them while the doorbells' BAR is
  * mapped. What the HSM does not take, or has no room for, comes as an ordinary
  * request and is passed on, so that one thread alone takes from a queue.
- * d->lock is held while a queue is kicked; the locks of queues are inside it.
+ * A thread's lock is held while it kicks a queue; the locks of queues are inside it. Who stops all
+ * threads takes their locks in order.
  */
 #include "doorbell.h"
 
@@ -25,8 +26,14 @@
 
 #define WRITE_BYTES 2U /* what a driver writes (virtio 1.2, 4.1.5.2) */
 
+struct ringer {
+	struct iothread *thread;
+	pthread_mutex_t lock;
+};
+
 struct bell {
 	struct doorbells *owner;
+	struct ringer *ringer;
 	unsigned int queue;
 	int fd;
 	struct mevent *event; /* NULL: closed */
@@ -35,32 +42,54 @@ struct bell {
 
 struct doorbells {
 	struct virtio_dev *dev;
-	struct iothread *thread;
-	pthread_mutex_t lock;
+	unsigned int ringers; /* threads that run, and locks that are made */
+	struct ringer ringer[IOTHREADS_MAX];
+	uint32_t flags; /* of the HSM's doorbells */
 	uint16_t port;
 	bool open;
 	struct bell bell[VIRTIO_MAX_QUEUES];
 };
 
+static bool add_ringer(struct doorbells *d, uint64_t cpus)
+{
+	struct ringer *ringer = &d->ringer[d->ringers];
+
+	ringer->thread = iothread_create("dm-virtio");
+	if (!ringer->thread || iothread_start(ringer->thread) < 0) {
+		iothread_destroy(ringer->thread);
+		return false;
+	}
+	if (cpus != 0)
+		iothread_pin(ringer->thread, cpus);
+	pthread_mutex_init(&ringer->lock, NULL);
+	d->ringers++;
+	return true;
+}
+
 struct doorbells *doorbells_create(struct virtio_dev *dev)
 {
+	static const struct iothread_set one = {.count = 1};
+	const struct iothread_set *set = dev->threads ? dev->threads : &one;
+	bool asyncio = rings_asyncio(dev->vm);
 	struct doorbells *d;
 
-	if (!dev->ops->any_thread || !rings_asyncio(dev->vm))
+	/* Without asyncio the HSM still saves the way to the I/O request thread, if asked to. */
+	if (!dev->ops->any_thread || (!asyncio && !dev->threads))
 		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
 		return NULL;
 	d->dev = dev;
-	d->thread = iothread_create("dm-virtio");
-	if (!d->thread || iothread_start(d->thread) < 0) {
-		iothread_destroy(d->thread);
+	d->flags = ACRN_IOEVENTFD_FLAG_PIO | (asyncio ? HSM_IOEVENTFD_ASYNCIO : 0);
+	while (d->ringers < set->count && add_ringer(d, set->cpus[d->ringers]))
+		;
+	if (d->ringers == 0) {
 		free(d);
 		return NULL;
 	}
-	pthread_mutex_init(&d->lock, NULL);
 	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		d->bell[i].owner = d;
+		d->bell[i].ringer = &d->ringer[i % d->ringers];
 		d->bell[i].queue = i;
 	}
 	return d;
@@ -71,8 +100,10 @@ void doorbells_destroy(struct doorbells *d)
 	if (!d)
 		return;
 	doorbells_close(d);
-	iothread_destroy(d->thread);
-	pthread_mutex_destroy(&d->lock);
+	for (unsigned int i = 0; i < d->ringers; i++) {
+		iothread_destroy(d->ringer[i].thread);
+		pthread_mutex_destroy(&d->ringer[i].lock);
+	}
 	free(d);
 }
 
@@ -80,7 +111,7 @@ static int tell_hsm(const struct bell *bell, unsigned int flags)
 {
 	const struct acrn_ioeventfd req = {
 		.fd = (uint32_t)bell->fd,
-		.flags = ACRN_IOEVENTFD_FLAG_PIO | HSM_IOEVENTFD_ASYNCIO | flags,
+		.flags = bell->owner->flags | flags,
 		.addr = bell->owner->port + bell->queue * DOORBELL_STRIDE,
 		.len = WRITE_BYTES,
 	};
@@ -116,9 +147,9 @@ static void on_bell(void *arg, unsigned int events)
 	(void)events;
 	if (read(bell->fd, &count, sizeof(count)) != sizeof(count))
 		return;
-	pthread_mutex_lock(&bell->owner->lock);
+	pthread_mutex_lock(&bell->ringer->lock);
 	virtio_kick(bell->owner->dev, bell->queue);
-	pthread_mutex_unlock(&bell->owner->lock);
+	pthread_mutex_unlock(&bell->ringer->lock);
 }
 
 static int open_bell(struct bell *bell)
@@ -126,8 +157,8 @@ static int open_bell(struct bell *bell)
 	bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bell->fd < 0)
 		return -errno;
-	bell->event = mevent_add(iothread_loop(bell->owner->thread), bell->fd, MEVENT_READ, on_bell,
-				 bell);
+	bell->event = mevent_add(iothread_loop(bell->ringer->thread), bell->fd, MEVENT_READ,
+				 on_bell, bell);
 	if (!bell->event) {
 		close(bell->fd);
 		return -ENOMEM;
@@ -192,12 +223,12 @@ bool doorbells_ring(struct doorbells *d, unsigned int queue)
 
 void doorbells_hold(struct doorbells *d)
 {
-	if (d)
-		pthread_mutex_lock(&d->lock);
+	for (unsigned int i = 0; d && i < d->ringers; i++)
+		pthread_mutex_lock(&d->ringer[i].lock);
 }
 
 void doorbells_go_on(struct doorbells *d)
 {
-	if (d)
-		pthread_mutex_unlock(&d->lock);
+	for (unsigned int i = 0; d && i < d->ringers; i++)
+		pthread_mutex_unlock(&d->ringer[i].lock);
 }

@@ -7,6 +7,7 @@ from tests.run.target import BROKEN, TargetTest
 
 DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio"
 LINUX = '-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/cpus"'
+DISK = "-s 3,virtio-blk,iothread=2@0/1,mq=2,/data/user.img,writeback"
 
 # Two SMP guests and the Service VM share four processors; then Linux does with it; then two
 # processors are given up, and Linux has these.
@@ -30,9 +31,11 @@ for cpu in 2 3; do
 	echo $cpu >/sys/devices/virtual/misc/acrn_hsm/remove_cpu
 done
 echo "left: $(cat /sys/devices/system/cpu/online)"
-{DM} {LINUX} --cpu_affinity 2,3 own &
+{DM} {DISK} {LINUX} --cpu_affinity 2,3 own &
+own=$!
 /bin/busy 0 1
-wait $!
+echo "threads of the disk: $(cat /proc/$own/task/*/comm | grep -c dm-virtio)"
+wait $own
 echo "own: acrn-dm ended with status $?"
 /bin/busy 0 1
 """
@@ -70,6 +73,21 @@ CPUS = """\
 cpus=$(nproc)
 echo "online: $(cat /sys/devices/system/cpu/online), $(grep -c ^processor /proc/cpuinfo) in cpuinfo"
 /bin/busy $(seq 0 $((cpus - 1)))
+[ -b /dev/vda ] || exit 0
+for cpu in 0 1; do
+	taskset -c $cpu sh -c "cat /bin/busybox /bin/busybox >/data/$cpu; fsync /data/$cpu; \
+		echo $cpu >>/data/$cpu; fsync /data/$cpu" &
+done
+wait
+umount /data
+mount -t ext4 /dev/vda /data
+for cpu in 0 1; do
+	cat /bin/busybox /bin/busybox >/run/copy
+	echo $cpu >>/run/copy
+	[ "$(crc32 /run/copy | cut -c 1-8)" = "$(taskset -c $((1 - cpu)) crc32 /data/$cpu | \
+		cut -c 1-8)" ] && echo "disk: same checksum through queue $cpu"
+done
+echo "disk: $(ls /sys/block/vda/mq | wc -l) queues"
 """
 
 
@@ -81,9 +99,10 @@ class SmpVms(TargetTest):
     def test_smp_vms(self) -> None:
         # Do VMs with four processors work while they share them, and where processors go from
         # the Service VM to another VM, do both go on?
+        # And do the two processors of the latter use its disk at once, each with its own queue?
         vm = self.service_vm(LAUNCH, cpus=CPUS, busy=BUSY)
         vm.service_files.append((self.script("busy", BUSY), "/bin/busy"))
-        vm.user_disk_mb = 0
+        vm.user_disk_mb = 16
         vm.disk_files.append((self.guest("smp"), "/smp.bzimage"))
         session = self.boot_service_vm(vm, cpus=4)
         failed = BROKEN + "|launch ended"
@@ -96,8 +115,12 @@ class SmpVms(TargetTest):
             session.expect(f"gave up its processor with APIC id {number}$", 60, failed)
         session.expect("^left: 0-1$", 60, failed)
         session.expect("^online: 0-1, 2 in cpuinfo", 100, failed)
+        for queue in (0, 1):
+            session.expect(f"^disk: same checksum through queue {queue}$", 100, failed)
+        session.expect("^disk: 2 queues$", 60, failed)
         session.expect("^own: acrn-dm ended with status 0", 100, failed)
         session.wait_end(60)
+        self.assertIn("threads of the disk: 2", session.text)
         # In the VM with four, twice in what is left of the Service VM, in the VM with two.
         for cpu, times in enumerate([4, 4, 1, 1]):
             self.assertEqual(len(re.findall(f"^busy on {cpu}$", session.text, re.MULTILINE)), times)

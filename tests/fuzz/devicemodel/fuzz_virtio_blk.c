@@ -8,7 +8,7 @@
 /*
  * Any driver for a disk: does virtio-blk keep to the guest's memory and to the disk, and is it
  * still alive after a reset? Input: the ring's options, then steps of ring_steps.h. The disk is
- * real, a part of a file in memory; the sectors beside it must stay as they were.
+ * real, a part of a file in memory, with two queues; the sectors beside it must stay as they were.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -33,15 +33,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(same, 0xA5, sizeof(same));
 	assert(fd >= 0 && pwrite(fd, same, AROUND, 0) == AROUND &&
 	       pwrite(fd, same, AROUND, AROUND + DISK) == AROUND);
-	snprintf(path, sizeof(path), "/proc/self/fd/%d,writeback,discard=16:4:1,range=1/64", fd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d,mq=2,writeback,discard=16:4:1,range=1/64",
+		 fd);
 	guest_create();
 	assert(fake_pci_create(&fake, "virtio-blk", path) == 0);
 	options = (uint8_t)fuzz_take(&in, 1);
-	features = 1U << (options & 8 ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_FLUSH);
-	start(1, options, features);
+	features = 1U << VIRTIO_BLK_F_MQ |
+		   1U << (options & 8 ? VIRTIO_BLK_F_DISCARD : VIRTIO_BLK_F_FLUSH);
+	start(2, options, features);
 	while (in.left != 0)
-		step(&in, 1, features);
-	start(1, 7, 1U << VIRTIO_BLK_F_FLUSH);
+		step(&in, 2, features);
+	start(2, 7, 1U << VIRTIO_BLK_F_FLUSH);
 	fake_pci_destroy(&fake);
 	guest_destroy();
 	assert(pread(fd, tail, AROUND, 0) == AROUND && memcmp(tail, same, AROUND) == 0);

@@ -35,6 +35,21 @@ static void test_options(void **state)
 		{"/a,/b", -EINVAL, "", false, false, false},
 		{"/a,rw", -EINVAL, "", false, false, false},
 		{"/a,ro=1", -EINVAL, "", false, false, false},
+		{"mq=0,/a", -EINVAL, "", false, false, false},
+		{"mq=17,/a", -EINVAL, "", false, false, false},
+		{"mq=2/2,/a", -EINVAL, "", false, false, false},
+		{"mq,/a", -EINVAL, "", false, false, false},
+		{"iothread=,/a", -EINVAL, "", false, false, false},
+		{"iothread=0,/a", -EINVAL, "", false, false, false},
+		{"iothread=17,/a", -EINVAL, "", false, false, false},
+		{"iothread=-1,/a", -EINVAL, "", false, false, false},
+		{"iothread=99999999999999999999,/a", -EINVAL, "", false, false, false},
+		{"iothread=2x,/a", -EINVAL, "", false, false, false},
+		{"iothread@,/a", -EINVAL, "", false, false, false},
+		{"iothread@64,/a", -EINVAL, "", false, false, false},
+		{"iothread@0:,/a", -EINVAL, "", false, false, false},
+		{"iothread@0/1,/a", -EINVAL, "", false, false, false},
+		{"iothread@0-1,/a", -EINVAL, "", false, false, false},
 		{"nodisk", 0, "", false, false, false},
 		{"nodisk,writeback", 0, "", false, true, false},
 		{"nodisk,/a", -EINVAL, "", false, false, false},
@@ -112,11 +127,41 @@ static void test_numbers(void **state)
 	}
 }
 
+/* How many queues and threads are asked for, and which CPUs has each thread? */
+static void test_threads(void **state)
+{
+	static const struct {
+		const char *config;
+		unsigned int queues, threads;
+		uint64_t cpus[3];
+	} cases[] = {
+		{"/a", 1, 0, {0}},
+		{"mq=16,/a", 16, 0, {0}},
+		{"iothread,mq=2,/a", 2, 1, {0}},
+		{"/a,iothread@0:2", 1, 1, {5}},
+		{"iothread=16,/a", 1, 16, {0}},
+		{"iothread=3@63:0/1,/a", 1, 3, {1ULL << 63 | 1, 2}},
+		{"iothread=3@0/1:1/2,/a", 1, 3, {1, 2, 4}},
+		{"iothread=3@0/1/2,iothread,/a", 1, 1, {0}},
+	};
+	struct block_config cfg;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(block_config_parse(&cfg, "test", cases[i].config), 0);
+		assert_string_equal(cfg.path, "/a");
+		assert_int_equal(cfg.queues, cases[i].queues);
+		assert_int_equal(cfg.threads.count, cases[i].threads);
+		assert_memory_equal(cfg.threads.cpus, cases[i].cpus, sizeof(cases[i].cpus));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
 		cmocka_unit_test(test_numbers),
+		cmocka_unit_test(test_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
