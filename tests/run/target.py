@@ -15,6 +15,7 @@ Whatever it starts ends with the case. The console goes to the test's log folder
 
 import functools
 import os
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -87,6 +88,13 @@ class TargetTest(unittest.TestCase):
         path = self.folder / name
         path.write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         path.chmod(0o755)
+        return path
+
+    def program(self, name: str) -> Path:
+        """A program of tests/target/service, for the Service VM."""
+        path = self.folder / name
+        subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Werror", "-o", str(path),
+                        str(TOP / f"tests/target/service/{name}.c")], check=True)
         return path
 
     def service_vm(self, launch: str, kernel_args: str = "quiet acrn.after=poweroff",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A User VM with a network, random numbers, serial lines, and a processor of its own."""
+"""A User VM with networks, random numbers, serial lines, a keyboard, and a processor of its own."""
 
 from tests.run.target import BROKEN, TargetTest
 
@@ -30,10 +30,16 @@ ip link set br0 up
 tunctl -t tap0 >/dev/null
 brctl addif br0 tap0
 
+mkfifo /run/keys
+keys <>/run/keys >/run/keys.log &
+until_line '^input' /run/keys.log
+input=$(cd /sys/devices/virtual/input/$(head -n1 /run/keys.log) && echo event*)
+
 acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
 	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
 	-s 6,virtio-net,user,hostfwd=tcp:127.0.0.1:7000-:5001 \\
 	-s 7,virtio-console,@pty:con,file:log=/run/port.log,socket:data=/run/data:server \\
+	-s 8,virtio-input,/dev/input/$input,0815 \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
 	</dev/null 2>/run/dm.log &
 dm=$!
@@ -41,6 +47,8 @@ until_line com1: /run/dm.log
 pty=$(sed -n 's/.*com1: //p' /run/dm.log)
 cat $pty >/run/com1.log 2>/dev/null &
 until_line '^network' /run/com1.log
+echo >/run/keys
+until_line '^lamp' /run/keys.log && sed -n 2p /run/keys.log
 mkfifo /run/com2
 nc 127.0.0.1 4444 <>/run/com2 >/run/com2.log &
 
@@ -79,6 +87,13 @@ nc -l -p 5001 -e cat &
 ip addr add 10.0.2.15/24 dev eth1
 ip link set eth1 up
 echo "from the outside: $(nc 10.0.2.2 6000 </dev/null | sha1sum)"
+cd $(dirname $(grep -l "test keys" /sys/class/input/event*/device/name))
+echo "input: $(cat uniq) $(cat id/vendor) $(cat id/product)"
+event=/dev/input/$(basename $(dirname $PWD))
+# Of each event type, code and value; then the lamp.
+exec 9<>$event
+(dd bs=24 count=4 <&9 2>/dev/null | hexdump -v -e '12/2 " %u" "\\n"' | cut -d' ' -f10- >/run/events
+printf '%016d\\021\\0\\001\\0\\001\\0\\0\\0' 0 | tr 0 '\\0' >&9) &
 echo network
 cd /sys/class/net/eth0
 cat address
@@ -105,6 +120,7 @@ exec <>/dev/hvc0
 read -r word
 echo "hvc0 heard $word" >/dev/hvc0
 wait
+echo "events: $(tr '\\n' ',' </run/events)"
 """
 
 
@@ -117,19 +133,23 @@ class Devices(TargetTest):
         # Do network, random numbers, serial lines and a processor of its own work together?
         vm = self.service_vm(LAUNCH, devices=DEVICES)
         vm.user_disk_mb = 0
-        vm.service_files = [(self.output / "misc" / "acrn-usernet", "/bin/acrn-usernet")]
+        vm.service_files = [(self.output / "misc" / "acrn-usernet", "/bin/acrn-usernet"),
+                            (self.program("keys"), "/bin/keys")]
         session = self.boot_service_vm(vm, cpus=2)
         failed = BROKEN + "|launch ended"
         session.expect("gave up its processor with APIC id 1$", 100, failed)
         session.expect("^removed; 1 left", 30, failed)
         sent = session.expect("^to the inside: ([0-9a-f]{40})", 30, failed)[1]
-        for line in ("^forwarded both ways$", "1 packets received", "^same bytes back$",
-                     "^of no group: 1 dropped$", "^told of the tap$", "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
+        for line in ("^lamp 1 is 1$", "^forwarded both ways$", "1 packets received", "^same bytes back$",
+                     "^of no group: 1 dropped$", "^told of the tap$",
+                     "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
                      "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
-                     f"^from the outside: {sent}", "^00:16:3e:01:02:03$",
+                     f"^from the outside: {sent}", "^input: 0815 1234 5678$", "^00:16:3e:01:02:03$",
                      # What the driver agreed on: commands, a filter, uncut packets in several buffers.
                      "^features: 111111111$", "1 packets received", "^random: 16, 1$",
                      "^com1 heard walnut$",
-                     "^02:00:00:00:00:77$", "^ports: con log data $"):
+                     "^02:00:00:00:00:77$", "^ports: con log data $",
+                     # A key down and up: type, code and value, each with its SYN_REPORT.
+                     "^events: 1 30 1 0,0 0 0 0,1 30 0 0,0 0 0 0,$"):
             session.expect(line, 100, failed)
         session.wait_end(60)

@@ -146,13 +146,6 @@ class Life(TargetTest):
 
     LIMIT = 600
 
-    def program(self, name: str) -> Path:
-        """A program of tests/target/service."""
-        path = self.folder / name
-        subprocess.run(["gcc", "-static", "-O1", "-Wall", "-Werror", "-o", str(path),
-                        str(TOP / f"tests/target/service/{name}.c")], check=True)
-        return path
-
     def boot(self, launch: str, programs: tuple[str, ...] = (), cpus: int = 2,
              kernel_args: str = "quiet acrn.after=poweroff") -> Session:
         """Boots a Service VM with the guest and these programs."""
