@@ -93,7 +93,7 @@ echo "fault: $(well /run/f.log) well, status $status"
 for name in a b; do
 	start $name rounds=3 then=halt
 done
-sleep 5
+wait_for 2 /run/[ab].log
 echo "boot $n: $(well /run/[ab].log) wait"
 reboot -f
 """

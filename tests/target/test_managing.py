@@ -17,7 +17,7 @@ MANAGE = """\
 until_log()
 {
 	tries=400
-	until [ "$(grep -c "$3" /data/$1.log)" = $2 ] || [ $tries = 0 ]; do
+	until [ "$(grep -c "$3" /data/$1.log)" -ge $2 ] || [ $tries = 0 ]; do
 		sleep 0.2
 		tries=$((tries - 1))
 	done
