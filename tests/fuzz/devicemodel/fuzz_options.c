@@ -59,7 +59,8 @@ static void make(const struct vm_config *cfg)
 		if (strcmp(cfg->slots[i].name, "virtio-blk") != 0)
 			machine.cfg.slots[count++] = cfg->slots[i];
 		else if (block_config_parse(&block, "disk", cfg->slots[i].config) == 0)
-			assert(block.path[0] != '\0' && memchr(block.path, 0, sizeof(block.path)));
+			assert((block.path[0] == '\0') == block.no_disk &&
+			       memchr(block.path, 0, sizeof(block.path)));
 	}
 	machine.cfg.slot_count = count;
 	pci_bus_destroy(&machine);
