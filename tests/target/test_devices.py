@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""A User VM with networks, random numbers, serial lines, a keyboard, and a processor of its own."""
+"""A User VM with networks, random numbers, serial lines, a keyboard, SATA drives, and a CPU."""
+
+import hashlib
+import re
+import subprocess
 
 from tests.run.target import BROKEN, TargetTest
 
@@ -35,9 +39,11 @@ keys <>/run/keys >/run/keys.log &
 until_line '^input' /run/keys.log
 input=$(cd /sys/devices/virtual/input/$(head -n1 /run/keys.log) && echo event*)
 
+truncate -s 64M /run/sata.img
 acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
 	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
 	-s 6,virtio-net,user,hostfwd=tcp:127.0.0.1:7000-:5001 \\
+	-s 9,ahci,hd:/run/sata.img,cd:/bin/cd.iso \\
 	-s 7,virtio-console,@pty:con,file:log=/run/port.log,socket:data=/run/data:server \\
 	-s 8,virtio-input,/dev/input/$input,0815 \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
@@ -74,6 +80,7 @@ until_line '^to the log' /run/port.log && cat /run/port.log
 wait $dm
 pidof acrn-usernet || echo "no network process is left"
 echo "acrn-dm ended with status $?"
+echo "image: $(dd if=/run/sata.img bs=4096 count=1024 skip=5 2>/dev/null | sha1sum)"
 grep ' heard ' /run/com2.log
 cat /run/com1.log
 """
@@ -119,6 +126,15 @@ done
 exec <>/dev/hvc0
 read -r word
 echo "hvc0 heard $word" >/dev/hvc0
+for i in $(seq 20); do cat /bin/busybox; done | head -c 4194304 >/run/written
+dd if=/run/written of=/dev/sda bs=4096 seek=5 conv=fsync 2>/dev/null
+echo 3 >/proc/sys/vm/drop_caches
+dd if=/dev/sda bs=4096 skip=5 count=1024 2>/dev/null | cmp - /run/written && echo "disk reads back"
+echo "written: $(sha1sum </run/written)"
+mkdir /run/cd
+mount -t iso9660 -o ro /dev/sr0 /run/cd
+echo "on the cd: $(cat /run/cd/data | sha1sum)"
+grep ahci /proc/interrupts
 wait
 echo "events: $(tr '\\n' ',' </run/events)"
 """
@@ -130,11 +146,18 @@ class Devices(TargetTest):
     LIMIT = 600
 
     def test_devices(self) -> None:
-        # Do network, random numbers, serial lines and a processor of its own work together?
+        # Do network, SATA drives, random numbers, serial lines and a processor of its own work
+        # together?
         vm = self.service_vm(LAUNCH, devices=DEVICES)
         vm.user_disk_mb = 0
+        content = bytes(range(251)) * 20000
+        (self.folder / "cd").mkdir()
+        (self.folder / "cd" / "data").write_bytes(content)
+        cdrom = self.folder / "cd.iso"
+        subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(cdrom),
+                        str(self.folder / "cd")], check=True, capture_output=True)
         vm.service_files = [(self.output / "misc" / "acrn-usernet", "/bin/acrn-usernet"),
-                            (self.program("keys"), "/bin/keys")]
+                            (self.program("keys"), "/bin/keys"), (cdrom, "/bin/cd.iso")]
         session = self.boot_service_vm(vm, cpus=2)
         failed = BROKEN + "|launch ended"
         session.expect("gave up its processor with APIC id 1$", 100, failed)
@@ -143,13 +166,18 @@ class Devices(TargetTest):
         for line in ("^lamp 1 is 1$", "^forwarded both ways$", "1 packets received", "^same bytes back$",
                      "^of no group: 1 dropped$", "^told of the tap$",
                      "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
-                     "^acrn-dm ended with status 0$", "^com2 heard hazel$", "^CPUs: 1$",
+                     "^acrn-dm ended with status 0$", "^image: [0-9a-f]{40}",
+                     "^com2 heard hazel$", "^CPUs: 1$",
                      f"^from the outside: {sent}", "^input: 0815 1234 5678$", "^00:16:3e:01:02:03$",
                      # What the driver agreed on: commands, a filter, uncut packets in several buffers.
                      "^features: 111111111$", "1 packets received", "^random: 16, 1$",
                      "^com1 heard walnut$",
-                     "^02:00:00:00:00:77$", "^ports: con log data $",
+                     "^02:00:00:00:00:77$", "^ports: con log data $", "^disk reads back$",
+                     f"^on the cd: {hashlib.sha1(content).hexdigest()}", "MSI.*ahci",
                      # A key down and up: type, code and value, each with its SYN_REPORT.
                      "^events: 1 30 1 0,0 0 0 0,1 30 0 0,0 0 0 0,$"):
             session.expect(line, 100, failed)
+        sums = [re.search(rf"^{word}: ([0-9a-f]{{40}})", session.text, re.M)
+                for word in ("image", "written")]
+        self.assertTrue(sums[0] and sums[1] and sums[0][1] == sums[1][1], sums)
         session.wait_end(60)
