@@ -16,6 +16,7 @@ struct fake_pci {
 	bool msix;	       /* what pci_msix_enabled() says */
 	unsigned int vectors;  /* as the device asked for */
 	atomic_uint msix_count[FAKE_VECTORS];
+	atomic_uint msi_count;
 	_Atomic bool intx;
 	int add_error; /* what the functions that add something return, if not 0 */
 };
