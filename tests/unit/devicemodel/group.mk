@@ -12,14 +12,14 @@ $(OUT)/gen/version.h:
 	@echo '#define DM_VERSION "test"' > $@
 $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
 
-# The device model but for virtio, main() and the HSM: what dm_machine.h starts. @stopped is the
+# The device model but for virtio, disks, main() and the HSM: what dm_machine.h starts. @stopped is the
 # same with a clock that stands still (fake_clock.h).
 SET_devicemodel_stopped := \
 	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c hugepage.c helper.c keeper.c meminfo.c mevent.c \
 		iothread.c ioreq.c power.c rings.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
 		load_elf.c \
 		chardev.c monitor.c server.c request.c) \
-	$(filter-out devicemodel/platform/clock.c,$(patsubst $(TOP)/%,%, \
+	$(filter-out devicemodel/platform/clock.c devicemodel/pci/ahci%,$(patsubst $(TOP)/%,%, \
 		$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \
 		$(TOP)/devicemodel/platform/*.c))) \
 	tests/fake/fake_hsm.c tests/unit/devicemodel/dm_machine.c
