@@ -14,11 +14,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "helper.h"
 #include "log.h"
 
-#define CREATE_TRIES	   10
-#define CREATE_INTERVAL_NS 500000000L
+/* From one try to the next; five seconds in all. */
+#define CREATE_FIRST_MS 20
+#define CREATE_LAST_MS	2560
 
 /* Of ACRN's own kernels; the argument is the value itself. */
 #define SET_ASYNCIO    _IOW(ACRN_IOCTL_TYPE, 0x90, __u64)
@@ -69,40 +69,23 @@ static int request(const struct hsm *hsm, unsigned long code, const void *payloa
 	return hsm->fd >= 0 && ioctl(hsm->fd, code, payload) < 0 ? -errno : 0;
 }
 
-struct creation {
-	const struct hsm *hsm;
-	struct acrn_vm_creation *req;
-};
-
-static int create(void *arg)
-{
-	const struct creation *c = arg;
-
-	return request(c->hsm, ACRN_IOCTL_CREATE_VM, c->req);
-}
-
 int hsm_create_vm(struct hsm *hsm, struct acrn_vm_creation *req)
 {
-	const struct timespec interval = {.tv_nsec = CREATE_INTERVAL_NS};
-	struct creation what = {hsm, req};
-	int err = -EINVAL;
+	int err;
 
 	if (hsm->fd < 0) {
 		req->vcpu_num =
 			req->cpu_affinity ? (uint16_t)__builtin_popcountll(req->cpu_affinity) : 1;
 		return 0;
 	}
-	/*
-	 * The driver starts a kernel thread for the VM, which fails if its caller is being killed,
-	 * and it stumbles over that later: Linux's log then has a "BUG". So a helper asks for it.
-	 */
-	for (int i = 0; i < CREATE_TRIES; i++) {
-		err = helper_run(create, &what);
-		if (!err || err == -ENOTTY)
-			break;
+	for (long ms = CREATE_FIRST_MS;; ms *= 2) {
+		const struct timespec interval = {ms / 1000, ms % 1000 * 1000000};
+
+		err = request(hsm, ACRN_IOCTL_CREATE_VM, req);
+		if (!err || err == -ENOTTY || ms > CREATE_LAST_MS)
+			return err;
 		nanosleep(&interval, NULL);
 	}
-	return err;
 }
 
 /*

@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * The process that keeps an RTVM whose device model was killed: a fork that has nothing but the HSM
- * driver's descriptor, the page of requests and the end of a pipe, which tells when we are gone.
- * From then on nobody answers at the VM's devices; when it powers itself off or resets itself, it
- * is destroyed. keeper_create() and keeper_destroy() are the main thread's; no lock.
+ * The process that makes the VM in the HSM driver, and ends it if the device model is killed. It
+ * shares our memory, so it touches errno only while we wait for its answer or are gone; of our
+ * descriptors it has the driver's, stderr and one end of a pair of sockets, which tells when we are
+ * gone. An RTVM then runs on: nobody answers at its devices, and when it powers itself off or
+ * resets itself, it is destroyed. keeper_create() and keeper_destroy() are the main thread's; no
+ * lock.
  */
 #include "keeper.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,11 +27,15 @@
 #include "log.h"
 #include "vm.h"
 
-#define RETRY_S 60U
+#define RETRY_S	    60U
+#define STACK_BYTES 32768
 
 struct keeper {
+	struct vm *vm;
+	struct acrn_vm_creation *req;
 	pid_t pid;
-	int end; /* the pipe's, closed by our death if by nobody else */
+	int ours, its; /* the pair: its answer goes one way; the other tells of our death */
+	_Alignas(16) uint8_t stack[STACK_BYTES];
 };
 
 /* True if it is a write by which the VM may have ended itself: the hypervisor knows. */
@@ -65,8 +74,9 @@ void keeper_serve(const struct vm *vm)
 	struct acrn_io_request_buffer *page = ioreq_page(vm);
 	int err = 0;
 
-	if (ended(vm))
-		return; /* it did not run yet */
+	/* An RTVM ends here only if it did not run yet. */
+	if (ended(vm) || !vm->cfg.rtvm)
+		return;
 	log_notice(
 		"the device model of VM \"%s\" is gone; the VM runs on until it powers itself off",
 		vm->cfg.name);
@@ -102,34 +112,62 @@ static void close_others(int first, int second)
 	(void)close_range((unsigned int)last + 1U, ~0U, 0);
 }
 
-int keeper_create(struct vm *vm)
+static int keep(void *arg)
 {
-	struct keeper *keeper;
-	int ends[2];
+	struct keeper *keeper = arg;
+	sigset_t all;
+	int err;
 	char byte;
 
-	if (!vm->cfg.rtvm || vm->cfg.dry_run)
-		return 0;
+	sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL);
+	(void)setsid(); /* no signal to our process group is meant for it */
+	(void)prctl(PR_SET_NAME, "dm-keeper");
+	close_others(hsm_descriptor(keeper->vm->hsm), keeper->its);
+	err = hsm_create_vm(keeper->vm->hsm, keeper->req);
+	if (write(keeper->its, &err, sizeof(err)) == sizeof(err) && !err)
+		(void)read(keeper->its, &byte, 1);
+	if (!err)
+		keeper_serve(keeper->vm);
+	return 0;
+}
+
+static void release(struct keeper *keeper)
+{
+	close(keeper->ours);
+	free(keeper);
+}
+
+int keeper_create(struct vm *vm, struct acrn_vm_creation *req)
+{
+	struct keeper *keeper;
+	int ends[2], err;
+
+	if (vm->cfg.dry_run)
+		return hsm_create_vm(vm->hsm, req);
 	keeper = malloc(sizeof(*keeper));
-	if (!keeper || pipe2(ends, O_CLOEXEC) < 0) {
-		free(keeper);
+	if (!keeper)
 		return -ENOMEM;
-	}
-	keeper->end = ends[1];
-	keeper->pid = fork();
-	if (keeper->pid == 0) {
-		(void)setsid(); /* no signal to our process group is meant for it */
-		close_others(hsm_descriptor(vm->hsm), ends[0]);
-		while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
-			;
-		keeper_serve(vm);
-		_exit(0);
-	}
-	close(ends[0]);
-	if (keeper->pid < 0) {
-		close(ends[1]);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) {
 		free(keeper);
+		return -EMFILE;
+	}
+	keeper->vm = vm;
+	keeper->req = req;
+	keeper->ours = ends[0];
+	keeper->its = ends[1];
+	keeper->pid = clone(keep, keeper->stack + STACK_BYTES, CLONE_VM | SIGCHLD, keeper);
+	close(ends[1]);
+	if (keeper->pid < 0) {
+		release(keeper);
 		return -EAGAIN;
+	}
+	if (read(keeper->ours, &err, sizeof(err)) != sizeof(err))
+		err = -EIO;
+	if (err) {
+		(void)waitpid(keeper->pid, NULL, 0);
+		release(keeper);
+		return err;
 	}
 	vm->keeper = keeper;
 	return 0;
@@ -142,8 +180,7 @@ void keeper_destroy(struct vm *vm)
 	if (!keeper)
 		return;
 	(void)kill(keeper->pid, SIGKILL);
-	close(keeper->end);
 	(void)waitpid(keeper->pid, NULL, 0);
-	free(keeper);
+	release(keeper);
 	vm->keeper = NULL;
 }

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "gmem.h"
@@ -17,6 +18,10 @@
 
 /* For the Service VM itself, this program, and the driver's lists of pages. */
 #define RESERVE (16ULL << 20)
+
+/* A VM whose device model was killed gives its memory back a moment later. */
+#define RETRIES	    10
+#define INTERVAL_NS 100000000
 
 /* The number behind the name, a whole line's beginning with its colon; 0 if it is not there. */
 static uint64_t value(const char *text, const char *name)
@@ -26,7 +31,8 @@ static uint64_t value(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
-int meminfo_check(const char *file, uint64_t size)
+/* What a VM may take; UINT64_MAX if the file does not say. */
+static uint64_t free_for_vm(const char *file)
 {
 	char text[4096];
 	uint64_t available, huge;
@@ -38,7 +44,7 @@ int meminfo_check(const char *file, uint64_t size)
 		close(fd);
 	}
 	if (n <= 0)
-		return 0;
+		return UINT64_MAX;
 	text[n] = '\0';
 	available = value(text, "MemAvailable:") << 10;
 	/* Huge pages that the administrator set aside are not counted there. */
@@ -46,8 +52,22 @@ int meminfo_check(const char *file, uint64_t size)
 	if (huge == GMEM_ALIGN)
 		available +=
 			(value(text, "HugePages_Free:") - value(text, "HugePages_Rsvd:")) * huge;
-	if (available == 0 || (available > RESERVE && size <= available - RESERVE))
-		return 0;
+	return available == 0 ? UINT64_MAX : available;
+}
+
+int meminfo_check(const char *file, uint64_t size)
+{
+	const struct timespec interval = {.tv_nsec = INTERVAL_NS};
+	uint64_t available;
+
+	for (int i = 0;; i++) {
+		available = free_for_vm(file);
+		if (available > RESERVE && size <= available - RESERVE)
+			return 0;
+		if (i == RETRIES)
+			break;
+		nanosleep(&interval, NULL);
+	}
 	log_err("-m: the VM wants %llu MB, the Service VM has %llu MB free, of which it keeps %llu",
 		(unsigned long long)(size >> 20), (unsigned long long)(available >> 20),
 		(unsigned long long)(RESERVE >> 20));

@@ -47,7 +47,7 @@ static int create_in_hypervisor(struct vm *vm)
 	if (vm->cfg.rtvm)
 		req.vm_flag = VM_FLAG_RT | VM_FLAG_LAPIC_PT | VM_FLAG_POLLING;
 	req.ioreq_buf = (uint64_t)(uintptr_t)ioreq_page(vm);
-	err = hsm_create_vm(vm->hsm, &req);
+	err = keeper_create(vm, &req);
 	if (err == -ENOTTY) {
 		log_err("/dev/acrn_hsm does not know these requests: the kernel must have the HSM "
 			"driver of Linux 5.12 or later");
@@ -81,11 +81,10 @@ int vm_create(struct vm *vm)
 	}
 	err = hsm_open(&vm->hsm, vm->cfg.dry_run);
 	if (!err)
-		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
-	if (!err)
 		err = create_in_hypervisor(vm);
+	/* Now an earlier VM of that name has given its memory back. */
 	if (!err)
-		err = keeper_create(vm);
+		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
 	if (!err)
 		err = rings_create(vm);
 	if (!err)
@@ -233,21 +232,25 @@ void vm_destroy(struct vm *vm)
 	pci_bus_destroy(vm);
 	platform_destroy(vm);
 	if (vm->vcpu_num != 0) {
-		/* An RTVM may run on without this process; then its requests still need their client. */
+		/* An RTVM may run on without this process; then its requests still need their
+		 * client. */
 		if (!vm->cfg.rtvm)
 			(void)hsm_destroy_ioreq_client(vm->hsm);
-		if (hsm_destroy_vm(vm->hsm) == 0)
+		if (hsm_destroy_vm(vm->hsm) == 0) {
 			keeper_destroy(vm);
-		vm->vcpu_num = 0;
+			vm->vcpu_num = 0;
+		}
 	}
-	hsm_close(vm->hsm);
-	vm->hsm = NULL;
 	rings_destroy(vm);
 	gmem_destroy(vm);
 	io_space_destroy(vm->pio);
 	io_space_destroy(vm->mmio);
 	vm->pio = NULL;
 	vm->mmio = NULL;
-	ioreq_destroy(vm);
+	if (!vm->keeper) { /* which needs these where we leave them */
+		hsm_close(vm->hsm);
+		vm->hsm = NULL;
+		ioreq_destroy(vm);
+	}
 	power_destroy(vm);
 }

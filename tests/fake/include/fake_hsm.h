@@ -28,6 +28,7 @@ struct fake_hsm {
 	bool newer;	       /* than Linux 6.1's: it has rings, and asynchronous I/O */
 	int fail[256]; /* the request fails with this errno, if not 0 */
 	atomic_uint calls[256];
+	int descriptor; /* the driver's, if not 0: what goes to the log is written there too */
 	char log[4096]; /* the life cycle's requests in order, "create start pause ..." */
 	char vm_name[17];
 	uint64_t cpu_affinity;

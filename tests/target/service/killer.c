@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
  * Runs a command again and again and ends it at random moments: kills it, stops it for a while, or
- * stops and then kills it. Prints what happened when all is over: the hypervisor's log would cut
- * its lines. Runs as root in the Service VM, linked statically.
+ * stops and then kills it; every second time it waits for what the command leaves behind. Prints
+ * what happened when all is over: the hypervisor's log would cut its lines. Runs as root in the
+ * Service VM, linked statically.
  *
  *   killer SEED COUNT LOG COMMAND [ARGUMENT]...
  *
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,7 +102,14 @@ static int status_of(pid_t child)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void one(struct round *r, const char *log, char **command)
+/* What the command started ends too, as our child. */
+static void wait_for_all(void)
+{
+	while (waitpid(-1, NULL, 0) > 0)
+		;
+}
+
+static void one(struct round *r, const char *log, char **command, bool wait)
 {
 	uint64_t begin = __rdtsc();
 	pid_t child = start(log, command);
@@ -112,6 +121,8 @@ static void one(struct round *r, const char *log, char **command)
 	}
 	kill(child, r->action == STOP ? SIGCONT : SIGKILL);
 	r->status = status_of(child);
+	if (wait)
+		wait_for_all();
 	r->free_kb = free_kb();
 }
 
@@ -124,6 +135,7 @@ int main(int argc, char **argv)
 		return 2;
 	srandom((unsigned int)atoi(argv[1]));
 	calibrate();
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	first = status_of(start(argv[3], &argv[4]));
 	begin = __rdtsc();
 	first |= status_of(start(argv[3], &argv[4]));
@@ -131,10 +143,11 @@ int main(int argc, char **argv)
 	for (int i = 0; i < count; i++) {
 		rounds[i].action = i % 5 == 3 ? STOP : i % 5 == 4 ? STOP_AND_KILL : KILL;
 		rounds[i].at = (uint64_t)random() % (i % 2 ? whole : whole / 3);
-		one(&rounds[i], argv[3], &argv[4]);
+		one(&rounds[i], argv[3], &argv[4], i % 2 == 0);
 	}
 	begin = __rdtsc();
 	last = status_of(start(argv[3], &argv[4]));
+	wait_for_all();
 	sleep(1);
 	printf("killer: first %d, %lu thousand ticks; last %d, %lu thousand\n", first, whole / 1000,
 	       last, (unsigned long)((__rdtsc() - begin) / 1000));

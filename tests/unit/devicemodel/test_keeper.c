@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * An RTVM and its keeper: does nobody but the VM end it, and what if its device model is gone?
+ * A VM and its keeper: does nobody but the VM end an RTVM, and what if the device model is gone?
  */
 // links: @machine tests/unit/devicemodel/bzimage.c
 #include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "acpi.h"
@@ -20,6 +23,7 @@
 
 #define RD	ACRN_IOREQ_DIR_READ
 #define WR	ACRN_IOREQ_DIR_WRITE
+#define CREATE	0x10
 #define DESTROY 0x11
 #define WAIT	0x33
 
@@ -69,8 +73,11 @@ static void test_runs_on(void **state)
 	fake_hsm.fail[DESTROY] = EPERM;
 	vm_destroy(&machine);
 	assert_non_null(machine.keeper);
+	assert_non_null(machine.hsm);
+	assert_non_null(machine.ioreq);
 	assert_int_equal(waitpid(-1, &status, WNOHANG), 0);
-	keeper_destroy(&machine);
+	fake_hsm.fail[DESTROY] = 0;
+	vm_destroy(&machine);
 	assert_int_equal(waitpid(-1, &status, WNOHANG), -1);
 }
 
@@ -132,6 +139,61 @@ static void test_alone(void **state)
 	assert_string_equal(fake_hsm.log, "pause destroy pause destroy pause destroy ");
 }
 
+/* What if the driver refuses the VM? Then there is no process. */
+static void test_refused(void **state)
+{
+	(void)state;
+	fake_hsm_reset();
+	fake_hsm.fail[CREATE] = EINVAL;
+	assert_int_equal(machine_try("-s 0,hostbridge -s 1,lpc"), -EINVAL);
+	assert_null(machine.keeper);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
+/* A device model that makes its VM, and is killed when it has said so. */
+static void victim(const char *options, int to)
+{
+	fake_hsm_reset();
+	fake_hsm.descriptor = to;
+	machine_create(options);
+	if (write(to, "made ", 5) == 5)
+		pause();
+	_exit(1);
+}
+
+/*
+ * What if the device model of a VM that may be ended by others is killed? Its process ends the VM,
+ * before the driver is closed, and then itself.
+ */
+static void test_killed(void **state)
+{
+	char text[256] = "";
+	size_t len = 0;
+	ssize_t n;
+	int ends[2], status;
+	pid_t pid;
+
+	(void)state;
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0)
+		victim("-s 0,hostbridge -s 1,lpc", ends[1]);
+	close(ends[1]);
+	while ((n = read(ends[0], text + len, sizeof(text) - 1 - len)) > 0) {
+		len += (size_t)n;
+		text[len] = '\0';
+		if (strcmp(text, "opencreateclientmade ") == 0)
+			kill(pid, SIGKILL);
+	}
+	assert_string_equal(text, "opencreateclientmade pausedestroy");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_true(waitpid(-1, &status, 0) > 0);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	close(ends[0]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -139,6 +201,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_runs_on, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_early, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_alone, setup, teardown),
+		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_killed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
