@@ -9,6 +9,7 @@
 #include "gmem.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,12 +19,17 @@
 #include "log.h"
 #include "vm.h"
 
+#define HUGE_ORDER  21
+#define GIANT_ORDER 30
+#define GMEM_GIANT  (1ULL << GIANT_ORDER)
+
 struct gmem_region {
 	uint64_t gpa;
 	uint64_t size;
 	uint8_t *hva;
 	void *reserved; /* what mmap returned, for munmap */
 	size_t reserved_size;
+	uint32_t giant; /* bit n: the n-th GB is one page */
 };
 
 struct gmem {
@@ -32,11 +38,12 @@ struct gmem {
 };
 
 /*
- * Take address space for size bytes, aligned to huge pages on both sides. It
+ * Take address space for size bytes, aligned to its largest pages on both sides. It
  * is inaccessible until the segments are placed in it.
  */
 static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 {
+	const uint64_t align = size < GMEM_GIANT ? GMEM_ALIGN : GMEM_GIANT;
 	uintptr_t start;
 	void *p;
 
@@ -44,49 +51,66 @@ static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 	region->size = size;
 	if (size == 0)
 		return 0;
-	region->reserved_size = size + GMEM_ALIGN;
+	region->reserved_size = size + align;
 	p = mmap(NULL, region->reserved_size, PROT_NONE,
 		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (p == MAP_FAILED)
 		return -errno;
 	region->reserved = p;
-	start = ((uintptr_t)p + GMEM_ALIGN - 1) & ~(uintptr_t)(GMEM_ALIGN - 1);
+	start = ((uintptr_t)p + align - 1) & ~(uintptr_t)(align - 1);
 	region->hva = (uint8_t *)start;
 	return 0;
+}
+
+static bool place_huge(uint8_t *hva, uint64_t len, int order)
+{
+	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB;
+
+	return mmap(hva, len, PROT_READ | PROT_WRITE, flags | order << MAP_HUGE_SHIFT, -1, 0) !=
+	       MAP_FAILED;
 }
 
 /* Huge pages where the kernel has or makes enough for the segment, else plain memory. */
 static int place_segment(uint8_t *hva, uint64_t len)
 {
-	const int prot = PROT_READ | PROT_WRITE;
-	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
-
-	if (mmap(hva, len, prot, flags | MAP_HUGETLB | (21 << MAP_HUGE_SHIFT), -1, 0) != MAP_FAILED)
+	if (place_huge(hva, len, HUGE_ORDER))
 		return 0;
-	if (mmap(hva, len, prot, flags, -1, 0) == MAP_FAILED)
+	if (mmap(hva, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
 		return -errno;
 	/* A hint: a kernel without transparent huge pages refuses, and that is fine. */
 	(void)madvise(hva, len, MADV_HUGEPAGE);
 	return 0;
 }
 
+/* The HSM maps a page as a whole, so one page is one segment. */
 static uint64_t segment_len(const struct gmem_region *region, uint64_t off)
 {
+	if ((region->giant >> (off / GMEM_GIANT) & 1U) != 0)
+		return GMEM_GIANT;
 	return region->size - off < GMEM_SEGMENT ? region->size - off : GMEM_SEGMENT;
 }
 
-static int place(const struct gmem_region *region)
+static int place(struct gmem_region *region)
 {
 	int err = 0;
 
-	for (uint64_t off = 0; !err && off < region->size; off += GMEM_SEGMENT)
-		err = place_segment(region->hva + off, segment_len(region, off));
+	/* Of these there are only those that the administrator set aside. */
+	for (uint64_t off = 0; region->size - off >= GMEM_GIANT; off += GMEM_GIANT) {
+		if (!place_huge(region->hva + off, GMEM_GIANT, GIANT_ORDER))
+			break;
+		region->giant |= 1U << (off / GMEM_GIANT);
+	}
+	for (uint64_t off = 0; !err && off < region->size; off += segment_len(region, off)) {
+		if (segment_len(region, off) <= GMEM_SEGMENT)
+			err = place_segment(region->hva + off, segment_len(region, off));
+	}
 	return err;
 }
 
 static int place_all(void *arg)
 {
-	const struct gmem *gmem = arg;
+	struct gmem *gmem = arg;
 	int err = place(&gmem->low);
 
 	return err ? err : place(&gmem->high);
@@ -94,10 +118,11 @@ static int place_all(void *arg)
 
 static int map(struct vm *vm, const struct gmem_region *region)
 {
-	for (uint64_t off = 0; off < region->size; off += GMEM_SEGMENT) {
-		uint64_t len = segment_len(region, off);
-		int err = hsm_map_ram(vm->hsm, region->gpa + off, region->hva + off, len);
+	for (uint64_t off = 0, len; off < region->size; off += len) {
+		int err;
 
+		len = segment_len(region, off);
+		err = hsm_map_ram(vm->hsm, region->gpa + off, region->hva + off, len);
 		if (err) {
 			log_err("cannot map guest memory 0x%llx-0x%llx: %s",
 				(unsigned long long)(region->gpa + off),

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -18,6 +19,8 @@
 
 /* For the Service VM itself, this program, and the driver's lists of pages. */
 #define RESERVE (16ULL << 20)
+
+#define GIANT_PAGES "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
 
 /* A VM whose device model was killed gives its memory back a moment later. */
 #define RETRIES	    10
@@ -31,21 +34,38 @@ static uint64_t value(const char *text, const char *name)
 	return at ? strtoull(at + strlen(name), NULL, 10) : 0;
 }
 
+static bool read_text(const char *file, char *text, size_t size)
+{
+	ssize_t n = -1;
+	int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0) {
+		n = read(fd, text, size - 1);
+		close(fd);
+	}
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	return true;
+}
+
+/* Of so many bytes, those in pages of 1 GB that the administrator set aside: counted nowhere else. */
+static uint64_t in_giant_pages(uint64_t size)
+{
+	char text[32];
+	uint64_t pages = read_text(GIANT_PAGES, text, sizeof(text)) ? strtoull(text, NULL, 10) : 0;
+
+	return pages < size >> 30 ? pages << 30 : size >> 30 << 30;
+}
+
 /* What a VM may take; UINT64_MAX if the file does not say. */
 static uint64_t free_for_vm(const char *file)
 {
 	char text[4096];
 	uint64_t available, huge;
-	ssize_t n = -1;
-	int fd = open(file, O_RDONLY | O_CLOEXEC);
 
-	if (fd >= 0) {
-		n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-	}
-	if (n <= 0)
+	if (!read_text(file, text, sizeof(text)))
 		return UINT64_MAX;
-	text[n] = '\0';
 	available = value(text, "MemAvailable:") << 10;
 	/* Huge pages that the administrator set aside are not counted there. */
 	huge = value(text, "Hugepagesize:") << 10;
@@ -62,6 +82,7 @@ int meminfo_check(const char *file, uint64_t size)
 
 	for (int i = 0;; i++) {
 		available = free_for_vm(file);
+		available += available == UINT64_MAX ? 0 : in_giant_pages(size);
 		if (available > RESERVE && size <= available - RESERVE)
 			return 0;
 		if (i == RETRIES)

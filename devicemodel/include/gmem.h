@@ -14,7 +14,7 @@
 
 struct vm;
 
-/* Bytes per SET_MEMSEG; the HSM takes 256 segments and a 32-bit size. */
+/* Bytes per SET_MEMSEG where pages are smaller; the HSM takes 256 segments and a 32-bit size. */
 #define GMEM_SEGMENT (64ULL << 20)
 #define GMEM_ALIGN   (2ULL << 20)
 #define GMEM_MAX     (256ULL * GMEM_SEGMENT)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from misc.run.machine import Machine, MachineSpec, find_bochs
 
+MAX_HOST_MB = 2048  # what Bochs has in memory; the rest of a bigger guest is in a file
 DEFAULT_MODEL = "corei7_skylake_x"
 INSTALLED = Path("/usr/bin/bochs-bin")
 
@@ -18,7 +19,7 @@ config_interface: textconfig
 display_library: rfb, options="timeout=0"
 plugin_ctrl: unmapped=true, biosdev=true, speaker=false, parallel=false, iodebug=false
 cpu: model={model}, count={cpus}, ips={ips}, reset_on_triple_fault=1, ignore_bad_msrs=1
-memory: guest={memory}, host={memory}
+memory: guest={memory}, host={host_memory}, block_size={block_kb}
 romimage: file="{share}/BIOS-bochs-latest"
 vgaromimage: file="{share}/VGABIOS-lgpl-latest"
 pci: enabled=1, chipset=i440fx
@@ -49,8 +50,10 @@ class Bochs(Machine):
 
     def command(self, spec: MachineSpec, serial_port: int, folder: Path) -> list[str]:
         lines = BOCHSRC.format(model=spec.model or DEFAULT_MODEL, cpus=spec.cpus, ips=spec.ips,
-                               memory=spec.memory_mb, share="$BXSHARE", port=serial_port,
-                               serial=spec.serial,
+                               memory=spec.memory_mb,
+                               host_memory=min(spec.memory_mb, MAX_HOST_MB),
+                               block_kb=128 if spec.memory_mb <= MAX_HOST_MB else 1024,
+                               share="$BXSHARE", port=serial_port, serial=spec.serial,
                                folder=folder)
         places = ["ata0-master", "ata0-slave", "ata1-slave"]
         if len(spec.disks) > len(places):
