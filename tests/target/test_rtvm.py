@@ -61,7 +61,7 @@ wait
 # own. Then its name and its processors are free, and a VM that resets itself has them.
 KILLED = FREE + f"""\
 running() {{
-	cat /proc/[0-9]*/comm 2>/dev/null | grep -c acrn-dm
+	cat /proc/[0-9]*/comm 2>/dev/null | grep -c -e acrn-dm -e dm-keeper
 }}
 {DM} --rtvm --cpu_affinity 2,3 -B "smp=rt" rt </dev/null >/data/rt.log 2>&1 &
 until grep -q 'runs on 1' /data/rt.log; do sleep 1; done
