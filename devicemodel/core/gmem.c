@@ -65,9 +65,9 @@ static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 static bool place_huge(uint8_t *hva, uint64_t len, int order)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB;
+	void *p = mmap(hva, len, PROT_READ | PROT_WRITE, flags | order << MAP_HUGE_SHIFT, -1, 0);
 
-	return mmap(hva, len, PROT_READ | PROT_WRITE, flags | order << MAP_HUGE_SHIFT, -1, 0) !=
-	       MAP_FAILED;
+	return p != MAP_FAILED;
 }
 
 /* Huge pages where the kernel has or makes enough for the segment, else plain memory. */

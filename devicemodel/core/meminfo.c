@@ -23,7 +23,7 @@
 #define GIANT_PAGES "/sys/kernel/mm/hugepages/hugepages-1048576kB/free_hugepages"
 
 /* A VM whose device model was killed gives its memory back a moment later. */
-#define RETRIES	    10
+#define RETRIES	    20
 #define INTERVAL_NS 100000000
 
 /* The number behind the name, a whole line's beginning with its colon; 0 if it is not there. */
@@ -49,7 +49,7 @@ static bool read_text(const char *file, char *text, size_t size)
 	return true;
 }
 
-/* Of so many bytes, those in pages of 1 GB that the administrator set aside: counted nowhere else. */
+/* Of so many bytes, those in pages of 1 GB that the administrator set aside. */
 static uint64_t in_giant_pages(uint64_t size)
 {
 	char text[32];

@@ -81,10 +81,9 @@ int vm_create(struct vm *vm)
 	}
 	err = hsm_open(&vm->hsm, vm->cfg.dry_run);
 	if (!err)
-		err = create_in_hypervisor(vm);
-	/* Now an earlier VM of that name has given its memory back. */
-	if (!err)
 		err = meminfo_check(MEMINFO, vm->cfg.mem_size);
+	if (!err)
+		err = create_in_hypervisor(vm);
 	if (!err)
 		err = rings_create(vm);
 	if (!err)

@@ -9,7 +9,7 @@
 
 /*
  * 0 if a VM of size bytes leaves the Service VM enough to live on, or if the file does not say;
- * else -ENOMEM after a second, and a line says how
+ * else -ENOMEM after two seconds, and a line says how
  * much there is. The file is in the form of /proc/meminfo.
  */
 int meminfo_check(const char *file, uint64_t size);
