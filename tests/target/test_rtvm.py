@@ -81,6 +81,34 @@ acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/lives.bzimage --r
 echo "lives: acrn-dm ended with status $?"
 """
 
+LINUX = FREE + """\
+acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -k /data/bzImage \
+	-r /data/user.cpio --rtvm --cpu_affinity 2,3 -B "console=ttyS0 quiet acrn.test=/bin/alone" rt \
+	</dev/null >/run/rt.log 2>&1 &
+until grep -q '^alone: ' /run/rt.log; do sleep 0.2; done
+kill -9 $!
+wait $!
+cat /run/rt.log
+seconds=0
+while grep -q dm-keeper /proc/[0-9]*/comm; do
+	sleep 1
+	seconds=$((seconds + 1))
+done
+echo "ended after $seconds s"
+"""
+# Prints, sleeps and works on both processors without a device model, and then ends its machine.
+ALONE = """echo "alone: $(nproc) processors"
+for i in 1 2 3; do
+	sleep 1
+	for cpu in 1 2; do
+		taskset $cpu md5sum /bin/busybox >/run/$cpu.$i
+	done
+	echo "alone: $i"
+done
+cmp /run/1.3 /run/2.1 && sleep 1 && poweroff -f
+sleep 1000
+"""
+
 
 class Rtvm(TargetTest):
     """A Service VM on processors 0 and 1, an RTVM on 2 and 3."""
@@ -108,6 +136,19 @@ class Rtvm(TargetTest):
         session.expect("^ended", 60, BROKEN)
         session.expect("^lives: r had 3, all well", 60, BROKEN)
         session.expect("^lives: acrn-dm ended with status 0", 60, BROKEN)
+
+    def test_linux_killed(self) -> None:
+        # What if the acrn-dm of an RTVM with Linux is killed? It goes on without its devices, its
+        # serial port that it prints to among them, and powers itself off when it is done.
+        vm = self.service_vm(LINUX, alone=ALONE)
+        vm.hv_args = "loglevel=5"
+        vm.user_disk_mb = 0
+        session = self.boot_service_vm(vm, cpus=4)
+        session.expect("^alone: 2 processors", 200, BROKEN)
+        session.expect("the device model of VM .rt. is gone", 60, BROKEN)
+        session.expect(r"VM 2 \(rt\): destroyed", 100, BROKEN)
+        ended = session.expect(r"^ended after (\d+) s", 60, BROKEN)
+        self.assertGreater(int(ended[1]), 2)
 
     def test_neighbours(self) -> None:
         # Does an RTVM work without an exit while other VMs fault all the time, and does it keep
