@@ -62,18 +62,20 @@ static int reserve(struct gmem_region *region, uint64_t gpa, uint64_t size)
 	return 0;
 }
 
-static bool place_huge(uint8_t *hva, uint64_t len, int order)
+static int place_huge(uint8_t *hva, uint64_t len, int order)
 {
 	const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB;
-	void *p = mmap(hva, len, PROT_READ | PROT_WRITE, flags | order << MAP_HUGE_SHIFT, -1, 0);
 
-	return p != MAP_FAILED;
+	if (mmap(hva, len, PROT_READ | PROT_WRITE, flags | order << MAP_HUGE_SHIFT, -1, 0) ==
+	    MAP_FAILED)
+		return -errno;
+	return 0;
 }
 
 /* Huge pages where the kernel has or makes enough for the segment, else plain memory. */
 static int place_segment(uint8_t *hva, uint64_t len)
 {
-	if (place_huge(hva, len, HUGE_ORDER))
+	if (place_huge(hva, len, HUGE_ORDER) == 0)
 		return 0;
 	if (mmap(hva, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
 		 0) == MAP_FAILED)
@@ -97,7 +99,7 @@ static int place(struct gmem_region *region)
 
 	/* Of these there are only those that the administrator set aside. */
 	for (uint64_t off = 0; region->size - off >= GMEM_GIANT; off += GMEM_GIANT) {
-		if (!place_huge(region->hva + off, GMEM_GIANT, GIANT_ORDER))
+		if (place_huge(region->hva + off, GMEM_GIANT, GIANT_ORDER) < 0)
 			break;
 		region->giant |= 1U << (off / GMEM_GIANT);
 	}

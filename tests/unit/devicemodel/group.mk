@@ -13,7 +13,7 @@ $(OUT)/gen/version.h:
 $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
 
 # The device model but for virtio, disks, main() and the HSM: what dm_machine.h starts. @stopped is the
-# same with a clock that stands still (fake_clock.h).
+# same with a clock that stands still (fake_clock.h), @driver with the real hsm.c.
 SET_devicemodel_stopped := \
 	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c hugepage.c helper.c keeper.c meminfo.c mevent.c \
 		iothread.c ioreq.c power.c rings.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
@@ -24,4 +24,5 @@ SET_devicemodel_stopped := \
 		$(TOP)/devicemodel/platform/*.c))) \
 	tests/fake/fake_hsm.c tests/unit/devicemodel/dm_machine.c
 SET_devicemodel_machine := $(SET_devicemodel_stopped) devicemodel/platform/clock.c
+SET_devicemodel_driver := $(filter-out tests/fake/fake_hsm.c,$(SET_devicemodel_machine)) devicemodel/core/hsm.c
 SET_devicemodel_stopped += tests/unit/devicemodel/fake_clock.c
