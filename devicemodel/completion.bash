@@ -26,6 +26,12 @@ _acrn_dm()
 		fi
 		return
 		;;
+	--ovmf)
+		# Behind the last word that is not a part of a path.
+		slot=${cur%"${cur##*[,=]}"}
+		mapfile -t COMPREPLY < <(compgen -P "$slot" -f -- "${cur##*[,=]}")
+		return
+		;;
 	-m | --memsize | -B | --bootargs | --cpu_affinity | --logger_setting)
 		return
 		;;

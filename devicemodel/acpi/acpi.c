@@ -5,8 +5,10 @@
  * each start of the guest, on the main thread; keeps no state.
  */
 #include "acpi.h"
+#include "acpi_loader.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -144,6 +146,12 @@ struct area {
 };
 
 #define TABLE_ALIGN 64U /* the FACS needs it */
+#define TABLES	    3U	/* that the root table names */
+
+#define LOADER_ALLOCATE	    1U
+#define LOADER_ADD_POINTER  2U
+#define LOADER_ADD_CHECKSUM 3U
+#define LOADER_ZONE_HIGH    1U
 
 /* Room for a table, cleared; NULL when the area is full. */
 static void *take(struct area *area, size_t len, uint32_t *gpa)
@@ -340,7 +348,7 @@ static uint32_t write_root(struct area *area, const char *signature, size_t entr
 
 static int write_all(struct vm *vm, struct area *area)
 {
-	uint32_t tables[3];
+	uint32_t tables[TABLES];
 	uint32_t rsdp_gpa, dsdt, facs, rsdt, xsdt;
 	struct rsdp *rsdp = take(area, sizeof(*rsdp), &rsdp_gpa);
 
@@ -351,8 +359,8 @@ static int write_all(struct vm *vm, struct area *area)
 	tables[0] = write_fadt(area, facs, dsdt);
 	tables[1] = write_madt(vm, area);
 	tables[2] = write_mcfg(area);
-	rsdt = write_root(area, "RSDT", 4, tables, 3);
-	xsdt = write_root(area, "XSDT", 8, tables, 3);
+	rsdt = write_root(area, "RSDT", 4, tables, TABLES);
+	xsdt = write_root(area, "XSDT", 8, tables, TABLES);
 	if (!dsdt || !facs || !tables[0] || !tables[1] || !tables[2] || !rsdt || !xsdt)
 		return -ENOSPC;
 
@@ -365,6 +373,66 @@ static int write_all(struct vm *vm, struct area *area)
 	rsdp->checksum = checksum(rsdp, 20);
 	rsdp->extended_checksum = checksum(rsdp, sizeof(*rsdp));
 	return 0;
+}
+
+int acpi_write(struct vm *vm, uint8_t *bytes, size_t *size)
+{
+	struct area area = {.bytes = bytes, .room = *size};
+	int err = write_all(vm, &area);
+
+	if (err)
+		log_err("the ACPI tables do not fit in %zu bytes", area.room);
+	*size = area.used;
+	return err;
+}
+
+/* A number that OVMF turns from an offset in the tables into their address. */
+static void add_pointer(struct acpi_loader *loader, uint32_t at, uint8_t size)
+{
+	struct acpi_loader_command *command = &loader->command[loader->count++];
+
+	command->command = LOADER_ADD_POINTER;
+	strcpy(command->file, ACPI_LOADER_FILE);
+	strcpy(command->pointer.to, ACPI_LOADER_FILE);
+	command->pointer.offset = at;
+	command->pointer.size = size;
+}
+
+static void add_checksum(struct acpi_loader *loader, const uint8_t *tables, uint32_t at)
+{
+	struct acpi_loader_command *command = &loader->command[loader->count++];
+	struct header header;
+
+	memcpy(&header, tables + at, sizeof(header));
+	command->command = LOADER_ADD_CHECKSUM;
+	strcpy(command->file, ACPI_LOADER_FILE);
+	command->checksum.offset = at + offsetof(struct header, checksum);
+	command->checksum.start = at;
+	command->checksum.length = header.length;
+}
+
+/* The firmware makes RSDP and RSDT of its own: what the XSDT and the FADT name are all tables. */
+void acpi_loader_make(struct acpi_loader *loader, const uint8_t *tables)
+{
+	struct rsdp rsdp;
+	uint32_t at, fadt;
+
+	memset(loader, 0, sizeof(*loader));
+	loader->count = 1;
+	loader->command[0].command = LOADER_ALLOCATE;
+	strcpy(loader->command[0].file, ACPI_LOADER_FILE);
+	loader->command[0].allocate.align = TABLE_ALIGN;
+	loader->command[0].allocate.zone = LOADER_ZONE_HIGH;
+	memcpy(&rsdp, tables, sizeof(rsdp));
+	at = (uint32_t)rsdp.xsdt + (uint32_t)sizeof(struct header);
+	memcpy(&fadt, tables + at, sizeof(fadt)); /* it is the first */
+	for (uint32_t i = 0; i < TABLES; i++)
+		add_pointer(loader, at + 8 * i, 8);
+	add_pointer(loader, fadt + offsetof(struct fadt, firmware_ctrl), 4);
+	add_pointer(loader, fadt + offsetof(struct fadt, dsdt), 4);
+	add_pointer(loader, fadt + offsetof(struct fadt, x_dsdt), 8);
+	add_checksum(loader, tables, (uint32_t)rsdp.xsdt);
+	add_checksum(loader, tables, fadt);
 }
 
 int acpi_load(struct vm *vm)

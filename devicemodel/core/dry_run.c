@@ -27,7 +27,13 @@ static void print_range(FILE *out, const char *what, uint64_t base, uint64_t siz
 
 static void print_software(FILE *out, const struct vm_config *cfg)
 {
-	fprintf(out, "  %-10s %s\n", cfg->is_elf ? "ELF kernel" : "kernel", cfg->kernel);
+	if (cfg->ovmf.code)
+		fprintf(out, "  %-10s %s\n", "firmware", cfg->ovmf.code);
+	if (cfg->ovmf.vars)
+		fprintf(out, "  %-10s %s%s\n", cfg->ovmf.code ? "variables" : "firmware",
+			cfg->ovmf.vars, cfg->ovmf.write ? ", written" : "");
+	if (cfg->kernel)
+		fprintf(out, "  %-10s %s\n", cfg->is_elf ? "ELF kernel" : "kernel", cfg->kernel);
 	if (cfg->ramdisk)
 		fprintf(out, "  %-10s %s\n", "ramdisk", cfg->ramdisk);
 	if (cfg->bootargs)

@@ -123,17 +123,27 @@ int hsm_set_vcpu_regs(struct hsm *hsm, const struct acrn_vcpu_regs *regs)
 	return request(hsm, ACRN_IOCTL_SET_VCPU_REGS, regs);
 }
 
-int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
+static int map_memory(const struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len, uint32_t rights)
 {
 	struct acrn_vm_memmap map = {
 		.type = ACRN_MEMMAP_RAM,
-		.attr = ACRN_MEM_ACCESS_RWX | ACRN_MEM_TYPE_WB,
+		.attr = rights | ACRN_MEM_TYPE_WB,
 		.user_vm_pa = gpa,
 		.len = len,
 	};
 
 	map.vma_base = (uint64_t)(uintptr_t)hva;
 	return request(hsm, ACRN_IOCTL_SET_MEMSEG, &map);
+}
+
+int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
+{
+	return map_memory(hsm, gpa, hva, len, ACRN_MEM_ACCESS_RWX);
+}
+
+int hsm_map_rom(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
+{
+	return map_memory(hsm, gpa, hva, len, ACRN_MEM_ACCESS_READ | ACRN_MEM_ACCESS_EXEC);
 }
 
 int hsm_create_vdev(struct hsm *hsm, const struct acrn_vdev *vdev)

@@ -43,7 +43,6 @@ static const struct option_def absent[] = {
 	{NO_EFFECT, 0, "mac_seed", "seed", "give mac_seed= to virtio-net", NULL},
 	{NO_EFFECT, 0, "intr_monitor", "settings", "no device of the machine is passed through",
 	 NULL},
-	{0, 0, "ovmf", "file", "boot the kernel with -k or -E", NULL},
 	{0, 0, "virtio_poll", "ns", "the guest's doorbells wake the devices", NULL},
 	{0, 0, "acpidev_pt", "HID", "use an emulated device", NULL},
 	{0, 0, "mmiodev_pt", "region", "use an emulated device", NULL},
@@ -209,8 +208,9 @@ static enum options_result parse_name(int argc, char **argv, struct vm_config *c
 		log_err("the VM name \"%s\" must have 1 to %u characters", cfg->name, NAME_MAX_LEN);
 		return OPTIONS_ERROR;
 	}
-	if (!cfg->kernel) {
-		log_err("no kernel: give one with -k or -E");
+	if (!cfg->kernel == !cfg->ovmf.vars) {
+		log_err(cfg->kernel ? "a VM has a kernel or firmware: -k, -E or --ovmf"
+				    : "no kernel: give one with -k or -E, or firmware with --ovmf");
 		return OPTIONS_ERROR;
 	}
 	warn_no_effect(cfg);

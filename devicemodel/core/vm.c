@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "acpi.h"
+#include "firmware.h"
 #include "gmem.h"
 #include "hsm.h"
 #include "io_space.h"
@@ -168,6 +169,13 @@ int vm_resume(struct vm *vm)
 	return err;
 }
 
+static int load(struct vm *vm, struct acrn_vcpu_regs *regs)
+{
+	if (firmware_given(vm))
+		return load_ovmf(vm, regs);
+	return vm->cfg.is_elf ? load_elf(vm, regs) : load_bzimage(vm, regs);
+}
+
 int vm_boot(struct vm *vm)
 {
 	struct acrn_vcpu_regs regs;
@@ -175,7 +183,7 @@ int vm_boot(struct vm *vm)
 
 	err = acpi_load(vm);
 	if (!err)
-		err = vm->cfg.is_elf ? load_elf(vm, &regs) : load_bzimage(vm, &regs);
+		err = load(vm, &regs);
 	if (err)
 		return err;
 	err = hsm_set_vcpu_regs(vm->hsm, &regs);

@@ -3,6 +3,7 @@
 #ifndef DM_ACPI_H
 #define DM_ACPI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct vm;
@@ -23,5 +24,11 @@ struct vm;
  * must exist. -ENOSPC when they do not fit below VM_ACPI_LIMIT.
  */
 int acpi_load(struct vm *vm);
+
+/*
+ * The same into our own memory, of *size bytes, which becomes what they take; addresses in them are
+ * offsets from its beginning.
+ */
+int acpi_write(struct vm *vm, uint8_t *bytes, size_t *size);
 
 #endif

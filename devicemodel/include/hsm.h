@@ -41,6 +41,8 @@ int hsm_set_vcpu_regs(struct hsm *hsm, const struct acrn_vcpu_regs *regs);
 
 /* Map len bytes (4 KB multiple, < 4 GB) of our memory at hva as the guest's RAM at gpa. */
 int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len);
+/* The same, only that the guest's writes are I/O requests. */
+int hsm_map_rom(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len);
 
 /* A PCI function that the hypervisor emulates, from the creation of the VM until its end. */
 int hsm_create_vdev(struct hsm *hsm, const struct acrn_vdev *vdev);

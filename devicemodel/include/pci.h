@@ -19,6 +19,7 @@ struct io_ops;
 struct msix;
 struct pci_device;
 struct vm;
+struct vm_config;
 
 #define PCI_BARS	   6U
 #define PCI_SLOTS	   32U
@@ -171,6 +172,7 @@ void pci_bus_reset(struct vm *vm);
 void pci_bus_dsdt(struct vm *vm, struct aml *aml);
 /* The function in that place, or NULL. */
 const struct pci_device *pci_bus_device(const struct vm *vm, unsigned int slot, unsigned int func);
+int pci_slot_parse(struct vm_config *cfg, const char *arg); /* what is behind "-s" */
 void pci_bus_list_kinds(void); /* the names that -s knows, on standard output */
 
 /* One configuration access; nobody there reads all ones. reg < 4096. */

@@ -21,7 +21,7 @@
  *                from the guest's allocator: ACPI tables from 0xF2400)
  *  0x0080000000  PCI MMIO, 32-bit BARs
  *  0x00E0000000  ECAM, 256 buses of 1 MB
- *  0x00F0000000  reserved: IOAPIC 0xFEC00000, LAPIC 0xFEE00000
+ *  0x00F0000000  reserved: IOAPIC 0xFEC00000, LAPIC 0xFEE00000, firmware up to 4 GB
  *  0x0100000000  high RAM: what -m asks for beyond 2 GB
  *  0x4000000000  PCI MMIO, 64-bit BARs, up to 0x8000000000
  */
@@ -50,6 +50,14 @@ struct pci_slot {
 	const char *config; /* what follows the name, or NULL */
 };
 
+/* "--ovmf": files of the firmware. */
+struct vm_ovmf {
+	bool write;	  /* vars is written */
+	const char *vars; /* path, or NULL: there is no firmware */
+	const char *code; /* path, or NULL: the code is in the same file */
+	char text[1024];
+};
+
 /* What the command line asked for; filled by OPTION() parsers. */
 struct vm_config {
 	const char *name;      /* 1..15 characters */
@@ -59,8 +67,9 @@ struct vm_config {
 	const char *ramdisk;   /* path, or NULL */
 	const char *bootargs;  /* or NULL */
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
+	struct vm_ovmf ovmf;   /* in place of a kernel */
 	bool rtvm;
-	bool lapic_pt; /* no more than what rtvm does */
+	bool lapic_pt;	 /* no more than what rtvm does */
 	bool virtio_msi; /* one message a virtio device, in place of one a queue */
 	bool debugexit;
 	bool dry_run;
@@ -70,6 +79,7 @@ struct vm_config {
 	const char *com[VM_COM_PORTS]; /* chardev.h specs of com1..com4, or NULL */
 };
 
+struct fw_cfg;
 struct gmem;
 struct hsm;
 struct io_space;
@@ -98,6 +108,7 @@ struct vm {
 	struct pci_bus *pci;	   /* pci.h */
 	struct platform *platform; /* platform.h */
 	struct pm *pm;		   /* pm.h */
+	struct fw_cfg *fw_cfg;	   /* firmware.h, or NULL */
 	struct power *power;	   /* power.h */
 	struct ioreq *ioreq;	   /* ioreq.h */
 	struct rings *rings;	   /* rings.h */

@@ -72,7 +72,7 @@ static bool parse_place(const char *text, size_t len, struct pci_slot *out)
 	return true;
 }
 
-static int parse_slot(struct vm_config *cfg, const char *arg)
+int pci_slot_parse(struct vm_config *cfg, const char *arg)
 {
 	static const char form[] = "[bus:]slot[:func],device[,config]";
 	const char *comma = strchr(arg, ',');
@@ -119,7 +119,7 @@ static const struct option_def slot_option = {
 	.long_name = "pci_slot",
 	.arg = "[bus:]slot[:func],device[,config]",
 	.help = "put a PCI device into a slot",
-	.parse = parse_slot,
+	.parse = pci_slot_parse,
 };
 OPTION(slot_option);
 

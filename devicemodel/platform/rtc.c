@@ -15,6 +15,7 @@
 #include "acpi.h"
 #include "aml.h"
 #include "clock.h"
+#include "gmem.h"
 #include "hsm.h"
 #include "mevent.h"
 #include "monitor.h"
@@ -41,6 +42,8 @@ enum {
 	REG_C = 0x0c,
 	REG_D = 0x0d,
 	REG_CENTURY = ACPI_CMOS_CENTURY,
+	REG_RAM_LOW = 0x34,  /* and 0x35: in 64 KB, above 16 MB */
+	REG_RAM_HIGH = 0x5b, /* to 0x5d: in 64 KB, above 4 GB */
 	REGS = 0x80,
 };
 
@@ -327,6 +330,17 @@ static void rtc_write(void *arg, uint64_t offset, unsigned int size, uint64_t va
 
 static const struct io_ops rtc_io = {.read = rtc_read, .write = rtc_write};
 
+/* Firmware looks here, and nobody else. */
+static void put_memory_size(struct rtc *rtc)
+{
+	const uint64_t low = gmem_low_size(rtc->vm), base = 16ULL << 20;
+	const uint64_t ram_low = low > base ? (low - base) >> 16 : 0;
+	const uint64_t ram_high = gmem_high_size(rtc->vm) >> 16;
+
+	memcpy(&rtc->reg[REG_RAM_LOW], &ram_low, 2);
+	memcpy(&rtc->reg[REG_RAM_HIGH], &ram_high, 3);
+}
+
 /* The battery keeps time and memory over a reset; interrupts stop. */
 static void rtc_reset(struct vm *vm, void *priv)
 {
@@ -341,6 +355,7 @@ static void rtc_reset(struct vm *vm, void *priv)
 	rtc->reg[REG_C] = 0;
 	rtc->reg[REG_D] = D_VRT;
 	rtc->index = 0;
+	put_memory_size(rtc);
 	update_timers(rtc, true);
 	pthread_mutex_unlock(&rtc->lock);
 }

@@ -130,6 +130,13 @@ int hsm_map_ram(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
 	return call(0x41, NULL);
 }
 
+int hsm_map_rom(struct hsm *hsm, uint64_t gpa, void *hva, uint64_t len)
+{
+	(void)hsm;
+	fake_hsm.rom = (struct fake_hsm_map) {gpa, len, hva};
+	return call(0x41, NULL);
+}
+
 int hsm_create_vdev(struct hsm *hsm, const struct acrn_vdev *vdev)
 {
 	(void)hsm;

@@ -36,6 +36,7 @@ struct fake_hsm {
 	struct acrn_vcpu_regs regs;
 	struct fake_hsm_map map[FAKE_HSM_MAPS];
 	unsigned int maps;
+	struct fake_hsm_map rom; /* the last that the guest cannot write */
 	atomic_bool line[FAKE_HSM_GSIS]; /* level of each interrupt line */
 	atomic_uint rises[FAKE_HSM_GSIS], pulses[FAKE_HSM_GSIS];
 	struct acrn_vdev vdev; /* the last CREATE_VDEV */

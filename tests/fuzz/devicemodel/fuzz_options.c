@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: devicemodel/core/options.c devicemodel/core/vm_options.c
+// fuzzes: devicemodel/core/options.c devicemodel/core/vm_options.c devicemodel/core/load_ovmf.c
 // fuzzes: devicemodel/core/cpu_map.c devicemodel/backend/block_config.c
 // links: devicemodel/virtio/doorbell.c
 // links: @machine devicemodel/virtio/queue.c
@@ -87,7 +87,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		argv[argc++] = strsep(&rest, "\n");
 	memset(&cfg, 0, sizeof(cfg));
 	if (options_parse(argc, argv, &cfg) == OPTIONS_RUN) {
-		assert(cfg.name[0] != '\0' && strlen(cfg.name) < 16 && cfg.kernel != NULL);
+		assert(cfg.name[0] != '\0' && strlen(cfg.name) < 16 && 
+		       (cfg.kernel == NULL) == (cfg.ovmf.vars != NULL));
 		make(&cfg);
 	}
 	/* A disk's options without the rest, which a fuzzer is slow to find. */

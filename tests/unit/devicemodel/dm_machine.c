@@ -29,7 +29,8 @@ int machine_try(const char *options)
 
 	memset(&machine, 0, sizeof(machine));
 	machine.cfg.mem_size = 16U << 20;
-	snprintf(line, sizeof(line), "acrn-dm -k kernel %s vm1", options);
+	snprintf(line, sizeof(line), "acrn-dm %s %s vm1",
+		 strstr(options, "--ovmf") ? "" : "-k kernel", options);
 	for (char *word = strtok_r(line, " ", &save); word && argc < MAX_WORDS;
 	     word = strtok_r(NULL, " ", &save))
 		argv[argc++] = word;

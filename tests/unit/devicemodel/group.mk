@@ -17,7 +17,7 @@ $(OBJ)/devicemodel/devicemodel/core/options.o: $(OUT)/gen/version.h
 SET_devicemodel_stopped := \
 	$(addprefix devicemodel/core/,log.c io_space.c pio.c mmio.c gmem.c hugepage.c helper.c keeper.c meminfo.c mevent.c \
 		iothread.c ioreq.c power.c rings.c options.c vm_options.c cpu_map.c vm.c load.c load_bzimage.c \
-		load_elf.c \
+		load_elf.c load_ovmf.c \
 		chardev.c monitor.c server.c request.c) \
 	$(filter-out devicemodel/platform/clock.c devicemodel/pci/ahci%,$(patsubst $(TOP)/%,%, \
 		$(wildcard $(TOP)/devicemodel/acpi/*.c $(TOP)/devicemodel/pci/*.c \

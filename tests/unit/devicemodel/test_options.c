@@ -194,11 +194,36 @@ static void test_unknown(void **state)
 	refused("--debugexit=5 -k k v", "takes no argument");
 	refused("-E file -k file v", "one kernel: -k or -E");
 	refused("-k file --elf_file file v", "one kernel: -k or -E");
-	refused("--ovmf file v", "--ovmf of ACRN");
 	assert_int_equal(parse("-A -Y -G x -k k v"), OPTIONS_RUN);
 	assert_non_null(strstr(said, "--acpi has no effect"));
 	assert_int_equal(parse("--lapic_pt -k k v"), OPTIONS_RUN);
 	assert_non_null(strstr(said, "--lapic_pt has no effect without --rtvm"));
+}
+
+/* Which forms does firmware have, and what if there is a kernel besides? */
+static void test_ovmf(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--ovmf w,file v"), OPTIONS_RUN);
+	assert_true(cfg.ovmf.write && !cfg.ovmf.code);
+	assert_string_equal(cfg.ovmf.vars, "file");
+	assert_int_equal(parse("-s 1,lpc --ovmf vars=v,code=c v"), OPTIONS_RUN);
+	assert_false(cfg.ovmf.write);
+	assert_string_equal(cfg.ovmf.vars, "v");
+	assert_string_equal(cfg.ovmf.code, "c");
+	assert_int_equal(cfg.slot_count, 2);
+	refused("--ovmf w v", "--ovmf w: the form is");
+	refused("--ovmf code=c v", "the form is");
+	refused("--ovmf vars=v v", "the form is");
+	refused("--ovmf code=c,vars= v", "the form is");
+	refused("--ovmf code=c,vars=v,w v", "the form is");
+	refused("--ovmf code=c,vars=v,file v", "the form is");
+	refused("--ovmf file,code=c v", "the form is");
+	refused("--ovmf , v", "the form is");
+	refused("--ovmf a --ovmf b v", "--ovmf is given twice");
+	refused("--ovmf file -k k v", "a kernel or firmware");
+	refused("--ovmf file -s 1:3,lpc v", "piix4pm is in that place already");
+	refused("-s 1:3,lpc --ovmf file v", "lpc is in that place already");
 }
 
 /* What if the name or the kernel is missing, or there are two names? */
@@ -256,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_full),	 cmocka_unit_test(test_memory),
 		cmocka_unit_test(test_slots),	 cmocka_unit_test(test_too_many_slots),
 		cmocka_unit_test(test_com),	 cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_ovmf),
 		cmocka_unit_test(test_name),	 cmocka_unit_test(test_long_strings),
 		cmocka_unit_test(test_affinity), cmocka_unit_test(test_help),
 	};
