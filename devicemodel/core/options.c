@@ -43,7 +43,6 @@ static const struct option_def absent[] = {
 	{NO_EFFECT, 0, "mac_seed", "seed", "give mac_seed= to virtio-net", NULL},
 	{NO_EFFECT, 0, "intr_monitor", "settings", "no device of the machine is passed through",
 	 NULL},
-	{0, 0, "virtio_poll", "ns", "the guest's doorbells wake the devices", NULL},
 	{0, 0, "acpidev_pt", "HID", "use an emulated device", NULL},
 	{0, 0, "mmiodev_pt", "region", "use an emulated device", NULL},
 	{0, 0, "vtpm2", "sock_path", "there is no TPM", NULL},

@@ -14,6 +14,7 @@
 #include "vm.h"
 
 #define ARG_MAX_LEN 1023U
+#define POLL_MAX_NS 10000000U
 
 static int take_string(const char *option, const char *arg, const char **out)
 {
@@ -226,3 +227,26 @@ static const struct option_def virtio_msi_option = {
 	.parse = parse_virtio_msi,
 };
 OPTION(virtio_msi_option);
+
+static int parse_virtio_poll(struct vm_config *cfg, const char *arg)
+{
+	char *end;
+
+	errno = 0;
+	cfg->poll_ns = strtoull(arg, &end, 0);
+	if (errno || end == arg || *end != '\0' || arg[0] == '-' || cfg->poll_ns == 0 ||
+	    cfg->poll_ns > POLL_MAX_NS) {
+		log_err("--virtio_poll %s: takes 1 to %u nanoseconds", arg, POLL_MAX_NS);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static const struct option_def virtio_poll_option = {
+	.level = 63,
+	.long_name = "virtio_poll",
+	.arg = "ns",
+	.help = "look at disks' and networks' queues so often",
+	.parse = parse_virtio_poll,
+};
+OPTION(virtio_poll_option);

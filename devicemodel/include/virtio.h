@@ -80,6 +80,7 @@ struct virtio_dev {
 	const struct iothread_set *threads; /* that serve doorbells; NULL: as the HSM allows */
 	uint64_t offered;		    /* features of the device */
 	uint64_t accepted;		    /* what the driver wrote; frozen by FEATURES_OK */
+	atomic_bool polled;		    /* kick() comes by itself: the driver need not notify */
 	bool legacy; /* the driver is older than virtio 1.0; until the reset */
 	_Atomic uint8_t status;
 	const void *config; /* little endian, config_len bytes */

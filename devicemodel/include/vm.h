@@ -69,8 +69,9 @@ struct vm_config {
 	uint64_t cpu_affinity; /* bitmap of pCPU ids, 0: as the hypervisor is configured */
 	struct vm_ovmf ovmf;   /* in place of a kernel */
 	bool rtvm;
-	bool lapic_pt;	 /* no more than what rtvm does */
-	bool virtio_msi; /* one message a virtio device, in place of one a queue */
+	bool lapic_pt;	  /* no more than what rtvm does */
+	uint64_t poll_ns; /* so often are virtio's queues looked at; 0: when the doorbell rings */
+	bool virtio_msi;  /* one message a virtio device, in place of one a queue */
 	bool debugexit;
 	bool dry_run;
 	const char *cmd_monitor; /* path of a socket for commands, or NULL */

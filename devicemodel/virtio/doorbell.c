@@ -3,7 +3,8 @@
  * See doorbell.h. The device's threads wait for the eventfds, each for those of its queues; they
  * exist from DRIVER_OK to the next reset, and the HSM knows them while the doorbells' BAR is
  * mapped. What the HSM does not take, or has no room for, comes as an ordinary
- * request and is passed on, so that one thread alone takes from a queue.
+ * request and is passed on, so that one thread alone takes from a queue. With --virtio_poll the
+ * threads look at their queues all the time, and the driver is told that no doorbell is needed.
  * A thread's lock is held while it kicks a queue; the locks of queues are inside it. Who stops all
  * threads takes their locks in order.
  */
@@ -27,8 +28,10 @@
 #define WRITE_BYTES 2U /* what a driver writes (virtio 1.2, 4.1.5.2) */
 
 struct ringer {
+	struct doorbells *owner;
 	struct iothread *thread;
 	pthread_mutex_t lock;
+	struct mevent *timer; /* of --virtio_poll */
 };
 
 struct bell {
@@ -62,6 +65,7 @@ static bool add_ringer(struct doorbells *d, uint64_t cpus)
 	if (cpus != 0)
 		iothread_pin(ringer->thread, cpus);
 	pthread_mutex_init(&ringer->lock, NULL);
+	ringer->owner = d;
 	d->ringers++;
 	return true;
 }
@@ -74,7 +78,7 @@ struct doorbells *doorbells_create(struct virtio_dev *dev)
 	struct doorbells *d;
 
 	/* Without asyncio the HSM still saves the way to the I/O request thread, if asked to. */
-	if (!dev->ops->any_thread || (!asyncio && !dev->threads))
+	if (!dev->ops->any_thread || (!asyncio && !dev->threads && dev->vm->cfg.poll_ns == 0))
 		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
@@ -166,6 +170,27 @@ static int open_bell(struct bell *bell)
 	return 0;
 }
 
+static void on_timer(void *arg, unsigned int events)
+{
+	struct ringer *ringer = arg;
+
+	(void)events;
+	pthread_mutex_lock(&ringer->lock);
+	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++) {
+		if (ringer->owner->bell[i].ringer == ringer)
+			virtio_kick(ringer->owner->dev, i);
+	}
+	pthread_mutex_unlock(&ringer->lock);
+}
+
+static int begin_to_poll(struct ringer *ringer)
+{
+	const uint64_t ns = ringer->owner->dev->vm->cfg.poll_ns;
+
+	ringer->timer = mevent_add_timer(iothread_loop(ringer->thread), on_timer, ringer);
+	return ringer->timer ? mevent_timer_set(ringer->timer, ns, ns) : -ENOMEM;
+}
+
 void doorbells_open(struct doorbells *d)
 {
 	int err = 0;
@@ -175,11 +200,14 @@ void doorbells_open(struct doorbells *d)
 	d->open = true;
 	for (unsigned int i = 0; i < d->dev->queues && !err; i++)
 		err = open_bell(&d->bell[i]);
+	for (unsigned int i = 0; i < d->ringers && !err && d->dev->vm->cfg.poll_ns != 0; i++)
+		err = begin_to_poll(&d->ringer[i]);
 	if (err) {
 		log_warn("%s: no thread for its doorbells: %s", d->dev->name, strerror(-err));
 		doorbells_close(d);
 		return;
 	}
+	atomic_store(&d->dev->polled, d->dev->vm->cfg.poll_ns != 0);
 	for (unsigned int i = 0; i < d->dev->queues; i++)
 		assign(&d->bell[i]);
 }
@@ -188,6 +216,11 @@ void doorbells_close(struct doorbells *d)
 {
 	if (!d)
 		return;
+	atomic_store(&d->dev->polled, false);
+	for (unsigned int i = 0; i < d->ringers; i++) {
+		mevent_delete(d->ringer[i].timer, true);
+		d->ringer[i].timer = NULL;
+	}
 	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++) {
 		deassign(&d->bell[i]);
 		/* Waits for a kick that is under way. */

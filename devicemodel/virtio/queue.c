@@ -296,12 +296,18 @@ void queue_quiet(struct queue *q)
 
 bool queue_rearm(struct queue *q)
 {
+	bool polled;
+
 	if (!may_take(q))
 		return false;
+	/* Who polls keeps the driver quiet: by an index that has passed, or by the flag. */
+	polled = atomic_load_explicit(&q->dev->polled, memory_order_relaxed);
 	if (q->event_idx)
-		atomic_store_explicit(avail_event(q), q->next_avail, memory_order_relaxed);
+		atomic_store_explicit(avail_event(q), (uint16_t)(q->next_avail - polled),
+				      memory_order_relaxed);
 	else
-		atomic_store_explicit(&q->used->flags, 0, memory_order_relaxed);
+		atomic_store_explicit(&q->used->flags, polled ? VRING_USED_F_NO_NOTIFY : 0,
+				      memory_order_relaxed);
 	/*
 	 * A driver on another CPU stores idx and then reads our wish; without a full barrier
 	 * both sides could read the old value, and its request would wait for the next one.

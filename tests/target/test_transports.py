@@ -27,6 +27,7 @@ transport()
 transport "modern, MSI-X" virtio_pci.force_legacy=0
 transport "modern, INTx" pci=nomsi
 transport "modern, INTx of MSI" virtio_pci.force_legacy=0 --virtio_msi
+transport "modern, MSI-X, polled" virtio_pci.force_legacy=0 "--virtio_poll 300000"
 transport "legacy, MSI-X" virtio_pci.force_legacy=1
 transport "legacy, INTx" "virtio_pci.force_legacy=1 pci=nomsi"
 """
@@ -58,7 +59,8 @@ class Transports(TargetTest):
 
     def test_each(self) -> None:
         # Do disk, network, random numbers and console work by the interface of virtio 1.x and by the
-        # one before, and with messages and without?
+        # one before, with messages and without, and
+        # if their queues are polled?
         vm = self.service_vm(LAUNCH, transport=TRANSPORT)
         vm.user_disk_mb = 0
         session = self.boot_service_vm(vm)
@@ -66,7 +68,7 @@ class Transports(TargetTest):
         session.wait_end(60)
         parts = re.split(r"^--- (.*)\n", session.text, flags=re.MULTILINE)
         ways = dict(zip(parts[1::2], parts[2::2]))
-        self.assertEqual(len(ways), 5)
+        self.assertEqual(len(ways), 6)
         for way, text in ways.items():
             with self.subTest(way):
                 version = "1" if "modern" in way else "0"

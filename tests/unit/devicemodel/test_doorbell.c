@@ -28,6 +28,7 @@
 #include "dm_machine.h"
 #include "fake_hsm.h"
 #include "hsm.h"
+#include "options.h"
 #include "pci.h"
 #include "power.h"
 #include "virtio_driver.h"
@@ -36,6 +37,7 @@
 
 static char path[64];
 static struct driver disk;
+static const char *more = ""; /* options */
 
 static unsigned int doorbells(void)
 {
@@ -59,7 +61,8 @@ static int create(bool newer, int refuse)
 	assert_true(fd >= 0);
 	assert_int_equal(ftruncate(fd, SECTORS * 512), 0);
 	close(fd);
-	snprintf(options, sizeof(options), "-s 0,hostbridge -s 3,virtio-blk,%s -s 4,virtio-rnd", path);
+	snprintf(options, sizeof(options), "%s -s 0,hostbridge -s 3,virtio-blk,%s -s 4,virtio-rnd",
+		 more, path);
 	machine_create(options);
 	driver_find(&disk, 3, 0x200000);
 	driver_start(&disk, 1U << VIRTIO_BLK_F_FLUSH, 1);
@@ -89,8 +92,8 @@ static void describe(void)
 	memcpy(guest_at(disk.memory + 0x6000, 16), &hdr, 16);
 	*(uint8_t *)guest_at(disk.memory + 0x7000, 1) = 0xEE;
 	ring_desc(&disk.ring[0], 0, disk.memory + 0x6000, 16, VRING_DESC_F_NEXT, 1);
-	ring_desc(&disk.ring[0], 1, disk.memory + 0x8000, 512, VRING_DESC_F_NEXT | VRING_DESC_F_WRITE,
-		  2);
+	ring_desc(&disk.ring[0], 1, disk.memory + 0x8000, 512,
+		  VRING_DESC_F_NEXT | VRING_DESC_F_WRITE, 2);
 	ring_desc(&disk.ring[0], 2, disk.memory + 0x7000, 1, VRING_DESC_F_WRITE, 0);
 }
 
@@ -286,12 +289,79 @@ static void test_end(void **state)
 	}
 }
 
+static int set_up_polled(void **state)
+{
+	(void)state;
+	more = "--virtio_poll 100000";
+	create(false, 0);
+	more = "";
+	return 0;
+}
+
+/*
+ * --virtio_poll: is a request found without a doorbell, is the driver asked for none, by the flag
+ * and by the event index, and is the queue left alone after a reset?
+ */
+static void test_polled(void **state)
+{
+	const uint32_t event_idx = 1U << VIRTIO_RING_F_EVENT_IDX;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		offer();
+		served();
+	}
+	machine_wait(ring_used_flags(&disk.ring[0]) == VRING_USED_F_NO_NOTIFY);
+	offer();
+	driver_ring_bell(&disk, 0); /* rung all the same */
+	served();
+	driver_start(&disk, event_idx, 1);
+	for (unsigned int i = 0; i < 3; i++) {
+		offer();
+		served();
+		machine_wait(ring_avail_event(&disk.ring[0]) == i);
+	}
+	driver_put(disk.common + VIRTIO_PCI_COMMON_STATUS, 1, 0);
+	offer();
+	usleep(2000);
+	assert_int_equal(*(uint8_t *)guest_at(disk.memory + 0x7000, 1), 0xEE);
+	driver_start(&disk, 0, 1);
+	offer();
+	served();
+}
+
+/* What is not a number of nanoseconds? */
+static void test_poll_option(void **state)
+{
+	static const char *const bad[] = {"0",	"10000001", "1ms",
+					  "-5", "x",	    "99999999999999999999"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		char *argv[] = {
+			"acrn-dm", "--virtio_poll", (char *)(uintptr_t)bad[i], "-k", "k", "vm1",
+			NULL};
+		struct vm_config cfg = {.mem_size = 1U << 20};
+
+		assert_int_equal(options_parse(6, argv, &cfg), OPTIONS_ERROR);
+	}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
-		T(test_async), T(test_as_request), T(test_not_there), T(test_refused), T(test_move),
-		T(test_reset), T(test_broken),	   T(test_pouring),   T(test_end),
+		T(test_async),
+		T(test_as_request),
+		T(test_not_there),
+		T(test_refused),
+		T(test_move),
+		T(test_reset),
+		T(test_broken),
+		T(test_pouring),
+		T(test_end),
+		cmocka_unit_test_setup_teardown(test_polled, set_up_polled, tear_down),
+		cmocka_unit_test(test_poll_option),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
