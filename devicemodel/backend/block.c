@@ -2,17 +2,12 @@
 /*
  * Disks backed by a file or a block device.
  *
- * Who touches what. A device's kick, on any thread, calls block_submit(): what the page
- * cache can satisfy without waiting is done right there, since handing a request to another
- * thread costs more than copying its data; all else goes on b->todo. Workers take from b->todo,
- * do the I/O without a lock and call done(). b->lock guards b->todo and the counters, nothing
- * is called with it held. Only block_rescan() changes descriptors and sizes, when nobody submits.
- *
- * Flush. A write is reported done only after pwritev2() returned, so an fdatasync() that starts
- * later covers every write the guest has been told of: no ordering between requests is kept.
- *
- * Reset and the end. block_drain() cancels what waits on b->todo and sleeps until no worker is
- * inside a request, so afterwards nobody touches the guest's buffers.
+ * A device's kick, on any thread, calls block_submit(): what the page cache can satisfy without
+ * waiting is done right there, since handing a request over costs more than copying its data. All
+ * else goes to the kernel's ring (block_uring.c), if the user wants it, or on b->todo, from which
+ * workers take it; they also do what the ring did not do whole. done() is called without a lock.
+ * b->lock guards b->todo, the counters and who submits to the ring. Only block_rescan() changes
+ * descriptors and sizes, when nobody submits.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,6 +26,7 @@
 
 #include "block.h"
 #include "block_config.h"
+#include "block_uring.h"
 #include "log.h"
 
 /* Enough to keep a queue of 64 busy on storage that answers in parallel; started on demand. */
@@ -40,6 +36,13 @@
 /* Above this the copy would keep the guest's other devices waiting for too long. */
 #define INLINE_MAX (128U << 10)
 
+/*
+ * Flush. A write is reported done only after pwritev2() returned, so an fdatasync() that starts
+ * later covers every write the guest has been told of: no ordering between requests is kept.
+ *
+ * Reset and the end. block_drain() cancels what waits on b->todo and sleeps until nobody is
+ * inside a request, so afterwards nobody touches the guest's buffers.
+ */
 struct block {
 	const char *name;
 	int fd;	       /* -1: an empty disk */
@@ -58,8 +61,10 @@ struct block {
 	pthread_cond_t work;	/* todo or closing changed */
 	pthread_cond_t drained; /* active became 0 */
 	STAILQ_HEAD(, block_req) todo;
-	unsigned int waiting;		    /* requests on todo */
-	unsigned int workers, idle, active; /* threads: all, asleep, inside a request */
+	unsigned int waiting;	    /* requests on todo */
+	unsigned int workers, idle; /* threads: all, asleep */
+	unsigned int active;	    /* requests with a worker or in the ring */
+	struct block_uring *ring;   /* or NULL */
 	bool closing;
 	pthread_t worker[WORKERS_MAX];
 };
@@ -244,43 +249,71 @@ static int start_worker(struct block *b)
 	return -err;
 }
 
+/* b->lock held. False: there is no worker, nor can there be one. */
+static bool give_to_worker(struct block *b, struct block_req *req)
+{
+	/* Without a new thread the request waits for one of those there are. */
+	if (b->waiting >= b->idle && b->workers < WORKERS_MAX && start_worker(b) < 0 &&
+	    b->workers == 0)
+		return false;
+	STAILQ_INSERT_TAIL(&b->todo, req, link);
+	b->waiting++;
+	pthread_cond_signal(&b->work);
+	return true;
+}
+
+/* What the ring did in part or not at all a worker does again, and says why it fails. */
+static void ring_done(void *arg, struct block_req *req, int result)
+{
+	struct block *b = arg;
+	bool whole = result >= 0 && (uint64_t)result == req->len, given = false;
+
+	if (!whole) {
+		pthread_mutex_lock(&b->lock);
+		given = give_to_worker(b, req);
+		pthread_mutex_unlock(&b->lock);
+	}
+	if (!given)
+		req->done(req, whole ? 0 : perform(b, req));
+	pthread_mutex_lock(&b->lock);
+	if (--b->active == 0)
+		pthread_cond_broadcast(&b->drained);
+	pthread_mutex_unlock(&b->lock);
+}
+
 int block_submit(struct block *b, struct block_req *req)
 {
+	bool given;
+
 	if (perform_now(b, req))
 		return 0;
 
 	pthread_mutex_lock(&b->lock);
-	/* Without a new thread the request waits for one of those there are, or is done here. */
-	if (b->waiting >= b->idle && b->workers < WORKERS_MAX && start_worker(b) < 0 &&
-	    b->workers == 0) {
-		pthread_mutex_unlock(&b->lock);
-		return perform(b, req);
-	}
-	STAILQ_INSERT_TAIL(&b->todo, req, link);
-	b->waiting++;
-	pthread_cond_signal(&b->work);
+	given = b->ring != NULL && b->fd >= 0 && block_uring_submit(b->ring, b->fd, b->base, req);
+	if (given)
+		b->active++;
+	else
+		given = give_to_worker(b, req);
 	pthread_mutex_unlock(&b->lock);
-	return -EINPROGRESS;
+	return given ? -EINPROGRESS : perform(b, req);
 }
 
 void block_drain(struct block *b)
 {
-	STAILQ_HEAD(, block_req) cancelled = STAILQ_HEAD_INITIALIZER(cancelled);
-	struct block_req *req;
-
 	pthread_mutex_lock(&b->lock);
-	STAILQ_CONCAT(&cancelled, &b->todo);
-	b->waiting = 0;
-	pthread_mutex_unlock(&b->lock);
+	while (b->active != 0 || !STAILQ_EMPTY(&b->todo)) {
+		struct block_req *req = STAILQ_FIRST(&b->todo);
 
-	while ((req = STAILQ_FIRST(&cancelled)) != NULL) {
-		STAILQ_REMOVE_HEAD(&cancelled, link);
+		if (req == NULL) {
+			pthread_cond_wait(&b->drained, &b->lock);
+			continue;
+		}
+		STAILQ_REMOVE_HEAD(&b->todo, link);
+		b->waiting--;
+		pthread_mutex_unlock(&b->lock);
 		req->done(req, -ECANCELED);
+		pthread_mutex_lock(&b->lock);
 	}
-
-	pthread_mutex_lock(&b->lock);
-	while (b->active != 0)
-		pthread_cond_wait(&b->drained, &b->lock);
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -518,6 +551,8 @@ int block_open(struct block **out, const char *name, const char *config)
 		free(b);
 		return ret;
 	}
+	if (cfg.uring)
+		b->ring = block_uring_create(name, ring_done, b);
 	*out = b;
 	return 0;
 }
@@ -530,6 +565,7 @@ void block_close(struct block *b)
 	pthread_mutex_unlock(&b->lock);
 	for (unsigned int i = 0; i < b->workers; i++)
 		pthread_join(b->worker[i], NULL);
+	block_uring_destroy(b->ring);
 
 	pthread_cond_destroy(&b->drained);
 	pthread_cond_destroy(&b->work);

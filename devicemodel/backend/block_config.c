@@ -29,6 +29,7 @@ enum action {
 	NOCACHE,
 	NO_EFFECT,
 	THREADS,
+	AIO,
 	QUEUES,
 	DISCARD,
 	SECTOR_SIZE,
@@ -48,7 +49,7 @@ static const struct {
 	{"iothread", THREADS,
 	 "iothread[=count][@cpu[:cpu...][/cpu...]], of at most 16 threads, on CPUs from 0 to 63"},
 	{"mq", QUEUES, "mq=queues, from 1 to 16"},
-	{"aio", NO_EFFECT, "I/O is done by threads"},
+	{"aio", AIO, "aio=threads or aio=io_uring"},
 	{"no_bst_block", NO_EFFECT, "overlapping requests are never held back"},
 	{"discard", DISCARD, "discard[=sectors:segments:alignment], of at most 16 segments"},
 	{"sectorsize", SECTOR_SIZE,
@@ -184,6 +185,11 @@ static int apply(struct block_config *cfg, const char *name, const char *word)
 			if (apply_threads(&cfg->threads, word + len))
 				return 0;
 			break;
+		case AIO:
+			cfg->uring = strcmp(word + len, "=io_uring") == 0;
+			if (cfg->uring || strcmp(word + len, "=threads") == 0)
+				return 0;
+			break;
 		case QUEUES:
 		case DISCARD:
 		case SECTOR_SIZE:
@@ -219,7 +225,8 @@ int block_config_parse(struct block_config *cfg, const char *name, const char *c
 			continue;
 		if (cfg->path[0] != '\0') {
 			log_err("%s: unknown option \"%s\"; there are ro, writeback, writethru, "
-				"nocache, discard, sectorsize=, range=, nodisk, mq= and iothread",
+				"nocache, discard, sectorsize=, range=, nodisk, mq=, aio= and "
+				"iothread",
 				name, word);
 			return -EINVAL;
 		}

@@ -18,6 +18,7 @@ struct block_config {
 	bool no_disk;		     /* nodisk: empty, path is "" */
 	bool read_only;		     /* ro */
 	bool writeback; /* writeback; the default, writethru, makes each write durable */
+	bool uring;	/* aio=io_uring */
 	bool nocache;	/* bypass the Service VM's page cache */
 	uint32_t logical, physical; /* sectorsize, in bytes; 0: as the file or device has it */
 	/* range, in sectors of 512 bytes; none: the whole */

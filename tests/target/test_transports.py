@@ -15,7 +15,7 @@ dd if=/dev/zero of=/data/disk bs=1M count=2 2>/dev/null
 transport()
 {
 	echo "--- $1"
-	acrn-dm $3 -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk \\
+	acrn-dm $3 -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk$4 \\
 		-s 4,virtio-net,tap=tap0 -s 5,virtio-rnd -s 6,virtio-console,@file:con=/data/con \\
 		-k /data/bzImage -r /data/user.cpio \\
 		-B "console=ttyS0 quiet acrn.test=/bin/transport $2" vm1 </dev/null
@@ -27,8 +27,9 @@ transport()
 transport "modern, MSI-X" virtio_pci.force_legacy=0
 transport "modern, INTx" pci=nomsi
 transport "modern, INTx of MSI" virtio_pci.force_legacy=0 --virtio_msi
-transport "modern, MSI-X, polled" virtio_pci.force_legacy=0 "--virtio_poll 300000"
-transport "legacy, MSI-X" virtio_pci.force_legacy=1
+transport "modern, MSI-X, polled" virtio_pci.force_legacy=0 "--virtio_poll 300000" \\
+	,aio=io_uring,writeback
+transport "legacy, MSI-X" virtio_pci.force_legacy=1 "" ,aio=io_uring
 transport "legacy, INTx" "virtio_pci.force_legacy=1 pci=nomsi"
 """
 
@@ -59,8 +60,8 @@ class Transports(TargetTest):
 
     def test_each(self) -> None:
         # Do disk, network, random numbers and console work by the interface of virtio 1.x and by the
-        # one before, with messages and without, and
-        # if their queues are polled?
+        # one before, with messages and without, and if their queues are polled? Two disks use
+        # io_uring.
         vm = self.service_vm(LAUNCH, transport=TRANSPORT)
         vm.user_disk_mb = 0
         session = self.boot_service_vm(vm)
@@ -88,3 +89,4 @@ class Transports(TargetTest):
                 self.assertIn("random: 64\n", text)
                 self.assertIn("console says hello", text)
                 self.assertIn("acrn-dm ended with status 0\n", text)
+                self.assertNotIn("no io_uring", text)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/pci/ahci.c devicemodel/pci/ahci_cmd.c devicemodel/pci/ahci_ata.c
 // fuzzes: devicemodel/pci/ahci_atapi.c
-// links: devicemodel/core/log.c devicemodel/backend/block.c devicemodel/backend/block_config.c
+// links: devicemodel/core/log.c devicemodel/backend/block.c devicemodel/backend/block_uring.c
+// links: devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/fake_pci.c
 /*
  * Any driver for a disk and a CD drive behind the AHCI controller: do registers, commands and their

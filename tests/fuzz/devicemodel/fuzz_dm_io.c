@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// fuzzes: devicemodel/core/io_space.c devicemodel/core/pio.c devicemodel/core/mmio.c devicemodel/core/power.c devicemodel/pci/hostbridge.c
-// fuzzes: devicemodel/pci/lpc.c devicemodel/pci/pci_bar.c devicemodel/pci/pci_bus.c devicemodel/pci/pci_cfg.c devicemodel/pci/pci_intx.c
-// fuzzes: devicemodel/platform/debugexit.c devicemodel/platform/pit.c devicemodel/platform/pm.c devicemodel/platform/post.c
+// fuzzes: devicemodel/core/io_space.c devicemodel/core/pio.c devicemodel/core/mmio.c
+// fuzzes: devicemodel/core/power.c devicemodel/pci/hostbridge.c
+// fuzzes: devicemodel/pci/lpc.c devicemodel/pci/pci_bar.c devicemodel/pci/pci_bus.c
+// fuzzes: devicemodel/pci/pci_cfg.c devicemodel/pci/pci_intx.c
+// fuzzes: devicemodel/platform/debugexit.c devicemodel/platform/pit.c devicemodel/platform/pm.c
+// fuzzes: devicemodel/platform/post.c
 // fuzzes: devicemodel/pci/wdt_i6300esb.c
 // fuzzes: devicemodel/platform/platform.c devicemodel/platform/rtc.c devicemodel/platform/uart.c
 // links: @machine

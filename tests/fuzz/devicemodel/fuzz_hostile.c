@@ -6,7 +6,7 @@
 // fuzzes: devicemodel/pci/pci_bar.c devicemodel/pci/pci_cfg.c devicemodel/pci/ivshmem.c
 // fuzzes: devicemodel/pci/pci_intx.c devicemodel/pci/pci_msix.c
 // links: devicemodel/virtio/doorbell.c
-// links: @machine devicemodel/backend/block.c
+// links: @machine devicemodel/backend/block.c devicemodel/backend/block_uring.c
 // links: devicemodel/backend/block_config.c tests/target/guest/hostile_pour.c
 // links: tests/unit/devicemodel/pour_dm.c tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c

@@ -3,6 +3,7 @@
 // links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c devicemodel/virtio/queue.c
 // links: devicemodel/virtio/chain.c devicemodel/backend/block_config.c
+// links: devicemodel/backend/block_uring.c
 // links: tests/unit/devicemodel/fake_pci.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
 /*

@@ -2,7 +2,8 @@
 // fuzzes: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // fuzzes: devicemodel/virtio/pci_modern.c devicemodel/virtio/virtio.c
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c tests/unit/devicemodel/fake_pci.c
-// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
+// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/driver_ring.c
 /*
  * Any sequence of register accesses: do the transport's rules hold? Input: accesses of eight
  * or more bytes each, to BARs and to the window in configuration space.

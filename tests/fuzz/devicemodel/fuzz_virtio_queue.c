@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fuzzes: devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/virtio.c
-// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/driver_ring.c
+// links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c
+// links: tests/unit/devicemodel/driver_ring.c
 /*
  * Any bytes as a ring: does queue_pop() ever hand out what is not guest memory, more than it
  * says, or more buffers than asked for? Input: options, ring addresses in units of 16 bytes,

@@ -4,7 +4,7 @@ CPPFLAGS_devicemodel := -D_GNU_SOURCE -I$(TOP)/devicemodel/include -I$(TOP)/devi
 	-I$(TOP)/devicemodel/pci -I$(TOP)/tests/unit/devicemodel -I$(TOP)/tests/fake/include -I$(OUT)/gen \
 	-I$(TOP)/tests/target/guest
 CFLAGS_devicemodel := -std=c11
-LDLIBS_devicemodel := -ljansson
+LDLIBS_devicemodel := -ljansson -luring
 
 # options.c prints the version; the tests have their own.
 $(OUT)/gen/version.h:

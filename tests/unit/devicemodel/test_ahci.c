@@ -6,6 +6,7 @@
  */
 // links: devicemodel/pci/ahci.c devicemodel/pci/ahci_cmd.c devicemodel/pci/ahci_ata.c
 // links: devicemodel/pci/ahci_atapi.c devicemodel/core/log.c devicemodel/backend/block.c
+// links: devicemodel/backend/block_uring.c
 // links: devicemodel/backend/block_config.c tests/unit/devicemodel/fake_io.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/fake_pci.c
 #include <errno.h>

@@ -6,7 +6,8 @@
 // links: devicemodel/virtio/queue.c devicemodel/virtio/chain.c devicemodel/virtio/virtio.c
 // links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c devicemodel/core/log.c
-// links: devicemodel/backend/block.c devicemodel/backend/block_config.c
+// links: devicemodel/backend/block.c devicemodel/backend/block_uring.c
+// links: devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/fake_guest.c tests/unit/devicemodel/disk_driver.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/fake_pci.c
 #include <errno.h>

@@ -7,7 +7,8 @@
 // links: @machine devicemodel/virtio/queue.c devicemodel/virtio/chain.c
 // links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/blk.c
-// links: devicemodel/backend/block.c devicemodel/backend/block_config.c
+// links: devicemodel/backend/block.c devicemodel/backend/block_uring.c
+// links: devicemodel/backend/block_config.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 #include <errno.h>
 #include <fcntl.h>

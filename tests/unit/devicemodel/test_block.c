@@ -3,7 +3,8 @@
  * Does the disk backend keep what it was given, report what it could not, and let go of every
  * buffer when told to? The real block.c and block_config.c on files in a temporary folder.
  */
-// links: devicemodel/backend/block.c devicemodel/backend/block_config.c devicemodel/core/log.c
+// links: devicemodel/backend/block.c devicemodel/backend/block_uring.c
+// links: devicemodel/backend/block_config.c devicemodel/core/log.c
 // links: tests/unit/devicemodel/fake_io.c
 #include <errno.h>
 #include <fcntl.h>

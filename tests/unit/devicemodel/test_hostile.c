@@ -8,7 +8,8 @@
 // links: devicemodel/virtio/pci_legacy.c devicemodel/virtio/pci_window.c
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: devicemodel/virtio/blk.c devicemodel/virtio/rnd.c devicemodel/virtio/console.c
-// links: devicemodel/backend/block.c devicemodel/backend/block_config.c
+// links: devicemodel/backend/block.c devicemodel/backend/block_uring.c
+// links: devicemodel/backend/block_config.c
 // links: tests/target/guest/hostile_pour.c tests/unit/devicemodel/pour_dm.c
 // links: tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
