@@ -398,12 +398,14 @@ static void add_pointer(struct acpi_loader *loader, uint32_t at, uint8_t size)
 	command->pointer.size = size;
 }
 
-static void add_checksum(struct acpi_loader *loader, const uint8_t *tables, uint32_t at)
+/* The byte is part of what is summed up: it has to be zero before. */
+static void add_checksum(struct acpi_loader *loader, uint8_t *tables, uint32_t at)
 {
 	struct acpi_loader_command *command = &loader->command[loader->count++];
 	struct header header;
 
 	memcpy(&header, tables + at, sizeof(header));
+	tables[at + offsetof(struct header, checksum)] = 0;
 	command->command = LOADER_ADD_CHECKSUM;
 	strcpy(command->file, ACPI_LOADER_FILE);
 	command->checksum.offset = at + offsetof(struct header, checksum);
@@ -412,7 +414,7 @@ static void add_checksum(struct acpi_loader *loader, const uint8_t *tables, uint
 }
 
 /* The firmware makes RSDP and RSDT of its own: what the XSDT and the FADT name are all tables. */
-void acpi_loader_make(struct acpi_loader *loader, const uint8_t *tables)
+void acpi_loader_make(struct acpi_loader *loader, uint8_t *tables)
 {
 	struct rsdp rsdp;
 	uint32_t at, fadt;

@@ -77,7 +77,7 @@ static int parse_ovmf(struct vm_config *cfg, const char *arg)
 		log_err("--ovmf %s: the form is [w,]file or [w,]code=file,vars=file", arg);
 		return -EINVAL;
 	}
-	return pci_slot_parse(cfg, FIRMWARE_TIMER);
+	return pci_slot_parse(cfg, FIRMWARE_PM);
 }
 
 static const struct option_def ovmf_option = {

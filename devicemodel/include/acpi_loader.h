@@ -35,7 +35,10 @@ struct acpi_loader {
 	struct acpi_loader_command command[ACPI_LOADER_MAX];
 };
 
-/* For the tables of acpi_write(), whose addresses are offsets in them. */
-void acpi_loader_make(struct acpi_loader *loader, const uint8_t *tables);
+/*
+ * For the tables of acpi_write(), whose addresses are offsets in them; checksums that the script makes
+ * anew become zero.
+ */
+void acpi_loader_make(struct acpi_loader *loader, uint8_t *tables);
 
 #endif

@@ -15,8 +15,8 @@ struct vm;
 #define FIRMWARE_VARS_SIZE 0x20000U /* in a file that is both variables and code, the first */
 
 /* What OVMF takes for the chip set (an i440FX), so that it looks for all else where it is. */
-#define FIRMWARE_TIMER	    "1:3,piix4pm"
-#define FIRMWARE_TIMER_PORT 0xb008U
+#define FIRMWARE_PM	 "1:3,piix4pm"
+#define FIRMWARE_PM_PORT 0xb000U
 
 bool firmware_given(const struct vm *vm);
 

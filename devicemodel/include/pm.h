@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-/* The buttons of the machine that the User VM is. */
+/* The power of the machine that the User VM is. */
 #ifndef DM_PM_H
 #define DM_PM_H
 
@@ -10,5 +10,8 @@ struct vm;
  * -EOPNOTSUPP: it has not enabled the event. Any thread.
  */
 int pm_press_power_button(struct vm *vm);
+
+/* The guest has switched itself off. I/O request thread. */
+void pm_power_off(struct vm *vm);
 
 #endif

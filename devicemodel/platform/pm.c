@@ -70,6 +70,14 @@ int pm_press_power_button(struct vm *vm)
 	return err;
 }
 
+void pm_power_off(struct vm *vm)
+{
+	/* A triple fault, told of just before, is also told of first. */
+	rings_take_events(vm);
+	power_request(vm, POWER_OFF, 0);
+	monitor_event_poweroff(vm);
+}
+
 static uint64_t event_read(void *arg, uint64_t offset, unsigned int size)
 {
 	struct pm *pm = arg;
@@ -119,14 +127,10 @@ static void control_write(void *arg, uint64_t offset, unsigned int size, uint64_
 	pthread_mutex_unlock(&pm->lock);
 	if (!(written & CONTROL_SLP_EN))
 		return;
-	if (CONTROL_TYPE(pm->control) == ACPI_S5_TYPE) {
-		/* A triple fault, told of just before, is also told of first. */
-		rings_take_events(pm->vm);
-		power_request(pm->vm, POWER_OFF, 0);
-		monitor_event_poweroff(pm->vm);
-	} else {
+	if (CONTROL_TYPE(pm->control) == ACPI_S5_TYPE)
+		pm_power_off(pm->vm);
+	else
 		log_guest("sleep type %u: there is only S5", CONTROL_TYPE(pm->control));
-	}
 }
 
 static const struct io_ops control_ops = {.read = control_read, .write = control_write};

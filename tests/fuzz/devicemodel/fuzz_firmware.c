@@ -80,8 +80,7 @@ static void play(struct fuzz *in)
 		(void)machine_in((uint16_t)(0x510 + at % 16), size > 4 ? 4 : size);
 		break;
 	case 5:
-		(void)machine_in((uint16_t)(FIRMWARE_TIMER_PORT - 4 + at % 12),
-				 size > 4 ? 4 : size);
+		(void)machine_in((uint16_t)(FIRMWARE_PM_PORT + at % 16), size > 4 ? 4 : size);
 		break;
 	default:
 		request(in);

@@ -29,6 +29,7 @@
 #include "log.h"
 #include "pci.h"
 #include "platform.h"
+#include "power.h"
 
 #define VARS (64U << 10)
 #define CODE (128U << 10)
@@ -378,8 +379,8 @@ static void test_tables(void **state)
 		case 3: {
 			uint8_t *table = tables + c->checksum.start;
 
-			tables[c->checksum.offset] = 0;
 			tables[c->checksum.offset] = (uint8_t)-sum(table, c->checksum.length);
+			assert_int_equal(sum(table, c->checksum.length), 0);
 			assert_int_equal(c->checksum.offset, c->checksum.start + 9);
 			assert_true(memcmp(table, "XSDT", 4) == 0 || memcmp(table, "FACP", 4) == 0);
 			break;
@@ -412,6 +413,13 @@ static void test_machine(void **state)
 	usleep(2000);
 	second = machine_in(0xb008, 4);
 	assert_in_range((second - first) & 0xffffff, 7159, 3579545); /* 2 ms to 1 s */
+	/* its way of power-off, and what is none */
+	machine_out(0xb004, 2, 0x3c00);
+	machine_out(0xb004, 2, 0x0001);
+	machine_out(0xb004, 1, 0x20);
+	assert_int_equal(power_pending(&machine), POWER_NONE);
+	machine_out(0xb004, 2, machine_in(0xb004, 2) | 0x2000);
+	assert_int_equal(power_pending(&machine), POWER_OFF);
 	assert_int_equal(load_ovmf(&machine, &regs), 0);
 	assert_int_equal(r->cs_base + r->rip, 0xfffffff0);
 	assert_int_equal(r->cr0 & 1, 0);
