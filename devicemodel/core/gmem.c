@@ -3,16 +3,19 @@
  * Guest memory: two pieces of address space, low RAM and high RAM, filled
  * segment by segment from huge pages or plain memory, and mapped into the VM by
  * the HSM. Created before any device thread, constant afterwards: no lock.
+ * With a vhost-user device each piece is a memfd, which back ends map as well.
  *
  * Memory is never cleared here: the kernel hands out zeroed pages.
  */
 #include "gmem.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "hsm.h"
 #include "hugepage.h"
@@ -30,6 +33,8 @@ struct gmem_region {
 	void *reserved; /* what mmap returned, for munmap */
 	size_t reserved_size;
 	uint32_t giant; /* bit n: the n-th GB is one page */
+	int fd[2];	/* memory that can be shared, of huge and of small pages; or -1 */
+	int shared_fd;	/* the one that is mapped; or -1 */
 };
 
 struct gmem {
@@ -72,6 +77,43 @@ static int place_huge(uint8_t *hva, uint64_t len, int order)
 	return 0;
 }
 
+/* Of a fixed size: else who has it could shorten it, and our next access would be our last. */
+static int make_shared(const struct gmem_region *region, unsigned int flags)
+{
+	int fd = memfd_create("acrn-dm", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)region->size) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* What the helper opened would be its own: descriptors are made before. */
+static int share(struct gmem_region *region)
+{
+	if (region->size == 0)
+		return 0;
+	region->fd[0] = make_shared(region, MFD_HUGETLB | HUGE_ORDER << MAP_HUGE_SHIFT);
+	region->fd[1] = make_shared(region, 0);
+	return region->fd[1] < 0 ? -ENOMEM : 0;
+}
+
+static int place_shared(struct gmem_region *region)
+{
+	for (int i = 0; i < 2; i++) {
+		if (region->fd[i] < 0 ||
+		    mmap(region->hva, region->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 region->fd[i], 0) == MAP_FAILED)
+			continue;
+		region->shared_fd = region->fd[i];
+		return 0;
+	}
+	return -ENOMEM;
+}
+
 /* Huge pages where the kernel has or makes enough for the segment, else plain memory. */
 static int place_segment(uint8_t *hva, uint64_t len)
 {
@@ -97,6 +139,8 @@ static int place(struct gmem_region *region)
 {
 	int err = 0;
 
+	if (region->fd[1] >= 0)
+		return place_shared(region);
 	/* Of these there are only those that the administrator set aside. */
 	for (uint64_t off = 0; region->size - off >= GMEM_GIANT; off += GMEM_GIANT) {
 		if (place_huge(region->hva + off, GMEM_GIANT, GIANT_ORDER) < 0)
@@ -139,7 +183,22 @@ static void release(struct gmem_region *region)
 {
 	if (region->reserved)
 		munmap(region->reserved, region->reserved_size);
+	for (int i = 0; i < 2; i++) {
+		if (region->fd[i] >= 0)
+			close(region->fd[i]);
+	}
 }
+
+static bool is_shared(const struct vm_config *cfg)
+{
+	for (unsigned int i = 0; i < cfg->slot_count; i++) {
+		if (strncmp(cfg->slots[i].name, "vhost-user-", 11) == 0)
+			return true;
+	}
+	return false;
+}
+
+static const struct gmem_region nothing = {.fd = {-1, -1}, .shared_fd = -1};
 
 int gmem_create(struct vm *vm, uint64_t size)
 {
@@ -159,9 +218,15 @@ int gmem_create(struct vm *vm, uint64_t size)
 	low = size < VM_LOWMEM_LIMIT ? size : VM_LOWMEM_LIMIT;
 
 	vm->gmem = gmem;
+	gmem->low = nothing;
+	gmem->high = nothing;
 	err = reserve(&gmem->low, 0, low);
 	if (!err)
 		err = reserve(&gmem->high, VM_HIGHMEM_BASE, size - low);
+	if (!err && is_shared(&vm->cfg))
+		err = share(&gmem->low);
+	if (!err && is_shared(&vm->cfg))
+		err = share(&gmem->high);
 	if (!err)
 		err = hugepage_borrow(HUGEPAGE_LIMIT, size / GMEM_ALIGN, place_all, gmem);
 	if (err)
@@ -206,4 +271,18 @@ void *gmem_ptr(const struct vm *vm, uint64_t gpa, uint64_t len)
 	if (off >= region->size || len > region->size - off)
 		return NULL;
 	return region->hva + off;
+}
+
+unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES])
+{
+	const struct gmem_region *regions[GMEM_SHARES] = {&vm->gmem->low, &vm->gmem->high};
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < GMEM_SHARES; i++) {
+		const struct gmem_region *r = regions[i];
+
+		if (r->shared_fd >= 0)
+			shares[n++] = (struct gmem_share) {r->gpa, r->size, r->hva, r->shared_fd};
+	}
+	return n;
 }

@@ -36,4 +36,15 @@ uint64_t gmem_high_size(const struct vm *vm);
  */
 void *gmem_ptr(const struct vm *vm, uint64_t gpa, uint64_t len);
 
+/* RAM that another process can map: all of it if there is a vhost-user device, else none. */
+#define GMEM_SHARES 2U
+struct gmem_share {
+	uint64_t gpa, size;
+	void *hva;
+	int fd; /* gmem.c's; offset 0 is gpa */
+};
+
+/* Fills in @shares; how many there are. Any thread. */
+unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES]);
+
 #endif
