@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * An ELF executable of 32 bits, as ACRN's -E: entered in 32-bit protected mode. One that carries a
- * multiboot 1 header (Multiboot Specification 0.6.96) gets what GRUB would give it: memory map,
- * command line, and its ramdisk as a module. The file is not trusted: its headers are copied once,
- * and every range is checked against the file's size and the VM's memory. Main thread, no state.
+ * An ELF executable of 32 or 64 bits, as ACRN's -E, entered in 32-bit protected mode. One that
+ * carries a multiboot 1 header (Multiboot Specification 0.6.96) gets what GRUB would give it:
+ * memory map, command line, and its ramdisk as a module. The file is not trusted: its headers are
+ * copied once, and every range is checked against the file's size and the VM's memory. Main thread,
+ * no state.
  *
  * Guest memory: 0x10000 what a multiboot kernel is told, the rest as for a bzImage (load.h).
  */
@@ -26,7 +27,7 @@
 #define MB_MAGIC	0x1badb002U
 #define MB_LOADER_MAGIC 0x2badb002U
 #define MB_UNKNOWN	0xfffcU /* what a loader must know and this one does not, video modes first */
-#define MBI_FLAGS	0x24dU	/* memory sizes, command line, modules, memory map, loader's name */
+#define MBI_FLAGS	0x24dU /* memory sizes, command line, modules, memory map, loader's name */
 
 struct mb_info {
 	uint32_t flags, mem_lower, mem_upper, boot_device, cmdline, mods_count, mods_addr, syms[4];
@@ -56,8 +57,9 @@ struct elf {
 	bool multiboot;
 	uint64_t file_size;
 	uint64_t end; /* of all segments */
-	Elf32_Ehdr hdr;
-	Elf32_Phdr segment[MAX_SEGMENTS];
+	uint64_t entry;
+	unsigned int segments;
+	Elf64_Phdr segment[MAX_SEGMENTS];
 };
 
 static int bad_kernel(const struct elf *elf, const char *why)
@@ -66,22 +68,56 @@ static int bad_kernel(const struct elf *elf, const char *why)
 	return -ENOEXEC;
 }
 
+static Elf64_Ehdr wide_header(const Elf32_Ehdr *h)
+{
+	return (Elf64_Ehdr) {.e_type = h->e_type,
+			     .e_machine = h->e_machine,
+			     .e_entry = h->e_entry,
+			     .e_phoff = h->e_phoff,
+			     .e_phentsize = h->e_phentsize,
+			     .e_phnum = h->e_phnum};
+}
+
+static Elf64_Phdr wide_segment(const Elf32_Phdr *s)
+{
+	return (Elf64_Phdr) {.p_type = s->p_type,
+			     .p_offset = s->p_offset,
+			     .p_paddr = s->p_paddr,
+			     .p_filesz = s->p_filesz,
+			     .p_memsz = s->p_memsz};
+}
+
 static int read_headers(struct elf *elf)
 {
-	const Elf32_Ehdr *h = &elf->hdr;
+	union {
+		Elf32_Ehdr narrow;
+		Elf64_Ehdr wide;
+	} in = {0};
+	Elf32_Phdr narrow[MAX_SEGMENTS];
+	Elf64_Ehdr h;
+	bool is_64;
 	size_t size;
 
-	if (pread(elf->fd, &elf->hdr, sizeof(elf->hdr), 0) != sizeof(elf->hdr) ||
-	    memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
+	if (pread(elf->fd, &in, sizeof(in), 0) < (ssize_t)sizeof(in.narrow) ||
+	    memcmp(in.narrow.e_ident, ELFMAG, SELFMAG) != 0)
 		return bad_kernel(elf, "it does not begin as ELF files do");
-	if (h->e_ident[EI_CLASS] != ELFCLASS32 || h->e_ident[EI_DATA] != ELFDATA2LSB ||
-	    h->e_machine != EM_386 || h->e_type != ET_EXEC)
-		return bad_kernel(elf, "it is not an executable for 32-bit x86");
-	if (h->e_phnum == 0 || h->e_phnum > MAX_SEGMENTS || h->e_phentsize != sizeof(Elf32_Phdr))
+	is_64 = in.narrow.e_ident[EI_CLASS] == ELFCLASS64;
+	h = is_64 ? in.wide : wide_header(&in.narrow);
+	if ((!is_64 && in.narrow.e_ident[EI_CLASS] != ELFCLASS32) ||
+	    in.narrow.e_ident[EI_DATA] != ELFDATA2LSB ||
+	    h.e_machine != (is_64 ? EM_X86_64 : EM_386) || h.e_type != ET_EXEC)
+		return bad_kernel(elf, "it is not an executable for x86");
+	size = is_64 ? sizeof(elf->segment[0]) : sizeof(narrow[0]);
+	if (h.e_phnum == 0 || h.e_phnum > MAX_SEGMENTS || h.e_phentsize != size)
 		return bad_kernel(elf, "it does not have 1 to 16 program headers");
-	size = h->e_phnum * sizeof(Elf32_Phdr);
-	if (pread(elf->fd, elf->segment, size, h->e_phoff) != (ssize_t)size)
+	size *= h.e_phnum;
+	if (h.e_phoff > elf->file_size || pread(elf->fd, is_64 ? (void *)elf->segment : narrow,
+						size, (off_t)h.e_phoff) != (ssize_t)size)
 		return bad_kernel(elf, "its program headers are not in it");
+	for (unsigned int i = 0; !is_64 && i < h.e_phnum; i++)
+		elf->segment[i] = wide_segment(&narrow[i]);
+	elf->entry = h.e_entry;
+	elf->segments = h.e_phnum;
 	return 0;
 }
 
@@ -109,25 +145,26 @@ static bool is_taken(uint64_t start, uint64_t end)
 	       (start < HIGH_RAM && end > LOW_RAM_END);
 }
 
-static int load_segment(struct vm *vm, struct elf *elf, const Elf32_Phdr *s, bool *entered)
+static int load_segment(struct vm *vm, struct elf *elf, const Elf64_Phdr *s, bool *entered)
 {
-	uint64_t end = (uint64_t)s->p_paddr + s->p_memsz;
-	uint8_t *to;
+	uint8_t *to = gmem_ptr(vm, s->p_paddr, s->p_memsz);
+	uint64_t end = s->p_paddr + s->p_memsz;
 
-	if (s->p_filesz > s->p_memsz || (uint64_t)s->p_offset + s->p_filesz > elf->file_size)
+	if (s->p_filesz > s->p_memsz || s->p_offset > elf->file_size ||
+	    s->p_filesz > elf->file_size - s->p_offset)
 		return bad_kernel(elf, "the file is truncated");
-	to = gmem_ptr(vm, s->p_paddr, s->p_memsz);
-	if (!to || is_taken(s->p_paddr, end)) {
-		log_err("%s wants %u bytes at 0x%x: the VM's memory is free below 0x%llx, from "
+	if (!to || is_taken(s->p_paddr, end) || end > gmem_low_size(vm)) {
+		log_err("%s wants %llu bytes at 0x%llx: the VM's memory is free below 0x%llx, from "
 			"0x%llx to 0x%llx, and from 0x%llx to 0x%llx",
-			elf->path, s->p_memsz, s->p_paddr, LOAD_LOW_BASE, LOAD_LOW_END, LOW_RAM_END,
-			HIGH_RAM, (unsigned long long)gmem_low_size(vm));
+			elf->path, (unsigned long long)s->p_memsz, (unsigned long long)s->p_paddr,
+			LOAD_LOW_BASE, LOAD_LOW_END, LOW_RAM_END, HIGH_RAM,
+			(unsigned long long)gmem_low_size(vm));
 		return -ENOSPC;
 	}
 	memset(to + s->p_filesz, 0, s->p_memsz - s->p_filesz);
 	if (end > elf->end)
 		elf->end = end;
-	*entered = *entered || (elf->hdr.e_entry >= s->p_paddr && elf->hdr.e_entry < end);
+	*entered = *entered || (elf->entry >= s->p_paddr && elf->entry < end);
 	return load_file(vm, elf->path, elf->fd, s->p_offset, s->p_paddr, s->p_filesz);
 }
 
@@ -135,8 +172,8 @@ static int load_segments(struct vm *vm, struct elf *elf)
 {
 	bool entered = false;
 
-	for (unsigned int i = 0; i < elf->hdr.e_phnum; i++) {
-		const Elf32_Phdr *s = &elf->segment[i];
+	for (unsigned int i = 0; i < elf->segments; i++) {
+		const Elf64_Phdr *s = &elf->segment[i];
 		int err = 0;
 
 		if (s->p_type == PT_LOAD && s->p_memsz != 0)
@@ -163,8 +200,8 @@ static int tell(struct vm *vm, struct elf *elf)
 	if (!data)
 		return -ENOSPC;
 	if (vm->cfg.ramdisk) {
-		err = load_ramdisk(vm, elf->end > HIGH_RAM ? elf->end : HIGH_RAM,
-				   gmem_low_size(vm), &ramdisk, &size);
+		err = load_ramdisk(vm, elf->end > HIGH_RAM ? elf->end : HIGH_RAM, gmem_low_size(vm),
+				   &ramdisk, &size);
 		if (err)
 			return err;
 	}
@@ -173,7 +210,7 @@ static int tell(struct vm *vm, struct elf *elf)
 		return err;
 	memset(data, 0, sizeof(*data));
 	strcpy(data->loader, "acrn-dm");
-	data->info = (struct mb_info){
+	data->info = (struct mb_info) {
 		.flags = MBI_FLAGS,
 		.mem_lower = LOW_RAM_END >> 10,
 		.mem_upper = (uint32_t)((gmem_low_size(vm) - HIGH_RAM) >> 10),
@@ -184,14 +221,14 @@ static int tell(struct vm *vm, struct elf *elf)
 		.mmap_addr = gpa_of(offsetof(struct boot_data, map)),
 		.loader_name = gpa_of(offsetof(struct boot_data, loader)),
 	};
-	data->module = (struct mb_module){
+	data->module = (struct mb_module) {
 		.start = (uint32_t)ramdisk,
 		.end = (uint32_t)(ramdisk + size),
 		.string = gpa_of(offsetof(struct boot_data, loader)) + 7, /* an empty one */
 	};
 	for (unsigned int i = 0; i < count; i++)
-		data->map[i] = (struct mb_mmap){sizeof(struct mb_mmap) - 4, ranges[i].base,
-						ranges[i].size, ranges[i].type};
+		data->map[i] = (struct mb_mmap) {sizeof(struct mb_mmap) - 4, ranges[i].base,
+						 ranges[i].size, ranges[i].type};
 	return 0;
 }
 
@@ -213,7 +250,7 @@ int load_elf(struct vm *vm, struct acrn_vcpu_regs *regs)
 	if (!err && elf.multiboot)
 		err = tell(vm, &elf);
 	if (!err)
-		err = load_entry(vm, elf.hdr.e_entry, regs);
+		err = load_entry(vm, elf.entry, regs);
 	if (!err && elf.multiboot) {
 		regs->vcpu_regs.gprs.rax = MB_LOADER_MAGIC;
 		regs->vcpu_regs.gprs.rbx = LOAD_LOW_BASE;

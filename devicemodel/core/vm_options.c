@@ -105,7 +105,7 @@ static const struct option_def elf_option = {
 	.short_name = 'E',
 	.long_name = "elf_file",
 	.arg = "file",
-	.help = "ELF kernel of 32 bits, multiboot or not",
+	.help = "ELF kernel, multiboot or not",
 	.parse = parse_elf,
 };
 OPTION(elf_option);

@@ -18,6 +18,8 @@ for end in "" task; do
 		-B "for grub $end" vm1 </dev/null
 	echo "acrn-dm ended with status $?"
 done
+acrn-dm -m 32M -s 0,hostbridge -s 1,lpc -l com1,stdio -E /data/lives.elf vm1 </dev/null
+echo "wide: acrn-dm ended with status $?"
 """
 
 
@@ -100,16 +102,20 @@ class Bare(TargetTest):
         session.wait_end(20)
 
     def test_user_vm(self) -> None:
-        # Does acrn-dm -E start the same file? Does a hardware task switch end that VM only?
+        # Does acrn-dm -E start the same file, and an ELF of 64 bits that was not made for GRUB? Does a
+        # hardware task switch end that VM only?
         vm = self.service_vm(LAUNCH)
         vm.hypervisor = self.output / "hypervisor" / "acrn.bin"
-        vm.disk_files += [(self.kernel32, "/kernel32.elf"), (self.module(), "/module")]
+        vm.disk_files += [(self.kernel32, "/kernel32.elf"), (self.module(), "/module"),
+                          (self.kernel32.with_name("lives.elf"), "/lives.elf")]
         session = self.boot_service_vm(vm)
         self.judge_kernel32(session, "for grub ")
         session.expect("^acrn-dm ended with status 0", 10, WRONG)
         self.judge_kernel32(session, "for grub task")
         session.expect("vm1: vCPU 0: a hardware task switch by JMP to selector 0x20", 10, WRONG)
         session.expect("^acrn-dm ended with status 0", 10, WRONG)
+        session.expect("^lives: - had 1, all well", 20, WRONG)
+        session.expect("^wide: acrn-dm ended with status 0", 10, WRONG)
         self.assertIn("\nloader acrn-dm\n", session.text)
         self.assertIn("\nmap 0000000000100000 0000000001f00000 1\n", session.text)
         self.assertIn("\nPIT rate: ok\n", session.text)

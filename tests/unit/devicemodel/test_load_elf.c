@@ -30,6 +30,13 @@ static struct image {
 	uint32_t multiboot[3];
 	uint8_t payload[128];
 } image;
+/* The same of 64 bits. */
+static struct {
+	Elf64_Ehdr hdr;
+	Elf64_Phdr ph;
+	uint32_t multiboot[3];
+	uint8_t payload[64];
+} wide;
 static struct acrn_vcpu_regs regs;
 
 static int setup(void **state)
@@ -200,11 +207,63 @@ static void test_unfit(void **state)
 	assert_int_equal(setup(state), 0);
 }
 
+static int load_wide(size_t len)
+{
+	machine.cfg.kernel = bzimage_write(&wide, len);
+	return load_elf(&machine, &regs);
+}
+
+/* What if it is an ELF of 64 bits, and one that only 64 bits can get wrong? */
+static void test_wide(void **state)
+{
+	const Elf64_Phdr ph = {.p_type = PT_LOAD,
+			       .p_filesz = 64,
+			       .p_memsz = 4064,
+			       .p_offset = (uintptr_t)&wide.payload - (uintptr_t)&wide,
+			       .p_paddr = 0x200000,
+			       .p_vaddr = 0xffffffff80000000};
+
+	(void)state;
+	wide.hdr = (Elf64_Ehdr){.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, 1},
+				.e_type = ET_EXEC, .e_machine = EM_X86_64, .e_version = 1,
+				.e_entry = 0x200004, .e_phoff = sizeof(wide.hdr),
+				.e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 1};
+	wide.ph = ph;
+	memcpy(wide.multiboot, image.multiboot, sizeof(wide.multiboot));
+	memset(wide.payload, 0x5a, sizeof(wide.payload));
+	assert_int_equal(load_wide(sizeof(wide)), 0);
+	assert_int_equal(words(0x200000)[15], 0x5a5a5a5a);
+	assert_int_equal(words(0x200000)[16], 0);
+	assert_int_equal(regs.vcpu_regs.rip, 0x200004);
+	assert_int_equal(regs.vcpu_regs.gprs.rax, 0x2badb002);
+	assert_int_equal(load_wide(sizeof(wide) - 12), -ENOEXEC);
+	assert_int_equal(load_wide(sizeof(Elf32_Ehdr)), -ENOEXEC);
+	wide.ph.p_paddr = UINT64_MAX - 100;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOSPC);
+	wide.ph.p_paddr = VM_HIGHMEM_BASE;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOSPC);
+	wide.ph = ph;
+	wide.ph.p_offset = UINT64_MAX - 10;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOEXEC);
+	wide.ph = ph;
+	wide.ph.p_memsz = UINT64_MAX;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOSPC);
+	wide.ph = ph;
+	wide.hdr.e_entry = 0x100200004;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOEXEC);
+	wide.hdr.e_entry = 0x200004;
+	wide.hdr.e_phoff = UINT64_MAX - 20;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOEXEC);
+	wide.hdr.e_phoff = sizeof(wide.hdr);
+	wide.hdr.e_machine = EM_386;
+	assert_int_equal(load_wide(sizeof(wide)), -ENOEXEC);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_good), T(test_module), T(test_plain), T(test_truncated),
+		T(test_good), T(test_module), T(test_plain), T(test_truncated), T(test_wide),
 	};
 	const struct CMUnitTest unfit[] = {cmocka_unit_test_teardown(test_unfit, teardown)};
 
