@@ -43,7 +43,7 @@ truncate -s 64M /run/sata.img
 acrn-dm -m 64M --cpu_affinity 1 -s 0,hostbridge -s 1,lpc -l com1,pty -l com2,tcp:4444 \\
 	-s 4,virtio-net,tap=tap0,mac=00:16:3e:01:02:03 -s 5,virtio-rnd \\
 	-s 6,virtio-net,user,hostfwd=tcp:127.0.0.1:7000-:5001 \\
-	-s 9,ahci,hd:/run/sata.img,cd:/bin/cd.iso \\
+	-s 9,ahci,hd:/run/sata.img,cd:/bin/cd.iso,hd:/data/fs.img \\
 	-s 7,virtio-console,@pty:con,file:log=/run/port.log,socket:data=/run/data:server \\
 	-s 8,virtio-input,/dev/input/$input,0815 \\
 	-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/devices" vm1 \\
@@ -81,6 +81,9 @@ wait $dm
 pidof acrn-usernet || echo "no network process is left"
 echo "acrn-dm ended with status $?"
 echo "image: $(dd if=/run/sata.img bs=4096 count=1024 skip=5 2>/dev/null | sha1sum)"
+mkdir /run/fs
+mount -t ext4 -o loop /data/fs.img /run/fs
+cmp /run/fs/copy /bin/busybox && echo "file system: $(cat /run/fs/data)"
 grep ' heard ' /run/com2.log
 cat /run/com1.log
 """
@@ -134,6 +137,10 @@ echo "written: $(sha1sum </run/written)"
 mkdir /run/cd
 mount -t iso9660 -o ro /dev/sr0 /run/cd
 echo "on the cd: $(cat /run/cd/data | sha1sum)"
+mkdir /run/fs
+mount -t ext4 /dev/sdb /run/fs
+cp /bin/busybox /run/fs/copy
+umount /run/fs
 grep ahci /proc/interrupts
 wait
 echo "events: $(tr '\\n' ',' </run/events)"
@@ -156,6 +163,12 @@ class Devices(TargetTest):
         cdrom = self.folder / "cd.iso"
         subprocess.run(["xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", str(cdrom),
                         str(self.folder / "cd")], check=True, capture_output=True)
+        (self.folder / "fs").mkdir()
+        (self.folder / "fs" / "data").write_text("on sata\n")
+        disk = self.folder / "fs.img"
+        subprocess.run(["/sbin/mkfs.ext4", "-q", "-d", str(self.folder / "fs"), str(disk), "16M"],
+                       check=True, capture_output=True)
+        vm.disk_files = [(disk, "/fs.img")]
         vm.service_files = [(self.output / "misc" / "acrn-usernet", "/bin/acrn-usernet"),
                             (self.program("keys"), "/bin/keys"), (cdrom, "/bin/cd.iso")]
         session = self.boot_service_vm(vm, cpus=2)
@@ -167,6 +180,7 @@ class Devices(TargetTest):
                      "^of no group: 1 dropped$", "^told of the tap$",
                      "^hvc0 heard chestnut", "^to the log$", "^no network process is left$",
                      "^acrn-dm ended with status 0$", "^image: [0-9a-f]{40}",
+                     "^file system: on sata$",
                      "^com2 heard hazel$", "^CPUs: 1$",
                      f"^from the outside: {sent}", "^input: 0815 1234 5678$", "^00:16:3e:01:02:03$",
                      # What the driver agreed on: commands, a filter, uncut packets in several buffers.
