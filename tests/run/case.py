@@ -9,6 +9,7 @@ A class may say how many seconds a case takes at most: LIMIT = 300.
 
 import argparse
 import importlib.util
+import io
 import signal
 import sys
 import unittest
@@ -89,6 +90,9 @@ def main() -> int:
     args = parser.parse_args()
     # A run that is ended from outside still ends the machines it started.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # What a case prints stands before the reason it failed for, which ends the log.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
     module = load(args.file.resolve())
     loader = unittest.defaultTestLoader
     if args.case:

@@ -4,6 +4,7 @@
 import re
 import subprocess
 from pathlib import Path
+from statistics import median
 
 from misc.run.machine import TOP
 from tests.run.target import BROKEN, IPS, ServiceVm, Session, TargetTest
@@ -162,7 +163,7 @@ cat /run/k.log
 
 KILLS = 75  # every fifth only stops it; some come too late
 SEED = 20
-MEMORY_NOISE_KB = 1024
+MEMORY_NOISE_KB = 512
 LONG = IPS * 10 // 1000  # ten seconds, in thousand ticks
 
 
@@ -193,13 +194,16 @@ class Life(TargetTest):
         session.wait_end(60)
         rounds = re.findall(r"^killer: (.*) at (\d+) thousand ticks: status (\d+), (\d+) kB free$",
                             session.text, re.MULTILINE)
-        print(f"seed {SEED}", *rounds, sep="\n")
+        print(f"seed {SEED}", *rounds, *re.findall("^killer: failed: .*", session.text, re.MULTILINE),
+              sep="\n")
         self.assertEqual((first[1], first[3], len(rounds)), ("0", "0", KILLS))
         for action, _, status, _ in rounds:
             self.assertIn(status, ("0",) if action == "stopped" else ("0", "137"))
         self.assertGreaterEqual([status for _, _, status, _ in rounds].count("137"), 50)
-        free = [int(kb) for *_, kb in rounds]
-        self.assertLess(free[2] - free[-1], MEMORY_NOISE_KB)
+        # After every second round all is waited for. One sample says little: the kernel gives back
+        # some of a process's memory later.
+        free = [int(kb) for *_, kb in rounds[2::2]]
+        self.assertLess(median(free[:9]) - median(free[-9:]), MEMORY_NOISE_KB)
         self.no_vm_left(session)
 
     def test_killed_together(self) -> None:

@@ -2,8 +2,8 @@
 /*
  * Runs a command again and again and ends it at random moments: kills it, stops it for a while, or
  * stops and then kills it; every second time it waits for what the command leaves behind. Prints
- * what happened when all is over: the hypervisor's log would cut its lines. Runs as root in the
- * Service VM, linked statically.
+ * what happened when all is over: the hypervisor's log would cut its lines; but at once what the
+ * command said if it failed. Runs as root in the Service VM, linked statically.
  *
  *   killer SEED COUNT LOG COMMAND [ARGUMENT]...
  *
@@ -102,6 +102,18 @@ static int status_of(pid_t child)
 	return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
+/* Why it failed. */
+static void show_log(const char *log)
+{
+	char line[256];
+	FILE *f = fopen(log, "r");
+
+	while (f && fgets(line, sizeof(line), f))
+		printf("killer: failed: %s", line);
+	if (f)
+		fclose(f);
+}
+
 /* What the command started ends too, as our child. */
 static void wait_for_all(void)
 {
@@ -121,6 +133,8 @@ static void one(struct round *r, const char *log, char **command, bool wait)
 	}
 	kill(child, r->action == STOP ? SIGCONT : SIGKILL);
 	r->status = status_of(child);
+	if (r->status && r->status != 128 + SIGKILL)
+		show_log(log);
 	if (wait)
 		wait_for_all();
 	r->free_kb = free_kb();
