@@ -59,6 +59,20 @@ int tap_offload(int fd, uint64_t offloads)
 	return ioctl(fd, TUNSETOFFLOAD, flags) < 0 ? -errno : 0;
 }
 
+int tap_header(int fd, uint32_t size)
+{
+	int bytes = (int)size;
+
+	return ioctl(fd, TUNSETVNETHDRSZ, &bytes) < 0 ? -errno : 0;
+}
+
+int tap_use(int fd, bool use)
+{
+	struct ifreq ifr = {.ifr_flags = use ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+
+	return ioctl(fd, TUNSETQUEUE, &ifr) < 0 ? -errno : 0;
+}
+
 int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count)
 {
 	union {
@@ -74,7 +88,7 @@ int tap_open(const char *name, const char *device, bool many)
 {
 	struct ifreq ifr = {.ifr_flags = (short)(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR |
 						 (many ? IFF_MULTI_QUEUE : 0))};
-	int fd, ret, header = TAP_HEADER;
+	int fd, ret;
 	bool there;
 
 	if (strlen(name) >= sizeof(ifr.ifr_name)) {
@@ -100,7 +114,9 @@ int tap_open(const char *name, const char *device, bool many)
 			       : " (was it made with multi_queue? then queues= is wanted)");
 		goto out;
 	}
-	ret = ioctl(fd, TUNSETVNETHDRSZ, &header) < 0 ? -errno : tap_offload(fd, 0);
+	ret = tap_header(fd, TAP_HEADER);
+	if (ret == 0)
+		ret = tap_offload(fd, 0);
 	if (ret == 0)
 		ret = set_up(name);
 	if (ret == 0 && !there)

@@ -273,16 +273,16 @@ void *gmem_ptr(const struct vm *vm, uint64_t gpa, uint64_t len)
 	return region->hva + off;
 }
 
-unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES])
+unsigned int gmem_pieces(const struct vm *vm, struct gmem_piece pieces[GMEM_PIECES])
 {
-	const struct gmem_region *regions[GMEM_SHARES] = {&vm->gmem->low, &vm->gmem->high};
+	const struct gmem_region *regions[GMEM_PIECES] = {&vm->gmem->low, &vm->gmem->high};
 	unsigned int n = 0;
 
-	for (unsigned int i = 0; i < GMEM_SHARES; i++) {
+	for (unsigned int i = 0; i < GMEM_PIECES; i++) {
 		const struct gmem_region *r = regions[i];
 
-		if (r->shared_fd >= 0)
-			shares[n++] = (struct gmem_share) {r->gpa, r->size, r->hva, r->shared_fd};
+		if (r->size != 0)
+			pieces[n++] = (struct gmem_piece) {r->gpa, r->size, r->hva, r->shared_fd};
 	}
 	return n;
 }

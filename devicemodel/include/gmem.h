@@ -36,15 +36,16 @@ uint64_t gmem_high_size(const struct vm *vm);
  */
 void *gmem_ptr(const struct vm *vm, uint64_t gpa, uint64_t len);
 
-/* RAM that another process can map: all of it if there is a vhost-user device, else none. */
-#define GMEM_SHARES 2U
-struct gmem_share {
+/* All RAM, for those who access it by other ways than this process's. */
+#define GMEM_PIECES 2U
+struct gmem_piece {
 	uint64_t gpa, size;
 	void *hva;
-	int fd; /* gmem.c's; offset 0 is gpa */
+	int fd; /* gmem.c's, for other processes to map; offset 0 is gpa. -1: no vhost-user device
+		 */
 };
 
-/* Fills in @shares; how many there are. Any thread. */
-unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES]);
+/* Fills in @pieces; how many there are. Any thread. */
+unsigned int gmem_pieces(const struct vm *vm, struct gmem_piece pieces[GMEM_PIECES]);
 
 #endif

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * What the files of virtio-net share: virtio/net.c moves packets, virtio/net_control.c obeys the
- * driver's commands, virtio/net_config.c reads the options. Nobody else includes this.
+ * What the files of virtio-net share: virtio/net.c moves packets, virtio/net_vhost.c has the kernel
+ * do it, virtio/net_control.c obeys the driver's commands, virtio/net_config.c reads the options.
+ * Nobody else includes this.
  */
 #ifndef DM_NET_H
 #define DM_NET_H
@@ -23,6 +24,7 @@
 #define NET_PACKET_MAX (TAP_HEADER + ETH_HLEN + 4U + UINT16_MAX)
 
 struct net;
+struct vhost;
 
 /* One descriptor of the tap, which has as many as the device has pairs of queues. */
 struct net_source {
@@ -30,6 +32,7 @@ struct net_source {
 	unsigned int index;
 	int fd;
 	struct mevent *event;
+	bool detached;	/* this queue of the tap gets no packets */
 	bool watching;	/* the event loop tells of packets */
 	size_t waiting; /* bytes of the packet that no buffers were there for, or 0 */
 	union {
@@ -61,7 +64,13 @@ struct net {
 	unsigned int active; /* 1..pairs: those the driver uses */
 	struct net_filter filter;
 	struct net_source *source[NET_PAIRS_MAX];
+	struct vhost *vhost[NET_PAIRS_MAX]; /* of each pair, or all NULL: it is acrn-dm's own */
 };
+
+/* Bytes before each packet in the driver's buffers. */
+uint32_t net_header_size(const struct virtio_dev *dev);
+/* Of queues, as the driver numbers them: what is behind them is the control queue. */
+unsigned int net_pairs(const struct net *net);
 
 /* --- net_config.c --- */
 
@@ -69,6 +78,7 @@ struct net {
 struct net_options {
 	char text[512];
 	const char *tap; /* or NULL: a network without set-up */
+	bool vhost;
 	unsigned int pairs;
 	uint8_t mac[ETH_ALEN];
 	char *forwards[USERNET_FORWARDS];
@@ -89,5 +99,17 @@ void net_control(struct net *net, struct queue *q);
 void net_control_reset(struct net *net);
 /* Tell the tap which packets the driver can take; net->lock held. */
 void net_set_offloads(struct net *net, uint64_t offloads);
+
+/* --- net_vhost.c --- */
+
+/* Have the kernel serve all pairs; a line in the log if it does not, and all is as without. */
+void net_vhost_open(struct net *net);
+void net_vhost_close(struct net *net);
+/* The driver has rung for that queue; net->lock held, as in the others below. */
+void net_vhost_kick(struct net *net, unsigned int queue);
+/* On return no buffer of the guest is in use. */
+void net_vhost_stop(struct net *net);
+/* The driver uses net->active pairs now: the tap leaves the others out. */
+void net_vhost_use_pairs(struct net *net);
 
 #endif

@@ -61,6 +61,9 @@ struct pci_ops {
 	/* Optional: bar[bar].mapped or .mapped_at is another now. */
 	void (*bar_moved)(struct pci_device *dev, unsigned int bar);
 
+	/* Optional: what pci_msix_message() says of a vector may be another now. */
+	void (*msix_changed)(struct pci_device *dev);
+
 	/* Optional: objects for the DSDT, inside the Device of the PCI root. */
 	void (*dsdt)(struct pci_device *dev, struct aml *aml);
 };
@@ -157,8 +160,8 @@ bool pci_msix_enabled(const struct pci_device *dev);
 void pci_msi_notify(struct pci_device *dev, unsigned int vector);
 void pci_msix_notify(struct pci_device *dev, unsigned int vector);
 /*
- * The vector's message for an irqfd; false when it is disabled, masked or does
- * not exist.
+ * The vector's message for an irqfd; false when it is disabled, masked, no
+ * interrupt, or does not exist.
  */
 bool pci_msix_message(struct pci_device *dev, unsigned int vector, uint64_t *addr, uint32_t *data);
 /* Level of the INTx pin; the line of several functions is their OR. */

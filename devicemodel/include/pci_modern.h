@@ -24,6 +24,7 @@ void pci_modern_bar_write(struct pci_device *pci, unsigned int bar, uint64_t off
 bool pci_window_cfg_read(struct pci_device *pci, unsigned int reg, unsigned int size,
 			 uint32_t *value);
 void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar);
+void pci_modern_msix_changed(struct pci_device *pci);
 int pci_modern_rescan(struct pci_device *pci, const char *file);
 bool pci_window_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int size,
 			  uint32_t value);
@@ -42,6 +43,7 @@ bool pci_window_cfg_write(struct pci_device *pci, unsigned int reg, unsigned int
 		.bar_write = pci_modern_bar_write,                                                 \
 		.cfg_read = pci_window_cfg_read,                                                   \
 		.bar_moved = pci_modern_bar_moved,                                                 \
+		.msix_changed = pci_modern_msix_changed,                                           \
 		.cfg_write = pci_window_cfg_write,                                                 \
 		.rescan = pci_modern_rescan,                                                       \
 	};                                                                                         \

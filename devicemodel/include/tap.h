@@ -9,7 +9,8 @@
 #include <linux/if_ether.h>
 #include <linux/virtio_net.h>
 
-/* Before each packet on the descriptor, both ways: struct virtio_net_hdr_v1. */
+/* Before each packet on the descriptor, both ways: struct virtio_net_hdr_v1, or what
+ * tap_header() says. */
 #define TAP_HEADER 12U
 
 /* Addresses that tap_filter() takes. */
@@ -26,6 +27,12 @@
  * logged under @device's name.
  */
 int tap_open(const char *name, const char *device, bool many);
+
+/* Bytes before each packet of all queues: TAP_HEADER, or 2 less, without the last field. */
+int tap_header(int fd, uint32_t size);
+
+/* One of several queues gets packets, as it does at first, or none. */
+int tap_use(int fd, bool use);
 
 /* What packets to read may leave undone: checksums, or to be cut to size. Bits of TAP_OFFLOADS. */
 int tap_offload(int fd, uint64_t offloads);

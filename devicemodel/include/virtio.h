@@ -89,12 +89,23 @@ struct virtio_dev {
 	_Atomic uint16_t config_vector;
 	struct queue queue[VIRTIO_MAX_QUEUES];
 
+	/*
+	 * create()'s, of a device whose queues others serve, else NULL: the eventfd that is to be
+	 * @queue's doorbell from DRIVER_OK on, or -1: kick(); and the message of a queue may be
+	 * another now, in the I/O request thread.
+	 */
+	int (*doorbell)(struct virtio_dev *dev, unsigned int queue);
+	void (*messages_changed)(struct virtio_dev *dev);
+
 	/* The transport's, optional: on return no kick() runs any more, none comes before
 	 * DRIVER_OK. */
 	void (*stop_kicks)(struct virtio_dev *dev);
 	/* The transport's: raise the interrupt of @vector, or set @isr without MSI-X. Any thread.
 	 */
 	void (*interrupt)(struct virtio_dev *dev, uint16_t vector, uint8_t isr);
+	/* The transport's: the message that @vector is. False: none, interrupt() has to be called.
+	 */
+	bool (*message)(struct virtio_dev *dev, uint16_t vector, uint64_t *addr, uint32_t *data);
 };
 
 /* vm, ops, name and interrupt are set; makes the rest. */

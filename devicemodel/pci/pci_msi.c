@@ -16,10 +16,15 @@
 #define MSI_ADDR_BASE 0xfee00000U
 #define MSI_ADDR_MASK 0xfff00000U
 
+bool pci_msi_address(uint64_t addr)
+{
+	return addr <= UINT32_MAX && (addr & MSI_ADDR_MASK) == MSI_ADDR_BASE;
+}
+
 void pci_msi_send(struct pci_device *dev, uint64_t addr, uint32_t data)
 {
 	/* Anything else would be a memory write somewhere, not an interrupt. */
-	if (addr > UINT32_MAX || (addr & MSI_ADDR_MASK) != MSI_ADDR_BASE) {
+	if (!pci_msi_address(addr)) {
 		log_guest("%s: message address 0x%llx is no interrupt", dev->name,
 			  (unsigned long long)addr);
 		return;

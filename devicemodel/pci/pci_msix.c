@@ -142,12 +142,19 @@ static void flush(struct pci_device *dev, unsigned int vector)
 	pci_msi_send(dev, entry_addr(entry), entry->data);
 }
 
+static void changed(struct pci_device *dev)
+{
+	if (dev->ops->msix_changed)
+		dev->ops->msix_changed(dev);
+}
+
 void pci_msix_update(struct pci_device *dev)
 {
 	pthread_mutex_lock(&dev->irq_lock);
 	for (unsigned int i = 0; i < dev->msix->vectors; i++)
 		flush(dev, i);
 	pthread_mutex_unlock(&dev->irq_lock);
+	changed(dev);
 }
 
 void pci_msix_notify(struct pci_device *dev, unsigned int vector)
@@ -172,9 +179,9 @@ bool pci_msix_message(struct pci_device *dev, unsigned int vector, uint64_t *add
 	if (!msix || vector >= msix->vectors)
 		return false;
 	pthread_mutex_lock(&dev->irq_lock);
-	ok = deliverable(dev, vector);
 	*addr = entry_addr(&msix->table[vector]);
 	*data = msix->table[vector].data;
+	ok = deliverable(dev, vector) && pci_msi_address(*addr);
 	pthread_mutex_unlock(&dev->irq_lock);
 	return ok;
 }
@@ -223,5 +230,6 @@ bool pci_msix_write(struct pci_device *dev, unsigned int bar, uint64_t offset, u
 	msix->table[at / ENTRY_BYTES].ctrl &= CTRL_MASKED;
 	flush(dev, (unsigned int)(at / ENTRY_BYTES));
 	pthread_mutex_unlock(&dev->irq_lock);
+	changed(dev);
 	return true;
 }

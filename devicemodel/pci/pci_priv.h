@@ -48,7 +48,9 @@ void pci_msix_update(struct pci_device *dev);
 void pci_msix_reset(struct pci_device *dev);
 void pci_msix_free(struct pci_device *dev);
 
-/* pci_msi.c: send one message; irq_lock is held by the caller. */
+/* pci_msi.c: does a write to this address raise an interrupt? */
+bool pci_msi_address(uint64_t addr);
+/* Send one message; irq_lock is held by the caller. */
 void pci_msi_send(struct pci_device *dev, uint64_t addr, uint32_t data);
 
 /* pci_intx.c: the command register changed, or what enables messages. */

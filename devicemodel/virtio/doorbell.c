@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /*
- * See doorbell.h. The device's threads wait for the eventfds, each for those of its queues; they
- * exist from DRIVER_OK to the next reset, and the HSM knows them while the doorbells' BAR is
- * mapped. What the HSM does not take, or has no room for, comes as an ordinary
- * request and is passed on, so that one thread alone takes from a queue. With --virtio_poll the
- * threads look at their queues all the time, and the driver is told that no doorbell is needed.
+ * See doorbell.h. The device's threads wait for the eventfds, each for those of its queues, but for
+ * those whose queues others serve (virtio_dev.doorbell); they exist from DRIVER_OK to the next
+ * reset, and the HSM knows them while the doorbells' BAR is mapped. What the HSM does not take, or
+ * has no room for, comes as an ordinary request and is passed on, so that one thread alone takes
+ * from a queue. With --virtio_poll the threads look at their queues all the time, and the driver is
+ * told that no doorbell is needed.
  * A thread's lock is held while it kicks a queue; the locks of queues are inside it. Who stops all
  * threads takes their locks in order.
  */
@@ -38,8 +39,8 @@ struct bell {
 	struct doorbells *owner;
 	struct ringer *ringer;
 	unsigned int queue;
-	int fd;
-	struct mevent *event; /* NULL: closed */
+	int fd;		      /* -1: closed */
+	struct mevent *event; /* NULL: closed, or somebody else waits for fd */
 	bool assigned;	      /* the HSM knows it, at owner->port */
 };
 
@@ -78,7 +79,8 @@ struct doorbells *doorbells_create(struct virtio_dev *dev)
 	struct doorbells *d;
 
 	/* Without asyncio the HSM still saves the way to the I/O request thread, if asked to. */
-	if (!dev->ops->any_thread || (!asyncio && !dev->threads && dev->vm->cfg.poll_ns == 0))
+	if (!dev->ops->any_thread ||
+	    (!asyncio && !dev->threads && !dev->doorbell && dev->vm->cfg.poll_ns == 0))
 		return NULL;
 	d = calloc(1, sizeof(*d));
 	if (!d)
@@ -95,6 +97,7 @@ struct doorbells *doorbells_create(struct virtio_dev *dev)
 		d->bell[i].owner = d;
 		d->bell[i].ringer = &d->ringer[i % d->ringers];
 		d->bell[i].queue = i;
+		d->bell[i].fd = -1;
 	}
 	return d;
 }
@@ -127,7 +130,7 @@ static void assign(struct bell *bell)
 {
 	int err;
 
-	if (!bell->event || bell->owner->port == 0)
+	if (bell->fd < 0 || bell->owner->port == 0)
 		return;
 	err = tell_hsm(bell, 0);
 	bell->assigned = !err;
@@ -158,6 +161,12 @@ static void on_bell(void *arg, unsigned int events)
 
 static int open_bell(struct bell *bell)
 {
+	struct virtio_dev *dev = bell->owner->dev;
+
+	if (dev->doorbell)
+		bell->fd = dev->doorbell(dev, bell->queue);
+	if (bell->fd >= 0)
+		return 0;
 	bell->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (bell->fd < 0)
 		return -errno;
@@ -165,6 +174,7 @@ static int open_bell(struct bell *bell)
 				 on_bell, bell);
 	if (!bell->event) {
 		close(bell->fd);
+		bell->fd = -1;
 		return -ENOMEM;
 	}
 	return 0;
@@ -177,7 +187,7 @@ static void on_timer(void *arg, unsigned int events)
 	(void)events;
 	pthread_mutex_lock(&ringer->lock);
 	for (unsigned int i = 0; i < VIRTIO_MAX_QUEUES; i++) {
-		if (ringer->owner->bell[i].ringer == ringer)
+		if (ringer->owner->bell[i].ringer == ringer && ringer->owner->bell[i].event)
 			virtio_kick(ringer->owner->dev, i);
 	}
 	pthread_mutex_unlock(&ringer->lock);
@@ -226,6 +236,7 @@ void doorbells_close(struct doorbells *d)
 		/* Waits for a kick that is under way. */
 		mevent_delete(d->bell[i].event, true);
 		d->bell[i].event = NULL;
+		d->bell[i].fd = -1;
 	}
 	d->open = false;
 }
@@ -248,7 +259,7 @@ bool doorbells_ring(struct doorbells *d, unsigned int queue)
 	if (!d || !d->open)
 		return false;
 	/* EAGAIN: the counter is full, so the thread is awake already. */
-	if (queue < VIRTIO_MAX_QUEUES && d->bell[queue].event &&
+	if (queue < VIRTIO_MAX_QUEUES && d->bell[queue].fd >= 0 &&
 	    write(d->bell[queue].fd, &one, sizeof(one)) < 0)
 		return true;
 	return true;

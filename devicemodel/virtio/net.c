@@ -4,6 +4,7 @@
  * set-up, whose header format is virtio's own. Below, "tap" is either. Packets to send go straight
  * from the guest's buffers to the tap; one that comes is read before it is known how many buffers
  * it takes, and copied. The driver's commands are net_control.c's, the options net_config.c's.
+ * With vhost the kernel moves the packets (net_vhost.c), and nothing is sent or received here.
  *
  * Sending happens at the doorbell, on whichever thread serves it. Receiving happens on the main
  * event loop's thread when the tap has a packet; a doorbell comes in when the driver gives new
@@ -33,11 +34,16 @@
  * buffers. */
 #define SHORT_HEADER sizeof(struct virtio_net_hdr)
 
-static uint32_t header_size(const struct virtio_dev *dev)
+uint32_t net_header_size(const struct virtio_dev *dev)
 {
 	return virtio_has(dev, VIRTIO_F_VERSION_1) || virtio_has(dev, VIRTIO_NET_F_MRG_RXBUF)
 		       ? TAP_HEADER
 		       : SHORT_HEADER;
+}
+
+unsigned int net_pairs(const struct net *net)
+{
+	return virtio_has(net->dev, VIRTIO_NET_F_MQ) ? net->pairs : 1;
 }
 
 /* --- receiving --- */
@@ -49,7 +55,7 @@ static uint32_t header_size(const struct virtio_dev *dev)
 static bool put_packet(struct net_source *s, struct queue *q)
 {
 	bool mergeable = virtio_has(s->net->dev, VIRTIO_NET_F_MRG_RXBUF);
-	uint32_t header = header_size(s->net->dev);
+	uint32_t header = net_header_size(s->net->dev);
 	const uint8_t *packet = s->packet.bytes + TAP_HEADER - header;
 	unsigned int limit = !mergeable ? 1 : q->size < RX_BUFFERS ? q->size : RX_BUFFERS;
 	struct iovec iov[2][NET_CHAIN_MAX]; /* of the first buffer, and of another */
@@ -124,7 +130,7 @@ static void receive(struct net *net, unsigned int index)
 				continue;
 			if (len < (ssize_t)TAP_HEADER)
 				break;
-			gap = TAP_HEADER - header_size(net->dev);
+			gap = TAP_HEADER - net_header_size(net->dev);
 			memmove(s->packet.bytes + gap, s->packet.bytes, TAP_HEADER - gap);
 			s->waiting = (size_t)len - gap;
 		}
@@ -159,7 +165,7 @@ static void on_packet(void *arg, unsigned int events)
 /* The tap has one form of header: a short one gets what it lacks. False: there is none. */
 static bool lengthen_header(struct net_source *s, struct chain *c)
 {
-	if (header_size(s->net->dev) == TAP_HEADER)
+	if (net_header_size(s->net->dev) == TAP_HEADER)
 		return true;
 	if (!chain_read(c, &s->tx_header, SHORT_HEADER))
 		return false;
@@ -203,14 +209,17 @@ static void receive_all(struct net *net, unsigned int pair)
 static void net_kick(struct virtio_dev *dev, struct queue *q)
 {
 	struct net *net = dev->priv;
-	unsigned int pairs = virtio_has(dev, VIRTIO_NET_F_MQ) ? net->pairs : 1;
+	unsigned int pairs = net_pairs(net);
+	bool kernels = q->index / 2 < pairs && net->vhost[0] != NULL;
 
-	if (q->index / 2 < pairs && q->index % 2 != 0) {
+	if (!kernels && q->index / 2 < pairs && q->index % 2 != 0) {
 		send_all(net->source[q->index / 2], q);
 		return;
 	}
 	pthread_mutex_lock(&net->lock);
-	if (q->index / 2 < pairs) {
+	if (kernels) {
+		net_vhost_kick(net, q->index);
+	} else if (q->index / 2 < pairs) {
 		if (!net->running)
 			net_set_offloads(net, dev->accepted & TAP_OFFLOADS);
 		net->running = true;
@@ -228,6 +237,8 @@ static void net_stop(struct virtio_dev *dev)
 	struct net *net = dev->priv;
 
 	pthread_mutex_lock(&net->lock);
+	if (net->vhost[0] != NULL)
+		net_vhost_stop(net);
 	net->running = false;
 	for (unsigned int i = 0; i < net->pairs; i++) {
 		net->source[i]->waiting = 0;
@@ -241,6 +252,7 @@ static void net_stop(struct virtio_dev *dev)
 
 static void close_sources(struct net *net)
 {
+	net_vhost_close(net);
 	for (unsigned int i = 0; i < NET_PAIRS_MAX && net->source[i] != NULL; i++) {
 		struct net_source *s = net->source[i];
 
@@ -316,8 +328,10 @@ static int net_create(struct virtio_dev *dev, const char *config)
 	pthread_mutex_init(&net->lock, NULL);
 	net->config.status = VIRTIO_NET_S_LINK_UP;
 	net->config.max_virtqueue_pairs = (uint16_t)net->pairs;
-	net_control_reset(net);
 	dev->priv = net;
+	if (o.vhost)
+		net_vhost_open(net);
+	net_control_reset(net);
 	offer(dev, net);
 	return 0;
 

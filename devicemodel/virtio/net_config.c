@@ -76,7 +76,7 @@ static int parse_word(const char *name, char *word, struct net_options *o, bool 
 		}
 		o->forwards[o->forward_count++] = word;
 	} else if (strcmp(word, "vhost") == 0) {
-		log_notice("%s: option vhost has no effect: packets pass through acrn-dm", name);
+		o->vhost = true;
 	} else if (strncmp(word, "queues=", 7) == 0) {
 		o->pairs = parse_pairs(word + 7);
 		if (o->pairs == 0) {
@@ -93,8 +93,9 @@ static int parse_word(const char *name, char *word, struct net_options *o, bool 
 			return -EINVAL;
 		}
 	} else if (word[0] != '\0') {
-		log_err("%s: unknown option \"%s\"; there are tap=, queues=, user, hostfwd=, mac= "
-			"and mac_seed=",
+		log_err("%s: unknown option \"%s\"; there are tap=, vhost, queues=, user, "
+			"hostfwd=, "
+			"mac= and mac_seed=",
 			name, word);
 		return -EINVAL;
 	}
@@ -120,15 +121,16 @@ int net_options_parse(const struct virtio_dev *dev, const char *config, struct n
 	while (ret == 0 && (word = strsep(&rest, ",")) != NULL)
 		ret = parse_word(name, word, o, &user);
 	if (ret == 0 && (o->tap == NULL ? !user : o->tap[0] == '\0')) {
-		log_err("%s: no tap given: the form is virtio-net,tap=name[,mac=address], or "
+		log_err("%s: no tap given: the form is virtio-net,tap=name[,vhost][,mac=address], "
+			"or "
 			"virtio-net,user[,hostfwd=tcp:[address]:port-[guest]:port][,mac=address]",
 			name);
 		ret = -EINVAL;
 	} else if (ret == 0 && o->tap != NULL && (user || o->forward_count != 0)) {
 		log_err("%s: tap=, or user with its hostfwd=: it is one or the other", name);
 		ret = -EINVAL;
-	} else if (ret == 0 && user && o->pairs > 1) {
-		log_err("%s: only a tap has several queues", name);
+	} else if (ret == 0 && user && (o->pairs > 1 || o->vhost)) {
+		log_err("%s: only a tap has several queues, or vhost", name);
 		ret = -EINVAL;
 	}
 	return ret;

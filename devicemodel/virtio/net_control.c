@@ -47,6 +47,7 @@ void net_set_offloads(struct net *net, uint64_t offloads)
 void net_control_reset(struct net *net)
 {
 	net->active = 1;
+	net_vhost_use_pairs(net);
 	memcpy(net->config.mac, net->own_mac, ETH_ALEN);
 	net->filter = (struct net_filter) {.promiscuous = true};
 	set_filter(net);
@@ -125,6 +126,7 @@ static bool queue_pairs(struct net *net, uint8_t command, struct chain *c)
 	    pairs == 0 || pairs > net->pairs)
 		return false;
 	net->active = pairs;
+	net_vhost_use_pairs(net);
 	return true;
 }
 

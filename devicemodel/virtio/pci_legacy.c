@@ -115,12 +115,11 @@ static void write_status(struct virtio_pci *vp, uint32_t value)
 static void write_vector(struct virtio_pci *vp, uint64_t offset, uint32_t value)
 {
 	struct queue *q = virtio_queue(&vp->dev, vp->queue_select);
-	uint16_t vector = virtio_pci_checked_vector(vp, value);
 
 	if (offset == VIRTIO_MSI_CONFIG_VECTOR)
-		atomic_store(&vp->dev.config_vector, vector);
+		virtio_pci_set_vector(vp, &vp->dev.config_vector, value);
 	else if (q != NULL)
-		atomic_store(&q->vector, vector);
+		virtio_pci_set_vector(vp, &q->vector, value);
 }
 
 void pci_legacy_write(struct virtio_pci *vp, uint64_t offset, unsigned int size, uint64_t value)

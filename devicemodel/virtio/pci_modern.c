@@ -57,6 +57,11 @@ static void raise_interrupt(struct virtio_dev *dev, uint16_t vector, uint8_t isr
 	pthread_mutex_unlock(&vp->isr_lock);
 }
 
+static bool message(struct virtio_dev *dev, uint16_t vector, uint64_t *addr, uint32_t *data)
+{
+	return pci_msix_message(((struct virtio_pci *)dev)->pci, vector, addr, data);
+}
+
 static void stop_kicks(struct virtio_dev *dev)
 {
 	doorbells_close(((struct virtio_pci *)dev)->bells);
@@ -122,10 +127,11 @@ static void write_gf(struct virtio_pci *vp, uint32_t value)
 	virtio_accept(&vp->dev, vp->driver_feature_select, value);
 }
 
-/* A vector that does not exist reads back as NO_VECTOR: the driver sees the refusal. */
-uint16_t virtio_pci_checked_vector(const struct virtio_pci *vp, uint32_t value)
+void virtio_pci_set_vector(struct virtio_pci *vp, _Atomic uint16_t *vector, uint32_t value)
 {
-	return (uint16_t)(value <= vp->dev.queues ? value : VIRTIO_MSI_NO_VECTOR);
+	/* One that does not exist reads back as NO_VECTOR: the driver sees the refusal. */
+	atomic_store(vector, (uint16_t)(value <= vp->dev.queues ? value : VIRTIO_MSI_NO_VECTOR));
+	pci_modern_msix_changed(vp->pci);
 }
 
 static uint32_t read_msix(struct virtio_pci *vp)
@@ -135,7 +141,7 @@ static uint32_t read_msix(struct virtio_pci *vp)
 
 static void write_msix(struct virtio_pci *vp, uint32_t value)
 {
-	atomic_store(&vp->dev.config_vector, virtio_pci_checked_vector(vp, value));
+	virtio_pci_set_vector(vp, &vp->dev.config_vector, value);
 }
 
 static uint32_t read_numq(struct virtio_pci *vp)
@@ -193,7 +199,7 @@ static void write_qmsix(struct virtio_pci *vp, uint32_t value)
 	struct queue *q = selected(vp);
 
 	if (q != NULL)
-		atomic_store(&q->vector, virtio_pci_checked_vector(vp, value));
+		virtio_pci_set_vector(vp, &q->vector, value);
 }
 
 static uint32_t read_qenable(struct virtio_pci *vp)
@@ -401,6 +407,14 @@ void pci_modern_bar_moved(struct pci_device *pci, unsigned int bar)
 			       (uint16_t)(pci->bar[bar].mapped ? pci->bar[bar].mapped_at : 0));
 }
 
+void pci_modern_msix_changed(struct pci_device *pci)
+{
+	struct virtio_pci *vp = pci->priv;
+
+	if (vp->dev.messages_changed)
+		vp->dev.messages_changed(&vp->dev);
+}
+
 /* --- set-up and reset --- */
 
 struct cap {
@@ -492,6 +506,7 @@ int pci_modern_init(struct pci_device *pci, const struct virtio_ops *ops, const 
 	vp->dev.ops = ops;
 	vp->dev.name = pci->name;
 	vp->dev.interrupt = raise_interrupt;
+	vp->dev.message = message;
 	vp->dev.stop_kicks = stop_kicks;
 	pthread_mutex_init(&vp->isr_lock, NULL);
 	pci->priv = vp;

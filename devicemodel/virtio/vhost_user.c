@@ -57,7 +57,7 @@ struct mem_table {
 	uint32_t count, padding;
 	struct {
 		uint64_t gpa, size, hva, offset;
-	} region[GMEM_SHARES];
+	} region[GMEM_PIECES];
 };
 
 struct config_space {
@@ -82,7 +82,7 @@ static int send_message(int fd, const struct message *msg, const int *fds, unsig
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(GMEM_SHARES * sizeof(int))];
+		char space[CMSG_SPACE(GMEM_PIECES * sizeof(int))];
 	} control = {0};
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)msg, .iov_len = HEADER + msg->size};
 	struct msghdr hdr = {.msg_iov = &iov, .msg_iovlen = 1};
@@ -233,19 +233,19 @@ int vhost_user_connect(const char *path, struct vhost_user_info *info, size_t co
 
 static int give_memory(int fd, const struct vm *vm)
 {
-	struct gmem_share shares[GMEM_SHARES];
-	unsigned int count = gmem_shares(vm, shares);
+	struct gmem_piece pieces[GMEM_PIECES];
+	unsigned int count = gmem_pieces(vm, pieces);
 	struct message msg = {.request = SET_MEM_TABLE, .flags = FLAGS_VERSION};
-	int fds[GMEM_SHARES];
+	int fds[GMEM_PIECES];
 
 	msg.body.table.count = count;
 	msg.size = (uint32_t)(offsetof(struct mem_table, region) +
 			      count * sizeof(msg.body.table.region[0]));
 	for (unsigned int i = 0; i < count; i++) {
-		msg.body.table.region[i].gpa = shares[i].gpa;
-		msg.body.table.region[i].size = shares[i].size;
-		msg.body.table.region[i].hva = (uintptr_t)shares[i].hva;
-		fds[i] = shares[i].fd;
+		msg.body.table.region[i].gpa = pieces[i].gpa;
+		msg.body.table.region[i].size = pieces[i].size;
+		msg.body.table.region[i].hva = (uintptr_t)pieces[i].hva;
+		fds[i] = pieces[i].fd;
 	}
 	return send_message(fd, &msg, fds, count);
 }

@@ -33,7 +33,7 @@ struct virtio_pci {
 
 /* What an access means, whichever interface it comes by. I/O request thread. */
 uint8_t virtio_pci_isr_take(struct virtio_pci *vp);
-uint16_t virtio_pci_checked_vector(const struct virtio_pci *vp, uint32_t value);
+void virtio_pci_set_vector(struct virtio_pci *vp, _Atomic uint16_t *vector, uint32_t value);
 void virtio_pci_write_status(struct virtio_pci *vp, uint32_t value);
 void virtio_pci_write_config(struct virtio_pci *vp, uint64_t offset, unsigned int size,
 			     uint64_t value);

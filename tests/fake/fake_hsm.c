@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 /* See fake_hsm.h. Interrupts may be raised from any thread; the rest is the test's own. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -352,9 +353,42 @@ void fake_hsm_event(uint32_t type, int64_t a, int64_t b)
 		abort();
 }
 
+static struct acrn_irqfd *find_irqfd(int fd)
+{
+	for (unsigned int i = 0; i < FAKE_HSM_IRQFDS; i++)
+		if (fake_hsm.irqfd[i].fd == fd)
+			return &fake_hsm.irqfd[i];
+	return NULL;
+}
+
+/* As Linux 6.1's: it does not read the eventfd, and looks into it once. */
 int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req)
 {
-	(void)hsm;
-	(void)req;
-	return call(0x71, NULL);
+	struct acrn_irqfd *old = find_irqfd(req->fd), *room = find_irqfd(0);
+	struct pollfd wait = {.fd = req->fd, .events = POLLIN};
+	int err = call(0x71, NULL);
+
+	if (err)
+		return err;
+	if ((req->flags & ACRN_IRQFD_FLAG_DEASSIGN) != 0) {
+		if (old)
+			old->fd = 0;
+		return 0;
+	}
+	if (old || !room)
+		return old ? -EBUSY : -ENOMEM;
+	*room = *req;
+	return poll(&wait, 1, 0) > 0 ? hsm_inject_msi(hsm, req->msi.msi_addr, req->msi.msi_data)
+				     : 0;
+}
+
+void fake_hsm_signal(int fd)
+{
+	const struct acrn_irqfd *irqfd = find_irqfd(fd);
+	const uint64_t one = 1;
+
+	if (write(fd, &one, sizeof(one)) < 0)
+		abort();
+	if (irqfd)
+		(void)hsm_inject_msi(NULL, irqfd->msi.msi_addr, irqfd->msi.msi_data);
 }

@@ -20,6 +20,14 @@ until_line()
 }
 """
 
+# How often the threads with these status files have waited for something, in all.
+SLEPT = """\
+slept()
+{
+	cat "$@" | grep ^voluntary | { sum=0; while read -r name n; do sum=$((sum + n)); done; echo $sum; }
+}
+"""
+
 LAUNCH = UNTIL + """\
 hsm=/sys/devices/virtual/misc/acrn_hsm
 echo 0 >/sys/devices/system/cpu/cpu1/online

@@ -4,6 +4,7 @@
 import re
 
 from tests.run.target import BROKEN, TargetTest
+from tests.target.test_devices import SLEPT, UNTIL
 
 DM = "acrn-dm -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio"
 LINUX = '-k /data/bzImage -r /data/user.cpio -B "console=ttyS0 quiet acrn.test=/bin/cpus"'
@@ -11,7 +12,7 @@ DISK = "-s 3,virtio-blk,iothread=2@0/1,mq=2,/data/user.img,writeback"
 
 # Two SMP guests and the Service VM share four processors; then Linux does with it; then two
 # processors are given up, and Linux has these.
-LAUNCH = f"""\
+LAUNCH = UNTIL + SLEPT + f"""\
 for vm in one two; do
 	{DM} -k /data/smp.bzimage $vm </dev/null >/data/$vm.log 2>&1 &
 done
@@ -31,11 +32,15 @@ for cpu in 2 3; do
 	echo $cpu >/sys/devices/virtual/misc/acrn_hsm/remove_cpu
 done
 echo "left: $(cat /sys/devices/system/cpu/online)"
-{DM} {DISK} {LINUX} --cpu_affinity 2,3 own &
+{DM} {DISK} {LINUX} --cpu_affinity 2,3 own >/run/own 2>&1 &
 own=$!
 /bin/busy 0 1
-echo "threads of the disk: $(cat /proc/$own/task/*/comm | grep -c dm-virtio)"
+until_line '^disk: 2 queues' /run/own
+threads=$(grep -l dm-virtio /proc/$own/task/*/comm)
+echo "threads of the disk: $(echo $threads | wc -w)"
+echo "they slept $(slept $(echo $threads | sed 's/comm/status/g')) times, the other $(slept /proc/$own/status)"
 wait $own
+cat /run/own
 echo "own: acrn-dm ended with status $?"
 /bin/busy 0 1
 """
@@ -87,7 +92,9 @@ for cpu in 0 1; do
 	[ "$(crc32 /run/copy | cut -c 1-8)" = "$(taskset -c $((1 - cpu)) crc32 /data/$cpu | \
 		cut -c 1-8)" ] && echo "disk: same checksum through queue $cpu"
 done
+dd if=/dev/vda of=/dev/null bs=4096 count=1500 iflag=direct 2>/dev/null && echo "disk: read"
 echo "disk: $(ls /sys/block/vda/mq | wc -l) queues"
+sleep 3
 """
 
 

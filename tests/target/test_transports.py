@@ -11,12 +11,16 @@ ip addr add 10.0.0.1/24 dev br0
 ip link set br0 up
 tunctl -t tap0 >/dev/null
 brctl addif br0 tap0
+tunctl -t tap1 >/dev/null
+ip addr add 10.0.1.1/24 dev tap1
+ip link set tap1 up
 dd if=/dev/zero of=/data/disk bs=1M count=2 2>/dev/null
 transport()
 {
 	echo "--- $1"
 	acrn-dm $3 -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk$4 \\
 		-s 4,virtio-net,tap=tap0 -s 5,virtio-rnd -s 6,virtio-console,@file:con=/data/con \\
+		-s 7,virtio-net,tap=tap1,vhost \\
 		-k /data/bzImage -r /data/user.cpio \\
 		-B "console=ttyS0 quiet acrn.test=/bin/transport $2" vm1 </dev/null
 	echo "acrn-dm ended with status $?"
@@ -46,6 +50,9 @@ echo "read: $(dd if=/dev/vda bs=1k skip=64 count=1000 2>/dev/null | crc32)"
 ip addr add 10.0.0.2/24 dev eth0
 ip link set eth0 up
 ping -c 2 10.0.0.1 | grep received
+ip addr add 10.0.1.2/24 dev eth1
+ip link set eth1 up
+ping -c 3 10.0.1.1 | grep received
 echo "random: $(dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c)"
 echo "console says hello" >/dev/hvc0
 """
@@ -61,7 +68,7 @@ class Transports(TargetTest):
     def test_each(self) -> None:
         # Do disk, network, random numbers and console work by the interface of virtio 1.x and by the
         # one before, with messages and without, and if their queues are polled? Two disks use
-        # io_uring.
+        # io_uring, one of the network cards vhost.
         vm = self.service_vm(LAUNCH, transport=TRANSPORT)
         vm.user_disk_mb = 0
         session = self.boot_service_vm(vm)
@@ -86,6 +93,8 @@ class Transports(TargetTest):
                 self.assertEqual(len(sums), 3, text)
                 self.assertEqual(set(sums), {sums[0]})
                 self.assertIn("2 packets received", text)
+                self.assertIn("3 packets received", text)
+                self.assertNotIn("no vhost", text)
                 self.assertIn("random: 64\n", text)
                 self.assertIn("console says hello", text)
                 self.assertIn("acrn-dm ended with status 0\n", text)

@@ -15,6 +15,7 @@
 #define FAKE_HSM_MSIS 64U
 #define FAKE_HSM_MAPS 300U
 #define FAKE_HSM_DOORBELLS 32U
+#define FAKE_HSM_IRQFDS 8U
 
 struct fake_hsm_map {
 	uint64_t gpa, len;
@@ -41,6 +42,7 @@ struct fake_hsm {
 	atomic_uint rises[FAKE_HSM_GSIS], pulses[FAKE_HSM_GSIS];
 	struct acrn_vdev vdev; /* the last CREATE_VDEV */
 	struct acrn_ioeventfd doorbell[FAKE_HSM_DOORBELLS]; /* assigned, len 0: not in use */
+	struct acrn_irqfd irqfd[FAKE_HSM_IRQFDS]; /* assigned, fd 0: not in use */
 	void *asyncio_page, *event_page;
 	int event_fd;
 	struct acrn_msi_entry msi[FAKE_HSM_MSIS];
@@ -53,6 +55,8 @@ void fake_hsm_reset(void);
 
 /* The guest writes to a port: true if that signalled an eventfd, in which case it is no request. */
 bool fake_hsm_ring(uint16_t port);
+/* Somebody outside signals an eventfd, which the driver makes a message of if it has it. */
+void fake_hsm_signal(int fd);
 /* An event appears in the ring, and who waits for it is told. */
 void fake_hsm_event(uint32_t type, int64_t a, int64_t b);
 

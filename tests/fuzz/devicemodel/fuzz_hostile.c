@@ -10,6 +10,7 @@
 // links: devicemodel/backend/block_config.c tests/target/guest/hostile_pour.c
 // links: tests/unit/devicemodel/pour_dm.c tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 // options: -max_len=4096
 /*
  * The hostile guest of hostile_pour.c, led by the input: do all devices work again once

@@ -7,6 +7,7 @@
 // links: devicemodel/virtio/chain.c devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c
 // links: devicemodel/virtio/net.c devicemodel/virtio/rnd.c tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 /*
  * Any command line, and the options of the devices on it. Input: the words, a line each; what is
  * behind a zero byte is the Service VM's MADT. Disks are parsed and not opened.

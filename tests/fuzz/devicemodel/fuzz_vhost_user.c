@@ -28,10 +28,10 @@
 #define PATH	  "/tmp/fuzz_vhost_user.%d"
 #define SPACE_LEN 60U
 
-unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES])
+unsigned int gmem_pieces(const struct vm *vm, struct gmem_piece pieces[GMEM_PIECES])
 {
 	(void)vm;
-	shares[0] = (struct gmem_share) {0, GUEST_LOW, guest_at(0, 1), 0};
+	pieces[0] = (struct gmem_piece) {0, GUEST_LOW, guest_at(0, 1), 0};
 	return 1;
 }
 

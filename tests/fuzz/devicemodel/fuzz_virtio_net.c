@@ -7,6 +7,7 @@
 // links: tests/unit/devicemodel/fake_tap.c tests/unit/devicemodel/fake_pci.c
 // links: devicemodel/core/log.c tests/unit/devicemodel/fake_guest.c
 // links: tests/unit/devicemodel/driver_ring.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 /*
  * Any driver for a network card, with packets of any length from the wire: does the card keep to
  * the guest's memory, and does a packet pass and a command hold after a reset? Input: the rings'
@@ -17,6 +18,8 @@
 #include <linux/virtio_net.h>
 
 #include "fake_tap.h"
+#include "gmem.h"
+#include "hsm.h"
 #include "iothread.h"
 #include "log.h"
 #include "ring_steps.h"
@@ -28,6 +31,22 @@
 	 1U << VIRTIO_NET_F_CTRL_MAC_ADDR | 1U << VIRTIO_NET_F_CTRL_GUEST_OFFLOADS)
 
 static struct vm vm;
+
+/* There is no vhost here, and nothing for it. */
+
+unsigned int gmem_pieces(const struct vm *of, struct gmem_piece pieces[GMEM_PIECES])
+{
+	(void)of;
+	(void)pieces;
+	return 0;
+}
+
+int hsm_irqfd(struct hsm *hsm, const struct acrn_irqfd *req)
+{
+	(void)hsm;
+	(void)req;
+	return -1;
+}
 
 static int create(void)
 {

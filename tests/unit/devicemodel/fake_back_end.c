@@ -15,17 +15,17 @@
 
 struct back_end back_end;
 
-/* Two shares, as a VM with much memory has them. */
-unsigned int gmem_shares(const struct vm *vm, struct gmem_share shares[GMEM_SHARES])
+/* Two pieces, as a VM with much memory has them. */
+unsigned int gmem_pieces(const struct vm *vm, struct gmem_piece pieces[GMEM_PIECES])
 {
 	static int fd = -1;
 
 	(void)vm;
 	if (fd < 0)
 		fd = memfd_create("guest", MFD_CLOEXEC);
-	shares[0] = (struct gmem_share) {0, GUEST_LOW, guest_at(0, 1), fd};
-	shares[1] =
-		(struct gmem_share) {GUEST_HIGH_BASE, GUEST_HIGH, guest_at(GUEST_HIGH_BASE, 1), fd};
+	pieces[0] = (struct gmem_piece) {0, GUEST_LOW, guest_at(0, 1), fd};
+	pieces[1] =
+		(struct gmem_piece) {GUEST_HIGH_BASE, GUEST_HIGH, guest_at(GUEST_HIGH_BASE, 1), fd};
 	return 2;
 }
 

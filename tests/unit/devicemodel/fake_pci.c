@@ -162,6 +162,15 @@ void pci_msix_notify(struct pci_device *dev, unsigned int vector)
 		atomic_fetch_add(&fake(dev)->msix_count[vector], 1);
 }
 
+bool pci_msix_message(struct pci_device *dev, unsigned int vector, uint64_t *addr, uint32_t *data)
+{
+	(void)dev;
+	(void)vector;
+	(void)addr;
+	(void)data;
+	return false;
+}
+
 void pci_intx_set(struct pci_device *dev, bool level)
 {
 	atomic_store(&fake(dev)->intx, level);

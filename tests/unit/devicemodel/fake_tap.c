@@ -73,6 +73,26 @@ int tap_offload(int fd, uint64_t offloads)
 	return 0;
 }
 
+int tap_header(int fd, uint32_t size)
+{
+	struct fake_tap *tap = of_fd(fd);
+
+	if (tap == NULL)
+		return -EBADFD;
+	tap->header = size;
+	return 0;
+}
+
+int tap_use(int fd, bool use)
+{
+	struct fake_tap *tap = of_fd(fd);
+
+	if (tap == NULL)
+		return -EBADFD;
+	tap->unused = !use;
+	return 0;
+}
+
 int tap_filter(int fd, bool groups, const uint8_t (*addr)[ETH_ALEN], unsigned int count)
 {
 	struct fake_tap *tap = of_fd(fd);

@@ -14,6 +14,8 @@ struct fake_tap {
 	char name[32];
 	int peer;  /* one read or write is one packet, virtio header included */
 	bool many; /* opened as one queue of several */
+	bool unused;
+	uint32_t header; /* if it was set anew */
 	uint64_t offloads;
 	unsigned int filters; /* set so far */
 	bool groups;	      /* of the last filter, like the rest */

@@ -125,27 +125,30 @@ static void test_refused(void **state)
 /* What if a device's back end is to have the memory: is it all there, and can nobody cut it? */
 static void test_shared(void **state)
 {
-	struct gmem_share shares[GMEM_SHARES];
+	struct gmem_piece pieces[GMEM_PIECES];
 	uint8_t *theirs;
 
 	(void)state;
 	assert_int_equal(gmem_create(&vm, 10 * MB), 0);
-	assert_int_equal(gmem_shares(&vm, shares), 0);
+	assert_int_equal(gmem_pieces(&vm, pieces), 1);
+	assert_int_equal(pieces[0].gpa, 0);
+	assert_int_equal(pieces[0].size, 10 * MB);
+	assert_int_equal(pieces[0].fd, -1);
 	gmem_destroy(&vm);
 
 	vm.cfg.slot_count = 2;
 	strcpy(vm.cfg.slots[1].name, "vhost-user-blk");
 	assert_int_equal(gmem_create(&vm, 2048 * MB + 10 * MB), 0);
-	assert_int_equal(gmem_shares(&vm, shares), 2);
-	assert_int_equal(shares[0].size, VM_LOWMEM_LIMIT);
-	assert_int_equal(shares[1].gpa, VM_HIGHMEM_BASE);
-	assert_int_equal(shares[1].size, 10 * MB);
-	assert_ptr_equal(shares[1].hva, gmem_ptr(&vm, VM_HIGHMEM_BASE, 10 * MB));
-	theirs = mmap(NULL, 10 * MB, PROT_READ | PROT_WRITE, MAP_SHARED, shares[1].fd, 0);
+	assert_int_equal(gmem_pieces(&vm, pieces), 2);
+	assert_int_equal(pieces[0].size, VM_LOWMEM_LIMIT);
+	assert_int_equal(pieces[1].gpa, VM_HIGHMEM_BASE);
+	assert_int_equal(pieces[1].size, 10 * MB);
+	assert_ptr_equal(pieces[1].hva, gmem_ptr(&vm, VM_HIGHMEM_BASE, 10 * MB));
+	theirs = mmap(NULL, 10 * MB, PROT_READ | PROT_WRITE, MAP_SHARED, pieces[1].fd, 0);
 	assert_true(theirs != MAP_FAILED);
 	theirs[9 * MB] = 42;
 	assert_int_equal(*(uint8_t *)gmem_ptr(&vm, VM_HIGHMEM_BASE + 9 * MB, 1), 42);
-	assert_int_equal(ftruncate(shares[1].fd, 0), -1);
+	assert_int_equal(ftruncate(pieces[1].fd, 0), -1);
 	assert_int_equal(errno, EPERM);
 	munmap(theirs, 10 * MB);
 	gmem_destroy(&vm);

@@ -13,6 +13,7 @@
 // links: tests/target/guest/hostile_pour.c tests/unit/devicemodel/pour_dm.c
 // links: tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 #include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>

@@ -10,6 +10,7 @@
 // links: devicemodel/virtio/virtio.c devicemodel/virtio/pci_modern.c devicemodel/virtio/net.c
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 #include <errno.h>
 #include <setjmp.h>
 #include <signal.h>

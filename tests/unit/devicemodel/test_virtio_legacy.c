@@ -11,6 +11,7 @@
 // links: tests/unit/devicemodel/driver_ring.c tests/unit/devicemodel/virtio_driver.c
 // links: tests/unit/devicemodel/fake_tap.c
 // links: devicemodel/virtio/net_control.c devicemodel/virtio/net_config.c
+// links: devicemodel/virtio/net_vhost.c devicemodel/virtio/vhost.c devicemodel/virtio/irqfd.c
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>

@@ -120,7 +120,7 @@ void driver_find(struct driver *d, unsigned int slot, uint64_t memory)
 	driver_set_msix(d, true);
 }
 
-void driver_start(struct driver *d, uint32_t features, unsigned int queues)
+uint8_t driver_program(struct driver *d, uint32_t features, unsigned int queues)
 {
 	uint8_t run = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 
@@ -145,6 +145,13 @@ void driver_start(struct driver *d, uint32_t features, unsigned int queues)
 		driver_put(d->common + VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
 	}
 	driver_put(d->common + VIRTIO_PCI_COMMON_STATUS, 1, run |= VIRTIO_CONFIG_S_DRIVER_OK);
+	return run;
+}
+
+void driver_start(struct driver *d, uint32_t features, unsigned int queues)
+{
+	const uint8_t run = driver_program(d, features, queues);
+
 	assert_int_equal(driver_get(d->common + VIRTIO_PCI_COMMON_STATUS, 1), run);
 }
 

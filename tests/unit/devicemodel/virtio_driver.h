@@ -36,7 +36,11 @@ void driver_find(struct driver *d, unsigned int slot, uint64_t memory);
 void driver_set_msix(const struct driver *d, bool on);
 /* Data of the message of @vector: 0 configuration, 1 and up the queues. */
 uint32_t driver_msi(const struct driver *d, unsigned int vector);
-/* From reset to DRIVER_OK with VERSION_1 and @features, rings of 16 entries at d->memory. */
+/*
+ * From reset to DRIVER_OK with VERSION_1 and @features, rings of 16 entries at d->memory. The
+ * status that was written last; driver_start() expects to read it.
+ */
+uint8_t driver_program(struct driver *d, uint32_t features, unsigned int queues);
 void driver_start(struct driver *d, uint32_t features, unsigned int queues);
 void driver_ring_bell(const struct driver *d, unsigned int queue);
 /* Wait for the next used entry of @queue and return its length. */
