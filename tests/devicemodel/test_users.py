@@ -68,7 +68,7 @@ WRONG_DEVICES = [
     ("virtio-net", "virtio-net@0:3.0: no tap given: the form is virtio-net,tap=name"),
     ("virtio-net,tap=t,mac=1:2", "mac=1:2 is no address of a station, like mac=00:16:3e:01:02:03"),
     ("virtio-net,tap=t,fast",
-     'unknown option "fast"; there are tap=, queues=, user, hostfwd=, mac= and mac_seed='),
+     'unknown option "fast"; there are tap=, vhost, queues=, user, hostfwd=, mac= and mac_seed='),
     ("virtio-net,tap=t,queues=17", "queues=17: there are 1 to 16 pairs of queues"),
     ("virtio-net,user,queues=2", "only a tap has several queues"),
     ("virtio-net,tap=t,user", "tap=, or user with its hostfwd=: it is one or the other"),
