@@ -35,10 +35,13 @@ echo "left: $(cat /sys/devices/system/cpu/online)"
 {DM} {DISK} {LINUX} --cpu_affinity 2,3 own >/run/own 2>&1 &
 own=$!
 /bin/busy 0 1
-until_line '^disk: 2 queues' /run/own
-threads=$(grep -l dm-virtio /proc/$own/task/*/comm)
+threads=$(grep -l dm-virtio /proc/$own/task/*/comm | sed s/comm/status/)
 echo "threads of the disk: $(echo $threads | wc -w)"
-echo "they slept $(slept $(echo $threads | sed 's/comm/status/g')) times, the other $(slept /proc/$own/status)"
+until_line '^disk: 2 queues' /run/own
+disk=$(slept $threads)
+main=$(slept /proc/$own/status)
+until_line '^disk: read' /run/own
+echo "reads woke them $(($(slept $threads) - disk)) times, the other $(($(slept /proc/$own/status) - main)) times"
 wait $own
 cat /run/own
 echo "own: acrn-dm ended with status $?"
@@ -92,9 +95,10 @@ for cpu in 0 1; do
 	[ "$(crc32 /run/copy | cut -c 1-8)" = "$(taskset -c $((1 - cpu)) crc32 /data/$cpu | \
 		cut -c 1-8)" ] && echo "disk: same checksum through queue $cpu"
 done
-dd if=/dev/vda of=/dev/null bs=4096 count=1500 iflag=direct 2>/dev/null && echo "disk: read"
 echo "disk: $(ls /sys/block/vda/mq | wc -l) queues"
-sleep 3
+sleep 2
+dd if=/dev/vda of=/dev/null bs=4096 count=1000 iflag=direct 2>/dev/null && echo "disk: read"
+sleep 2
 """
 
 
@@ -106,7 +110,8 @@ class SmpVms(TargetTest):
     def test_smp_vms(self) -> None:
         # Do VMs with four processors work while they share them, and where processors go from
         # the Service VM to another VM, do both go on?
-        # And do the two processors of the latter use its disk at once, each with its own queue?
+        # And do the two processors of the latter use its disk at once, each with its own queue, and
+        # do the disk's doorbells wake its own threads, not acrn-dm's thread of I/O requests?
         vm = self.service_vm(LAUNCH, cpus=CPUS, busy=BUSY)
         vm.service_files.append((self.script("busy", BUSY), "/bin/busy"))
         vm.user_disk_mb = 16
@@ -128,6 +133,10 @@ class SmpVms(TargetTest):
         session.expect("^own: acrn-dm ended with status 0", 100, failed)
         session.wait_end(60)
         self.assertIn("threads of the disk: 2", session.text)
+        counts = re.search(r"^reads woke them (\d+) times, the other (\d+) times", session.text, re.MULTILINE)
+        assert counts, session.text
+        self.assertGreater(int(counts[1]), 500)
+        self.assertLess(int(counts[2]), 100)
         # In the VM with four, twice in what is left of the Service VM, in the VM with two.
         for cpu, times in enumerate([4, 4, 1, 1]):
             self.assertEqual(len(re.findall(f"^busy on {cpu}$", session.text, re.MULTILINE)), times)
