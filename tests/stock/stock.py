@@ -5,8 +5,10 @@
   stock.py [-O build] [RELEASE]...
 
 The kernel is Debian's, with the initramfs its own tools made and a root file
-system on virtio-blk. A user logs in at the serial console, looks at the machine,
-and powers it off. Takes some minutes a release: outside `make test`.
+system on virtio-blk: given to acrn-dm, and then started from the disk by the
+release's GRUB and stock UEFI firmware. A user logs in at the serial console,
+looks at the machine, and powers it off. Takes some minutes a release: outside
+`make test`.
 """
 
 import argparse
@@ -28,10 +30,10 @@ RELEASES = ["bullseye", "bookworm", "trixie"]
 IPS = 200_000_000
 # Debian's kernel warns of the emulated processor's defects: that is no failure.
 BROKEN = r"Kernel panic|\bBUG: |^error: |ACRN: (panic|.*halted)|emergency mode|\(initramfs\)"
+OVMF = Path("/usr/share/ovmf/OVMF.fd")
 LAUNCH = """\
 acrn-dm -m 512M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/dev/sdb \\
-	-s 4,virtio-rnd -k /data/vmlinuz -r /data/initrd.img \\
-	-B "root=/dev/vda rw console=ttyS0" vm1
+	-s 4,virtio-rnd {start} vm1
 echo "acrn-dm ended with status $?"
 """
 
@@ -39,17 +41,13 @@ echo "acrn-dm ended with status $?"
 class Stock(TargetTest):
     """One release; the environment names it."""
 
-    def test_login(self) -> None:
-        # Does a Linux that nobody here has configured or built come up, and go down, as on a PC?
-        release = os.environ["RELEASE"]
-        made = subprocess.run([TOP / "tests/stock/make-debian.sh", release], check=True,
-                              stdout=subprocess.PIPE, text=True)
-        folder = Path(made.stdout.strip())
-        vm = self.service_vm(LAUNCH)
+    def login(self, start: str, image: str, *files: Path) -> None:
+        """From acrn-dm's start, of which the words are given, to the status it ends with."""
+        vm = self.service_vm(LAUNCH.format(start=start))
         vm.user_disk_mb = 0
-        vm.disk_files += [(folder / "vmlinuz", "/vmlinuz"), (folder / "initrd.img", "/initrd.img")]
+        vm.disk_files += [(file, f"/{file.name}") for file in files]
         root = self.folder / "root.img"
-        subprocess.run(["cp", "--sparse=always", folder / "disk.img", root], check=True)
+        subprocess.run(["cp", "--sparse=always", self.debian() / image, root], check=True)
         session = self.start(MachineSpec(
             cdrom=make_cdrom(vm, self.folder), disks=[make_disk(vm, self.folder), root],
             memory_mb=1024, ips=IPS))
@@ -61,6 +59,21 @@ class Stock(TargetTest):
         session.send("poweroff\n")
         session.expect("^acrn-dm ended with status 0", 600, BROKEN)
         session.wait_end(60)
+
+    def debian(self) -> Path:
+        """Where the release's files are."""
+        made = subprocess.run([TOP / "tests/stock/make-debian.sh", os.environ["RELEASE"]],
+                              check=True, stdout=subprocess.PIPE, text=True)
+        return Path(made.stdout.strip())
+
+    def test_login(self) -> None:
+        # Does a Linux that nobody here has configured or built come up, and go down, as on a PC?
+        self.login('-k /data/vmlinuz -r /data/initrd.img -B "root=/dev/vda rw console=ttyS0"',
+                   "disk.img", self.debian() / "vmlinuz", self.debian() / "initrd.img")
+
+    def test_firmware(self) -> None:
+        # Does it from a disk that a PC would start from, by UEFI firmware and the release's GRUB?
+        self.login("--ovmf /data/OVMF.fd", "efi.img", OVMF)
 
 
 def main() -> int:
