@@ -15,12 +15,22 @@ tunctl -t tap1 >/dev/null
 ip addr add 10.0.1.1/24 dev tap1
 ip link set tap1 up
 dd if=/dev/zero of=/data/disk bs=1M count=2 2>/dev/null
+mkfifo /run/keys
+keys <>/run/keys >/run/keys.log &
+until [ -s /run/keys.log ]; do
+	sleep 0.1
+done
+input=$(cd /sys/devices/virtual/input/$(head -n1 /run/keys.log) && echo event*)
+while sleep 0.3; do
+	echo
+done >/run/keys &
 transport()
 {
 	echo "--- $1"
+	vsock serve 700 &
 	acrn-dm $3 -m 64M -s 0,hostbridge -s 1,lpc -l com1,stdio -s 3,virtio-blk,/data/disk$4 \\
 		-s 4,virtio-net,tap=tap0 -s 5,virtio-rnd -s 6,virtio-console,@file:con=/data/con \\
-		-s 7,virtio-net,tap=tap1,vhost \\
+		-s 7,virtio-net,tap=tap1,vhost -s 8,vhost-vsock,cid=40 -s 9,virtio-input,/dev/input/$input \\
 		-k /data/bzImage -r /data/user.cpio \\
 		-B "console=ttyS0 quiet acrn.test=/bin/transport $2" vm1 </dev/null
 	echo "acrn-dm ended with status $?"
@@ -54,10 +64,15 @@ ip addr add 10.0.1.2/24 dev eth1
 ip link set eth1 up
 ping -c 3 10.0.1.1 | grep received
 echo "random: $(dd if=/dev/hwrng bs=64 count=1 2>/dev/null | wc -c)"
+echo "socket: $(echo hello | vsock send 2 700)"
+cd $(dirname $(grep -l "test keys" /sys/class/input/event*/device/name))
+echo "pressed: $(dd if=/dev/input/$(basename $(dirname $PWD)) bs=24 count=1 2>/dev/null | wc -c)"
 echo "console says hello" >/dev/hvc0
 """
 
 DRIVERS = ("virtio_blk", "virtio_net", "virtio_rng", "virtio_console")
+# Their kinds are younger than the legacy interface.
+YOUNGER = ("virtio_input", "vmw_vsock_virtio_transport")
 
 
 class Transports(TargetTest):
@@ -67,10 +82,12 @@ class Transports(TargetTest):
 
     def test_each(self) -> None:
         # Do disk, network, random numbers and console work by the interface of virtio 1.x and by the
-        # one before, with messages and without, and if their queues are polled? Two disks use
-        # io_uring, one of the network cards vhost.
+        # one before, with messages and without, and if their queues are polled? And a keyboard and
+        # sockets by the one they have? Two disks use io_uring, one of the network cards vhost.
         vm = self.service_vm(LAUNCH, transport=TRANSPORT)
         vm.user_disk_mb = 0
+        vm.service_files += [(self.program(name), f"/bin/{name}") for name in ("keys", "vsock")]
+        vm.user_files.append((self.folder / "vsock", "/bin/vsock"))
         session = self.boot_service_vm(vm)
         session.expect("launch ended with status 0", 400, BROKEN)
         session.wait_end(60)
@@ -82,6 +99,8 @@ class Transports(TargetTest):
                 version = "1" if "modern" in way else "0"
                 for driver in DRIVERS:
                     self.assertIn(f"driver: {driver} version 1: {version}\n", text)
+                for driver in YOUNGER:
+                    self.assertIn(f"driver: {driver} version 1: 1\n", text)
                 messages, lines = map(int, re.findall(r"messages: (\d+) lines: (\d+)", text)[0])
                 if "MSI-X" in way:
                     self.assertGreaterEqual(messages, 8)
@@ -96,6 +115,8 @@ class Transports(TargetTest):
                 self.assertIn("3 packets received", text)
                 self.assertNotIn("no vhost", text)
                 self.assertIn("random: 64\n", text)
+                self.assertIn("socket: hello\n", text)
+                self.assertIn("pressed: 24\n", text)
                 self.assertIn("console says hello", text)
                 self.assertIn("acrn-dm ended with status 0\n", text)
                 self.assertNotIn("no io_uring", text)
