@@ -50,13 +50,14 @@ keep() # number
 	brctl addif br0 "tap$1"
 	ip link set "tap$1" up
 	truncate -s 4M "/data/disk$1"
+	vhost=$([ $(($1 % 2)) = 1 ] || echo ,vhost)
 	awk -v seed="$((seed * 10 + $1))" 'BEGIN {
 		srand(seed)
 		for (;;)
 			print (rand() < 0.5 ? "kill" : "end"), rand() * 25
 	}' | while read -r action delay && [ ! -e /run/stop ]; do
 		acrn-dm -m 48M -s 0,hostbridge -s 1,lpc -l com1,stdio \
-			-s "3,virtio-blk,/data/disk$1" -s "4,virtio-net,tap=tap$1" -s 5,virtio-rnd \
+			-s "3,virtio-blk,/data/disk$1" -s "4,virtio-net,tap=tap$1$vhost" -s 5,virtio-rnd \
 			-k /data/bzImage -r /data/user.cpio \
 			-B "console=ttyS0 quiet acrn.test=/bin/soak acrn.number=$1" "vm$1" \
 			</dev/null >"/run/vm$1.log" 2>&1 &
