@@ -198,7 +198,7 @@ class Devices(TargetTest):
                      f"^on the cd: {hashlib.sha1(content).hexdigest()}", "MSI.*ahci",
                      # A key down and up: type, code and value, each with its SYN_REPORT.
                      "^events: 1 30 1 0,0 0 0 0,1 30 0 0,0 0 0 0,$"):
-            session.expect(line, 100, failed)
+            session.expect(line, 300, failed)
         sums = [re.search(rf"^{word}: ([0-9a-f]{{40}})", session.text, re.M)
                 for word in ("image", "written")]
         self.assertTrue(sums[0] and sums[1] and sums[0][1] == sums[1][1], sums)
