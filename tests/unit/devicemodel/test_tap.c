@@ -154,6 +154,12 @@ static void test_queues(void **state)
 		assert_true(fds[i] >= 0);
 	}
 	assert_int_equal(tap_open("many", "test", false), -EINVAL);
+	/* Only of several can one be left out, and it comes back. */
+	assert_int_equal(tap_use(one, false), -EINVAL);
+	assert_int_equal(tap_use(fds[2], false), 0);
+	assert_int_equal(tap_use(fds[2], true), 0);
+	assert_int_equal(tap_header(fds[0], TAP_HEADER - 2), 0);
+	assert_int_equal(tap_header(fds[0], 1), -EINVAL);
 	for (unsigned int i = 0; i < 3; i++)
 		close(fds[i]);
 	assert_int_equal(if_nametoindex("many"), 0);
