@@ -35,10 +35,10 @@ until_line 'tap tap1; it is made' /run/vm1
 acrn-bridge tap1
 until_line '^up' /run/vm1
 kernels=$(pidof vhost-$dm1 | sed 's,[0-9][0-9]*,/proc/&/status,g')
-for n in 1 2 3 4; do
+for n in $(seq 8); do
 	own=$(slept /proc/$dm1/task/*/status)
 	its=$(slept $kernels)
-	ping -c 20 -i 0.1 10.0.2.21 | grep -o '.. packets received'
+	ping -c 40 -i 0.05 10.0.2.21 | grep -o '.. packets received'
 	echo "acrn-dm slept $(($(slept /proc/$dm1/task/*/status) - own)) times, vhost $(($(slept $kernels) - its))"
 done
 echo "vhost: $(echo $kernels | wc -w) threads"
@@ -126,11 +126,13 @@ class Net(TargetTest):
         session = self.boot_service_vm(vm, cpus=2, extra=ADAPTER)
         failed = BROKEN + "|launch ended"
         once = hashlib.md5(BUSYBOX.read_bytes()[:300000]).hexdigest()
-        pings = r"20 packets received\nacrn-dm slept (\d+) times, vhost (\d+)\n"
-        slept = [session.expect(pings, 100, failed).groups() for _ in range(4)]
-        # What else the guest does at its start wakes acrn-dm too.
-        self.assertLess(min(int(own) for own, _ in slept), 10)
-        self.assertGreaterEqual(min(int(its) for _, its in slept), 20)
+        pings = r"40 packets received\nacrn-dm slept (\d+) times, vhost (\d+)\n"
+        slept = [session.expect(pings, 300, failed).groups() for _ in range(8)]
+        # Linux moves a vector to its CPU at the vector's first interrupt, by some 14 requests: four
+        # vectors, and what it does at its start, may spoil a window each. Of the 80 packets of a
+        # window, those of one direction alone would wake acrn-dm 40 times.
+        self.assertLess(min(int(own) for own, _ in slept), 30, slept)
+        self.assertGreaterEqual(min(int(its) for _, its in slept), 40, slept)
         for line in ("^vhost: 3 threads$", f"^by vsock: {once}",
                      "1 packets received", "1 packets received", "^vm1: acrn-dm ended with status 0",
                      "^vm2: acrn-dm ended with status 0", "^queues: rx-0 rx-1 tx-0 tx-1", f"^also {once}",
